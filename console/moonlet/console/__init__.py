@@ -1,0 +1,3 @@
+"""console."""
+
+__all__: list[str] = []

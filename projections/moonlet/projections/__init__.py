@@ -1,0 +1,3 @@
+"""projections."""
+
+__all__: list[str] = []

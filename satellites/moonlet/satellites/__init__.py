@@ -1,0 +1,3 @@
+"""satellites."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""simulations."""
+
+__all__: list[str] = []
