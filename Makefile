@@ -1,0 +1,76 @@
+# Every target does its own set-up: `make demo` and `make test` work on a fresh clone.
+# Needed: python3 (3.11 or newer) with venv and pip, make (GNU 3.81 or newer), and a package registry that pip knows.
+# Another interpreter: `make test PYTHON=python3.13` (it gets an environment of its own, .venv-3.13).
+
+PYTHON ?= python3
+ARGS ?=
+JOBS ?= 2
+VERSIONS ?= 3.11 3.12 3.13 3.14
+
+suffix := $(patsubst python%,%,$(notdir $(PYTHON)))
+VENV ?= $(if $(filter 3,$(suffix)),.venv,.venv-$(suffix))
+python := $(VENV)/bin/python
+ready := $(VENV)/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check format bench
+
+help: ## this list
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(ready) ## the environment in .venv (every target does it when needed)
+
+$(ready): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: $(PYTHON) was not found. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1); Moonlet needs Python 3.11 or newer. Name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  v=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "make: $(PYTHON) has no venv. Install the package python3-venv (for this interpreter: python$$v-venv), e.g." >&2; \
+	  echo "      sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "make: setting up $(VENV) (once, a minute or so)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(python) -m pip install --quiet -e '.[dev]'
+	@$(python) -m pip install --quiet --only-binary uvloop -e '.[uvloop]' 2>/dev/null \
+	  || echo "make: no wheel of uvloop for this Python; asyncio's own loop serves"
+	@touch $@
+
+demo: $(ready) ## eight satellites through the night of the depeg; ARGS=--kill kills the host in mid-run
+	@$(VENV)/bin/moonlet demo $(ARGS)
+
+test: $(ready) ## all tests of every change; ARGS="tests/core -k clock" picks some
+	@$(python) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-all: ## the tests on every Python of VERSIONS that is installed (PATH or ~/.pyenv)
+	@for v in $(VERSIONS); do \
+	  found=; \
+	  for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python$$v; do \
+	    if $$p -c 'import venv, ensurepip' 2>/dev/null; then found=$$p; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then echo "make: Python $$v is not installed here; left out"; continue; fi; \
+	  echo "make: Python $$v ($$found)"; \
+	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$v || exit 1; \
+	done
+
+check: $(ready) ## format, lint, layers, types (the README's code too), links, house rules
+	@$(python) -m ruff format --check .
+	@$(python) -m ruff check .
+	@$(VENV)/bin/lint-imports
+	@$(python) -m mypy
+	@$(python) -m tests.tools.markdown_types
+	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py
+
+format: $(ready) ## rewrite the code in the house format
+	@$(python) -m ruff format .
+	@$(python) -m ruff check --fix .
+
+bench: $(VENV)/.bench ## the table of docs/performance.md; ARGS picks rows
+	@$(python) -m tests.benchmarks $(ARGS)
+
+# The libraries we are measured against; a row whose library is missing has no baseline and fails by itself.
+$(VENV)/.bench: $(ready)
+	@$(python) -m pip install --quiet -e '.[bench]' && touch $@ \
+	  || echo "make: the extra 'bench' could not be installed; rows against other libraries will fail"
