@@ -1,3 +1,3 @@
-"""Pure values, rules and ports: no I/O, clock, randomness or asyncio. Every other layer may import it."""
+"""Pure values, rules and ports: no I/O, clock, randomness, asyncio. All other layers import it."""
 
 __all__: list[str] = []

@@ -1,0 +1,154 @@
+"""Bytes and back: JSON or MessagePack by msgspec, zstd above a threshold, all bounds checked first.
+
+Everything that is read here comes from outside. What is refused is refused with
+`InvalidMessage`; no RecursionError, ValueError or msgspec error leaves this module.
+"""
+
+import math
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import msgspec
+import zstandard
+
+from moonlet.core.errors import InvalidMessage, PayloadTooLarge
+
+Encoding = Literal["json", "msgpack"]
+ENCODING_HEADER: Final = "Moonlet-Encoding"
+"""Names the encoding of a payload, `json` if absent; `+zstd` is added to a compressed one."""
+
+MAX_DEPTH: Final = 64
+"""How deep arrays and objects may nest."""
+
+COMPRESS_ABOVE: Final = 16_384
+"""Payloads of more bytes than this are compressed."""
+
+MAX_PLAIN: Final = 16_777_216
+"""A compressed payload may hold at most this many bytes."""
+
+T = TypeVar("T")
+
+
+class Codec(Generic[T]):
+    """The encoder and decoder of one type in one encoding. Holds no state between calls."""
+
+    __slots__ = ("_decode", "_encode", "_guard", "encoding")
+
+    def __init__(self, type_: Any, encoding: Encoding) -> None:
+        self.encoding: Encoding = encoding
+        module: Any = msgspec.json if encoding == "json" else msgspec.msgpack
+        self._encode = module.Encoder().encode
+        self._decode = module.Decoder(type_).decode
+        self._guard = check_json_depth if encoding == "json" else _no_guard
+
+    def encode(self, value: T) -> bytes:
+        """The bytes of `value`; raises `InvalidMessage` if it isn't of encodable types."""
+        try:
+            encoded: bytes = self._encode(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise InvalidMessage(f"can't be encoded: {_text(error)}") from None
+        return encoded
+
+    def decode(self, data: bytes) -> T:
+        """The value of `data`; raises `InvalidMessage` with the path of the field at fault."""
+        try:
+            self._guard(data)
+            value: T = self._decode(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise invalid(error) from None
+        return value
+
+
+def _no_guard(data: bytes) -> None:
+    """MessagePack states its own lengths: msgspec's recursion limit holds, then `check_plain`."""
+
+
+def invalid(error: Exception) -> InvalidMessage:
+    """The `InvalidMessage` for an error of a decoder, with the path of the field."""
+    text = _text(error)
+    _, _, path = text.partition(" - at `")
+    return InvalidMessage(f"the body does not fit: {text}", path=path.rstrip("`") or "$")
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return f"nested deeper than {MAX_DEPTH}"
+    return str(error) or type(error).__name__
+
+
+def check_json_depth(data: bytes) -> None:
+    """Refuse JSON nested deeper than `MAX_DEPTH`, before it is decoded.
+
+    Counting brackets is enough nearly always; only what has more than the limit is scanned.
+    """
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    in_string = escaped = False
+    for byte in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidMessage(f"the body is nested deeper than {MAX_DEPTH}; flatten it")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def check_plain(value: Any) -> None:
+    """Refuse NaN, infinities and depth over `MAX_DEPTH` in plain data; names the path.
+
+    JSON would write NaN as null and MessagePack would keep it: both would change or break a
+    stored record, so neither gets that far.
+    """
+    stack: list[tuple[Any, str, int]] = [(value, "$", 0)]
+    while stack:
+        item, path, depth = stack.pop()
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                raise InvalidMessage(
+                    f"{path} is {item}: numbers must be finite; leave the field out or use null",
+                    path=path,
+                )
+        elif isinstance(item, dict | list | tuple):
+            if depth >= MAX_DEPTH:
+                raise InvalidMessage(f"the body is nested deeper than {MAX_DEPTH}; flatten it")
+            if isinstance(item, dict):
+                stack.extend((v, f"{path}.{k}", depth + 1) for k, v in item.items())
+            else:
+                stack.extend((v, f"{path}[{i}]", depth + 1) for i, v in enumerate(item))
+
+
+def pack(data: bytes, encoding: Encoding) -> tuple[bytes, str]:
+    """The payload to store and the value of its `ENCODING_HEADER` ('' : leave it out)."""
+    if len(data) <= COMPRESS_ABOVE:
+        return data, "" if encoding == "json" else encoding
+    return zstandard.compress(data), f"{encoding}+zstd"
+
+
+def unpack(payload: bytes, header: str | None) -> tuple[bytes, Encoding]:
+    """Undo `pack`. Raises `InvalidMessage` or, for a bomb, `PayloadTooLarge`."""
+    encoding, _, compression = (header or "json").partition("+")
+    if encoding not in ("json", "msgpack") or compression not in ("", "zstd"):
+        raise InvalidMessage(f"unknown encoding {header!r}: expected json or msgpack, or +zstd")
+    if not compression:
+        return payload, encoding  # type: ignore[return-value]
+    try:
+        size = zstandard.frame_content_size(payload)
+        if not 0 <= size <= MAX_PLAIN:
+            raise PayloadTooLarge(
+                f"a compressed payload claims {size} bytes, over the limit of {MAX_PLAIN}",
+                limit=MAX_PLAIN,
+                value=size,
+            )
+        plain = zstandard.ZstdDecompressor().decompress(payload, max_output_size=MAX_PLAIN)
+    except zstandard.ZstdError as error:
+        raise InvalidMessage(f"the payload can't be decompressed: {error}") from None
+    return plain, encoding  # type: ignore[return-value]

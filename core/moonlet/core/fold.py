@@ -1,0 +1,145 @@
+"""What an agent's commits add up to: its state, and what its host must remember of them.
+
+`Fold` is the only way to either, live or replayed, so that equal commits give equal folds.
+"""
+
+from hashlib import blake2b
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from moonlet.core.commit import Commit
+from moonlet.core.digest import GENESIS
+from moonlet.core.errors import Corrupt
+from moonlet.core.hlc import Timestamp
+from moonlet.core.windows import Windows
+
+S = TypeVar("S")
+
+MAX_EFFECTS: Final = 1_024
+"""Events, and effects, that one commit may hold at most."""
+
+IDS: Final = 4_096
+"""How many ids of commands without a number an agent remembers."""
+
+
+def effect_number(revision: int, index: int) -> int:
+    """The number of an effect among all of its agent's: grows with revision and index."""
+    return revision * MAX_EFFECTS + index
+
+
+def body_digest(name: str, body: Any) -> str:
+    """Tells two commands of one id apart; `body` is plain data, the order of its keys no matter."""
+    data = msgspec.json.encode([name, body], order="sorted")
+    return blake2b(data, digest_size=8).hexdigest()
+
+
+class Where(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An effect of a commit: the commit's revision and sequence, the effect's index in it."""
+
+    revision: int
+    sequence: int
+    index: int
+
+
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A committed command without a number: its commit's sequence, and `body_digest`."""
+
+    sequence: int
+    body: str
+
+
+class Fold(Generic[S]):
+    """The fold of one agent's commits 1 … `revision`. Changed only by `advance`."""
+
+    __slots__ = (
+        "calls",
+        "digest",
+        "dispatched",
+        "ids",
+        "revision",
+        "sequence",
+        "state",
+        "time",
+        "timers",
+        "windows",
+    )
+
+    def __init__(self, state: S) -> None:
+        self.state = state
+        self.revision = 0
+        self.sequence = 0
+        self.digest = GENESIS
+        self.dispatched = 0
+        self.time = Timestamp(0, 0)
+        self.windows = Windows()
+        self.ids: dict[str, Seen] = {}
+        self.timers: dict[str, Where] = {}
+        self.calls: dict[str, Where] = {}
+
+    def advance(self, commit: Commit[Any], state: S, *, body: str = "") -> None:
+        """Take in the next commit, stored at `commit.sequence`, and the state after its events.
+
+        `body` is the `body_digest` of a command without a number; from the commit itself if left
+        out. Raises `Corrupt` for a commit that is not the next, leaving the fold as it was.
+        """
+        self._check_next(commit)
+        self.state = state
+        self.revision = commit.revision
+        self.sequence = commit.sequence
+        self.digest = commit.digest
+        self.time = commit.time
+        if commit.dispatched > self.dispatched:
+            self.dispatched = commit.dispatched
+        self._remember_command(commit, body)
+        for index, effect in enumerate(commit.effects):
+            if effect.kind == "schedule":
+                self.timers[effect.target] = Where(commit.revision, commit.sequence, index)
+            elif effect.kind == "cancel":
+                self.timers.pop(effect.target, None)
+            elif effect.kind == "perform":
+                self.calls[call_id(commit.agent, commit.revision, index)] = Where(
+                    commit.revision, commit.sequence, index
+                )
+
+    def _check_next(self, commit: Commit[Any]) -> None:
+        if commit.revision != self.revision + 1 or commit.previous_digest != self.digest:
+            raise Corrupt(
+                f"{commit.agent}: the commit at sequence {commit.sequence} is revision"
+                f" {commit.revision} after {commit.previous_digest or 'nothing'}, but revision"
+                f" {self.revision + 1} after {self.digest or 'nothing'} comes next: history was"
+                " changed; run `moonlet verify` and restore the journal from a backup",
+                sequence=commit.sequence,
+            )
+
+    def _remember_command(self, commit: Commit[Any], body: str) -> None:
+        command = commit.command
+        if command.timer:
+            open_timer = self.timers.get(command.timer)
+            if open_timer is not None and open_timer.revision == command.number:
+                del self.timers[command.timer]
+        elif command.call:
+            self.calls.pop(command.call, None)
+        elif command.number:
+            self.windows.add(command.sender, command.lane, command.number)
+        else:
+            digest = body or body_digest(command.name, plain_body(command.body))
+            self.ids[command.id] = Seen(commit.sequence, digest)
+            if len(self.ids) > IDS:
+                del self.ids[next(iter(self.ids))]
+
+
+def plain_body(body: Any) -> Any:
+    """The plain data of a body that may still be encoded (as JSON, or else MessagePack)."""
+    if not isinstance(body, msgspec.Raw):
+        return body
+    data = bytes(body)
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.msgpack.decode(data)
+
+
+def call_id(agent: str, revision: int, index: int) -> str:
+    """The id of a call, and of any message that an effect causes."""
+    return f"{agent}:{revision}.{index}"

@@ -1,0 +1,243 @@
+"""Message classes and the names they are stored under; old bodies are upcast before decoding.
+
+A message's schema name is its class's `__name__`, version 1, unless `@schema` says otherwise.
+Decorators only mark: there is no global registry, so two agent types may use one name.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from moonlet.core.codec import Encoding, check_json_depth, check_plain, invalid
+from moonlet.core.errors import InvalidAgentType, InvalidMessage
+from moonlet.core.ids import check_name
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+_SCHEMA: Final = "__moonlet_schema__"
+_UPCAST: Final = "__moonlet_upcast__"
+
+
+def schema(name: str, *, version: int = 1) -> Callable[[C], C]:
+    """Store messages of the decorated class under `name`, as `version` (from 1)."""
+    check_name(name, "schema name")
+    if not isinstance(version, int) or version < 1:
+        raise InvalidAgentType(f"schema {name!r}: versions count from 1, not {version!r}")
+
+    def mark(cls: C) -> C:
+        setattr(cls, _SCHEMA, (name, version))
+        return cls
+
+    return mark
+
+
+def schema_of(cls: type) -> tuple[str, int]:
+    """The schema name and version of a message class; a subclass does not inherit them."""
+    marked: tuple[str, int] | None = cls.__dict__.get(_SCHEMA)
+    return marked if marked is not None else (cls.__name__, 1)
+
+
+def upcast(name: str, version: int) -> Callable[[Upcast], Upcast]:
+    """Mark a pure function that turns a body of `name` at `version` into one of `version + 1`."""
+    check_name(name, "schema name")
+    if not isinstance(version, int) or version < 1:
+        raise InvalidAgentType(f"upcast of {name!r}: versions count from 1, not {version!r}")
+
+    def mark(function: Upcast) -> Upcast:
+        setattr(function, _UPCAST, (name, version))
+        return function
+
+    return mark
+
+
+def find_upcasts(values: Iterable[object]) -> dict[tuple[str, int], Upcast]:
+    """The marked functions among `values`, by (name, version they take)."""
+    found: dict[tuple[str, int], Upcast] = {}
+    for value in values:
+        key = getattr(value, _UPCAST, None) if callable(value) else None
+        if isinstance(key, tuple):
+            found[key] = value  # type: ignore[assignment]
+    return found
+
+
+def is_message_class(cls: object) -> bool:
+    """Whether `cls` can be a message: a msgspec Struct, a dataclass or a pydantic model."""
+    return isinstance(cls, type) and (
+        issubclass(cls, msgspec.Struct) or dataclasses.is_dataclass(cls) or _is_pydantic(cls)
+    )
+
+
+def _is_pydantic(cls: type) -> bool:
+    return hasattr(cls, "__pydantic_validator__")
+
+
+class MessageType(Generic[T]):
+    """One message class: its name and version, and its encoders and decoders."""
+
+    __slots__ = ("_decoders", "_loose", "_upcasts", "cls", "name", "version")
+
+    def __init__(self, cls: type[T], upcasts: Mapping[tuple[str, int], Upcast] = {}) -> None:
+        self.cls = cls
+        self.name, self.version = schema_of(cls)
+        self._upcasts = [upcasts.get((self.name, n)) for n in range(1, self.version)]
+        pydantic = _is_pydantic(cls)
+        target: Any = Any if pydantic else cls
+        self._decoders: dict[str, Callable[[bytes], Any]] = {
+            "json": msgspec.json.Decoder(target).decode,
+            "msgpack": msgspec.msgpack.Decoder(target).decode,
+        }
+        self._loose = pydantic or _holds_float_or_any(cls)
+
+    @property
+    def missing_upcasts(self) -> list[int]:
+        """The versions from which no upcast leads on."""
+        return [n for n, function in enumerate(self._upcasts, 1) if function is None]
+
+    def encode(self, message: T, encoding: Encoding) -> bytes:
+        """The body of `message`; raises `InvalidMessage` if today's class couldn't read it back."""
+        return self.settle(message, encoding)[0]
+
+    def settle(self, message: T, encoding: Encoding) -> tuple[bytes, T]:
+        """The encoded body, and the message as a reader will decode it.
+
+        Constructors don't validate, so a wrong field would otherwise be stored for ever.
+        """
+        try:
+            body: Any = message
+            if self._loose:
+                body = (
+                    message.model_dump(mode="json")  # type: ignore[attr-defined]
+                    if _is_pydantic(self.cls)
+                    else msgspec.to_builtins(message)
+                )
+                check_plain(body)
+            encoded = _ENCODE[encoding](body)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise _misfit(self.name, error) from None
+        return encoded, self.decode(encoded, self.version, encoding)
+
+    def decode(self, body: bytes, version: int, encoding: Encoding) -> T:
+        """The message of an encoded body stored at `version`; raises `InvalidMessage`."""
+        try:
+            if encoding == "json":
+                check_json_depth(body)
+            if version == self.version and not _is_pydantic(self.cls):
+                message: T = self._decoders[encoding](body)
+                if self._loose:
+                    check_plain(msgspec.to_builtins(message))
+                return message
+            plain = _DECODE[encoding](body)
+            return self.convert(plain, version)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise _misfit(self.name, error) from None
+
+    def convert(self, body: Any, version: int) -> T:
+        """The message of plain data stored at `version`; raises `InvalidMessage`."""
+        check_plain(body)
+        body = self._upcasted(body, version)
+        try:
+            if _is_pydantic(self.cls):
+                model: T = self.cls.model_validate(body)  # type: ignore[attr-defined]
+                return model
+            return msgspec.convert(body, self.cls)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise _misfit(self.name, error) from None
+
+    def _upcasted(self, body: Any, version: int) -> Any:
+        if version == self.version:
+            return body
+        if not 1 <= version < self.version:
+            raise InvalidMessage(
+                f"{self.name} has version {version}, but this code knows up to {self.version}:"
+                " run the newer code"
+            )
+        for n in range(version, self.version):
+            function = self._upcasts[n - 1]
+            if function is None:
+                raise InvalidMessage(
+                    f"{self.name} version {n} has no upcast: write @upcast({self.name!r}, {n})"
+                )
+            body = function(body)
+        return body
+
+
+def _encode_json(body: Any) -> bytes:
+    return msgspec.json.encode(body)
+
+
+def _encode_msgpack(body: Any) -> bytes:
+    return msgspec.msgpack.encode(body)
+
+
+_ENCODE: Final[dict[str, Callable[[Any], bytes]]] = {
+    "json": _encode_json,
+    "msgpack": _encode_msgpack,
+}
+_DECODE: Final[dict[str, Callable[[bytes], Any]]] = {
+    "json": msgspec.json.Decoder().decode,
+    "msgpack": msgspec.msgpack.Decoder().decode,
+}
+
+
+def encode_plain(value: Any, encoding: Encoding) -> bytes:
+    """Encode any encodable value (a reply, a body given as a dict); raises `InvalidMessage`."""
+    try:
+        body = value.model_dump(mode="json") if _is_pydantic(type(value)) else value
+        body = msgspec.to_builtins(body)
+        check_plain(body)
+        return _ENCODE[encoding](body)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _misfit(type(value).__name__, error) from None
+
+
+def decode_plain(body: bytes, encoding: Encoding) -> Any:
+    """The plain data of an encoded body; raises `InvalidMessage`."""
+    try:
+        if encoding == "json":
+            check_json_depth(body)
+        value = _DECODE[encoding](body)
+        check_plain(value)
+        return value
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise _misfit("body", error) from None
+
+
+def _misfit(name: str, error: Exception) -> InvalidMessage:
+    errors = getattr(error, "errors", None)
+    if callable(errors):  # pydantic's ValidationError
+        first = errors()[0]
+        path = "$" + "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
+        )
+        return InvalidMessage(f"{name} does not fit: {first['msg']} - at `{path}`", path=path)
+    misfit = invalid(error)
+    return InvalidMessage(f"{name}: {misfit}", path=misfit.path)
+
+
+def _holds_float_or_any(cls: type) -> bool:
+    """Whether a value of `cls` can hold a float or untyped data, so that it must be walked."""
+    seen: set[int] = set()
+
+    def walk(node: Any) -> bool:
+        if isinstance(node, msgspec.inspect.FloatType | msgspec.inspect.AnyType):
+            return True
+        if isinstance(node, msgspec.inspect.CustomType | msgspec.inspect.RawType):
+            return True
+        if id(node) in seen:
+            return True  # a recursive type has no bound on its depth
+        if isinstance(node, msgspec.inspect.Type):
+            seen.add(id(node))
+            found = any(walk(getattr(node, field)) for field in node.__struct_fields__)
+            seen.discard(id(node))
+            return found
+        if isinstance(node, msgspec.inspect.Field):
+            return walk(node.type)
+        if isinstance(node, tuple):
+            return any(walk(item) for item in node)
+        return False
+
+    return walk(msgspec.inspect.type_info(cls))

@@ -1,0 +1,76 @@
+"""Sender windows: which of a sender's numbers an agent has committed.
+
+The idea is that of Kafka's idempotent producer and of IPsec's anti-replay window (RFC 4303
+§3.4.3). An agent sends its numbers in order per receiver and lane, so its highest number is exact
+for ever. A client may have 1,024 numbers in flight, so its window is the highest and a bitmap.
+"""
+
+from typing import Final
+
+WINDOW: Final = 1_024
+"""How many of a client's numbers may be in flight to one agent and lane."""
+
+SENDERS: Final = 4_096
+"""How many (sender, lane) windows an agent remembers: those heard most recently."""
+
+_MASK: Final = (1 << WINDOW) - 1
+
+
+def sent_by_agent(sender: str) -> bool:
+    """Whether the sender is an agent (`type/key`) and not a client's session."""
+    return "/" in sender
+
+
+class Windows:
+    """The windows of one agent, a fold of its commits: equal commits give equal windows."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self) -> None:
+        # (sender|lane) -> (highest, bitmap); insertion order is the order of last hearing.
+        # Bit i of the bitmap is number highest - i; agents keep no bitmap.
+        self._of: dict[str, tuple[int, int]] = {}
+
+    def has(self, sender: str, lane: str, number: int) -> bool:
+        """Whether `number` was committed, or is too old to be still in flight."""
+        window = self._of.get(f"{sender}|{lane}")
+        if window is None:
+            return False
+        highest, bits = window
+        if number > highest:
+            return False
+        if sent_by_agent(sender):
+            return True
+        behind = highest - number
+        return behind >= WINDOW or bool(bits >> behind & 1)
+
+    def add(self, sender: str, lane: str, number: int) -> None:
+        """Note a committed number; the windows heard least recently are forgotten."""
+        key = f"{sender}|{lane}"
+        window = self._of.pop(key, None)
+        highest, bits = window if window is not None else (0, 0)
+        if sent_by_agent(sender):
+            self._of[key] = (max(highest, number), 0)
+        elif number - highest >= WINDOW:
+            self._of[key] = (number, 1)
+        elif number > highest:
+            self._of[key] = (number, (bits << (number - highest) | 1) & _MASK)
+        else:
+            self._of[key] = (highest, bits | 1 << (highest - number))
+        if len(self._of) > SENDERS:
+            del self._of[next(iter(self._of))]
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def dump(self) -> list[tuple[str, int, str]]:
+        """Plain data for a snapshot, in order of last hearing."""
+        return [(key, highest, f"{bits:x}") for key, (highest, bits) in self._of.items()]
+
+    @classmethod
+    def load(cls, rows: list[tuple[str, int, str]]) -> "Windows":
+        """The windows that `dump` gave."""
+        windows = cls()
+        for key, highest, bits in rows:
+            windows._of[key] = (highest, int(bits, 16))
+        return windows
