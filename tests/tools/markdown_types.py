@@ -1,0 +1,70 @@
+"""Type-check the Python printed in the project's pages: `python -m tests.tools.markdown_types`.
+
+A fenced ```python block that begins with an import or a docstring is a complete program and is held
+to mypy --strict as any module is. Errors name the page and its own line.
+"""
+
+import ast
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.tools import markdown, tree
+
+
+def is_program(code: markdown.Code) -> bool:
+    """Whether the block stands alone; others are fragments, of which only the syntax is checked."""
+    if code.language not in {"python", "py"}:
+        return False
+    body = ast.parse(code.text).body
+    opening = body[0] if body else None
+    return isinstance(opening, ast.Import | ast.ImportFrom) or (
+        isinstance(opening, ast.Expr)
+        and isinstance(opening.value, ast.Constant)
+        and isinstance(opening.value.value, str)
+    )
+
+
+def programs(pages: tuple[markdown.Page, ...]) -> dict[str, str]:
+    """Module name → source, padded with empty lines so that its lines are the page's."""
+    return {
+        f"{_module_name(page.path)}_line_{code.line}": "\n" * (code.line - 1) + code.text
+        for page in pages
+        for code in page.codes
+        if is_program(code)
+    }
+
+
+def check(pages: tuple[markdown.Page, ...]) -> tuple[int, str]:
+    """Run mypy over all programs at once: (exit code, its words with the pages' names)."""
+    sources = programs(pages)
+    if not sources:
+        return 0, "no Python programs in the pages"
+    with tempfile.TemporaryDirectory(prefix="moonlet-pages-") as folder:
+        files = [Path(folder) / f"{name}.py" for name in sources]
+        for file, source in zip(files, sources.values(), strict=True):
+            file.write_text(source, encoding="utf-8")
+        result = subprocess.run(
+            [sys.executable, "-m", "mypy", "--strict", *map(str, files)],
+            cwd=tree.ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    words = result.stdout + result.stderr
+    for page in pages:
+        for code in page.codes:
+            file_name = Path(folder) / f"{_module_name(page.path)}_line_{code.line}.py"
+            words = words.replace(str(file_name), str(page.path))
+    return result.returncode, words.strip()
+
+
+def _module_name(path: Path) -> str:
+    return "_".join(path.with_suffix("").parts).replace("-", "_").replace(".", "_")
+
+
+if __name__ == "__main__":
+    status, output = check(markdown.pages())
+    print(f"Python in the pages: {output}")
+    sys.exit(status)

@@ -1,0 +1,44 @@
+"""What git knows of this checkout: the checks look at that, never at caches or private files."""
+
+import functools
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE_ROOTS = (
+    "agents",
+    "console",
+    "core",
+    "projections",
+    "satellites",
+    "simulations",
+    "streams",
+    "telemetry",
+)
+
+
+@functools.cache
+def tracked() -> tuple[Path, ...]:
+    """Every committed or staged file that is still there, sorted, relative to the root."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    paths = (Path(name) for name in listing.split("\0") if name)
+    return tuple(sorted(path for path in paths if (ROOT / path).is_file()))
+
+
+def tracked_with(*suffixes: str) -> tuple[Path, ...]:
+    """The tracked files whose name ends in one of these suffixes (`.py`)."""
+    return tuple(path for path in tracked() if path.suffix in suffixes)
+
+
+def read(path: Path) -> str:
+    """The text of a tracked file."""
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def packages() -> tuple[str, ...]:
+    """Every package under a source root, nested ones too, as an import path (`moonlet.core`)."""
+    roots = {path.parts[0] for path in tracked()} & set(SOURCE_ROOTS)
+    inits = (path for path in tracked() if path.name == "__init__.py" and path.parts[0] in roots)
+    return tuple(".".join(path.parts[1:-1]) for path in inits)
