@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import markdown, tree
+from tests.tools import markdown, markdown_types, tree
 from tests.tools.markdown import Page
 
 PAGES = markdown.pages()
@@ -102,6 +102,17 @@ def test_a_dead_link_a_missing_heading_and_a_missing_test_are_found() -> None:
         "docs/a.md:6: tests/test_docs.py defines no test_gone",
         "docs/a.md:6: tests/gone.py: no such file",
     ]
+
+
+def test_a_wrong_type_in_a_page_is_named_with_the_line_of_the_page() -> None:
+    text = (
+        "# A\n\n```python\nimport math\n\nhalf: int = math.pi\n```\n```python\nx: int = ''\n```\n"
+    )
+    page = markdown.parse(Path("docs/a-b.md"), text)
+    status, words = markdown_types.check((page,))
+    assert status == 1
+    assert words.splitlines()[0].startswith("docs/a-b.md:6: error: Incompatible types"), words
+    assert words.splitlines()[-1].startswith("Found 1 error"), "a fragment is no program"
 
 
 def test_headings_get_the_anchors_that_github_gives_them() -> None:

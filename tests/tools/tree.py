@@ -19,11 +19,18 @@ SOURCE_ROOTS = (
 
 @functools.cache
 def tracked() -> tuple[Path, ...]:
-    """Every committed or staged file that is still there, sorted, relative to the root."""
+    """Every committed or staged file that is still there, sorted, relative to the root.
+
+    Where git can't say (an unpacked archive), every file outside hidden folders and caches.
+    """
     listing = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    paths = (Path(name) for name in listing.split("\0") if name)
+        ["git", "ls-files", "-z"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    if listing.returncode == 0:
+        paths = [Path(name) for name in listing.stdout.split("\0") if name]
+    else:
+        everything = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
+        paths = [path for path in everything if not any(map(_is_by_the_way, path.parts))]
     return tuple(sorted(path for path in paths if (ROOT / path).is_file()))
 
 
@@ -42,3 +49,7 @@ def packages() -> tuple[str, ...]:
     roots = {path.parts[0] for path in tracked()} & set(SOURCE_ROOTS)
     inits = (path for path in tracked() if path.name == "__init__.py" and path.parts[0] in roots)
     return tuple(".".join(path.parts[1:-1]) for path in inits)
+
+
+def _is_by_the_way(part: str) -> bool:
+    return part == "__pycache__" or (part.startswith(".") and part != ".ci")
