@@ -83,7 +83,8 @@ class MessageType(Generic[T]):
     def __init__(self, cls: type[T], upcasts: Mapping[tuple[str, int], Upcast] = {}) -> None:
         self.cls = cls
         self.name, self.version = schema_of(cls)
-        self._upcasts = [upcasts.get((self.name, n)) for n in range(1, self.version)]
+        self._upcasts: list[Upcast | None] = []
+        self.take_upcasts(upcasts)
         pydantic = _is_pydantic(cls)
         target: Any = Any if pydantic else cls
         self._decoders: dict[str, Callable[[bytes], Any]] = {
@@ -91,6 +92,10 @@ class MessageType(Generic[T]):
             "msgpack": msgspec.msgpack.Decoder(target).decode,
         }
         self._loose = pydantic or _holds_float_or_any(cls)
+
+    def take_upcasts(self, upcasts: Mapping[tuple[str, int], Upcast]) -> None:
+        """Use those among `upcasts` that lead to this class's version."""
+        self._upcasts = [upcasts.get((self.name, n)) for n in range(1, self.version)]
 
     @property
     def missing_upcasts(self) -> list[int]:

@@ -1,0 +1,206 @@
+"""An agent type: a name, an initial state, and the handlers that decorators add to it.
+
+A value, not a base class, and registered nowhere: two of them may have one name.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from moonlet.agents.signature import Signature, read_signature
+from moonlet.core.behavior import Behavior, Handler
+from moonlet.core.effects import EFFECTS, Reply
+from moonlet.core.errors import InvalidAgentType, UnknownCommand
+from moonlet.core.ids import check_name
+from moonlet.core.schema import MessageType, Upcast, find_upcasts, schema_of
+
+S = TypeVar("S")
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_PARTITIONS = 4
+"""How many partitions an agent type's agents map to, unless it says otherwise."""
+
+
+class AgentType(Generic[S]):
+    """What agents of one type do. `state` is their state's class, `initial` its first value.
+
+    Without `initial` a new agent starts as `state()`, refused if that needs arguments. `partitions`
+    bounds on how many hosts the type can run; it is fixed once the type has been registered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        state: type[S],
+        *,
+        initial: S | None = None,
+        partitions: int = DEFAULT_PARTITIONS,
+        upcasts: tuple[Upcast, ...] = (),
+    ) -> None:
+        self.name = check_name(name, "agent type")
+        if not 1 <= partitions <= 256:
+            raise InvalidAgentType(f"agent type {name}: partitions are 1 to 256, not {partitions}")
+        self.partitions = partitions
+        self.state = state
+        self.behavior: Behavior[S] = Behavior(_initial(name, state, initial))
+        self.queries: dict[str, Handler] = {}
+        self.performs: dict[str, Handler] = {}
+        self._upcasts = find_upcasts(upcasts)
+        self._signatures: list[tuple[str, Signature]] = []
+        self._modules: set[str] = set()
+
+    def on_command(self, function: F) -> F:
+        """Decide a command: `(state, command[, context])`, yielding events and effects."""
+        signature = self._read(function, "on_command", leading=1, extras=("context",))
+        for cls in signature.classes:
+            handler = Handler(self._message_type(cls), function, signature.wants_context)
+            self._add(self.behavior.commands, handler, "on_command")
+        return function
+
+    def on_event(self, function: F) -> F:
+        """Evolve the state: `(state, event) -> state`; must not mutate, read a clock or raise."""
+        signature = self._read(function, "on_event", leading=1, extras=())
+        for cls in signature.classes:
+            handler = Handler(self._message_type(cls), function)
+            self._refuse_second(self.behavior.events, handler, "on_event")
+            self.behavior.add_event(handler)
+        return function
+
+    def on_query(self, function: F) -> F:
+        """Answer a query from acknowledged state: `(state, query[, context]) -> answer`."""
+        signature = self._read(function, "on_query", leading=1, extras=("context",))
+        for cls in signature.classes:
+            handler = Handler(self._message_type(cls), function, signature.wants_context)
+            self._add(self.queries, handler, "on_query")
+        return function
+
+    def on_perform(self, function: F) -> F:
+        """Do a call's work: `async (call[, call_id]) -> message`, at least once; may do I/O."""
+        signature = self._read(function, "on_perform", leading=0, extras=("call_id",))
+        for cls in signature.classes:
+            handler = Handler(self._message_type(cls), function, signature.wants_call_id)
+            self._add(self.performs, handler, "on_perform")
+        return function
+
+    def check(self) -> None:
+        """Refuse what can only be seen when all handlers are there; raises `InvalidAgentType`.
+
+        Called by `Host`, `moonlet run` and simulations. Collects upcasts from the modules that
+        hold the handlers and messages, too.
+        """
+        self._collect_upcasts()
+        for handlers in (self.behavior.commands, self.behavior.events, self.queries, self.performs):
+            for handler in handlers.values():
+                missing = handler.message.missing_upcasts
+                if missing:
+                    name, version = handler.message.name, handler.message.version
+                    raise InvalidAgentType(
+                        f"agent type {self.name}: {name} is at version {version}, but has no upcast"
+                        f" from version {missing[0]}: write @upcast({name!r}, {missing[0]})"
+                    )
+        for function, signature in self._signatures:
+            for cls in signature.returned:
+                name, _ = schema_of(cls)
+                if name not in self.behavior.events and cls not in (*EFFECTS, Reply):
+                    raise InvalidAgentType(
+                        f"agent type {self.name}: {function} may yield {cls.__name__}, which has no"
+                        f" on_event handler: add one"
+                    )
+
+    def decode_command(self, name: str, version: int, body: Any) -> Any:
+        """The typed command of plain data; raises `UnknownCommand`, `InvalidMessage`."""
+        handler = self.behavior.commands.get(name)
+        if handler is None:
+            raise UnknownCommand(self.unknown_command(name))
+        return handler.message.convert(body, version)
+
+    def decode_event(self, name: str, version: int, body: Any) -> Any:
+        """The typed event of plain data; raises `UnknownCommand`, `InvalidMessage`."""
+        handler = self.behavior.events.get(name)
+        if handler is None:
+            raise UnknownCommand(f"agent type {self.name} has no event {name!r}")
+        return handler.message.convert(body, version)
+
+    def unknown_command(self, name: str) -> str:
+        """What to say when `name` is no command of this type."""
+        known = ", ".join(sorted(self.behavior.commands)) or "none"
+        return f"agent type {self.name} has no command {name!r}; it has: {known}"
+
+    def encode_state(self, state: S) -> bytes:
+        """The state as MessagePack, for snapshots."""
+        data = state.model_dump(mode="python") if hasattr(state, "model_dump") else state
+        return msgspec.msgpack.encode(data)
+
+    def decode_state(self, data: bytes) -> S:
+        """The state of `encode_state`; raises msgspec's or pydantic's errors if it doesn't fit."""
+        validate = getattr(self.state, "model_validate", None)
+        if validate is not None:
+            model: S = validate(msgspec.msgpack.decode(data))
+            return model
+        return msgspec.msgpack.decode(data, type=self.state)
+
+    def _read(
+        self, function: Callable[..., Any], decorator: str, *, leading: int, extras: tuple[str, ...]
+    ) -> Signature:
+        wants_async = decorator == "on_perform"
+        is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        where = f"@{self.name}.{decorator} {getattr(function, '__qualname__', function)}"
+        if is_async and not wants_async:
+            raise InvalidAgentType(
+                f"{where}: handlers are pure and can't be `async def`: write `def`, and yield"
+                " Perform(...) for work outside"
+            )
+        if wants_async and not inspect.iscoroutinefunction(function):
+            raise InvalidAgentType(f"{where}: write it as `async def`")
+        signature = read_signature(
+            function, f"{self.name}.{decorator}", leading=leading, extras=extras
+        )
+        if decorator == "on_command":
+            self._signatures.append((function.__qualname__, signature))
+        self._modules.add(function.__module__)
+        self._modules.update(cls.__module__ for cls in signature.classes)
+        return signature
+
+    def _message_type(self, cls: type) -> MessageType[Any]:
+        self._collect_upcasts()
+        return MessageType(cls, self._upcasts)
+
+    def _collect_upcasts(self) -> None:
+        for module in sorted(self._modules):
+            found = find_upcasts(
+                vars(sys.modules[module]).values() if module in sys.modules else ()
+            )
+            for key, function in found.items():
+                self._upcasts.setdefault(key, function)
+        for handlers in (self.behavior.commands, self.behavior.events, self.queries, self.performs):
+            for handler in handlers.values():
+                handler.message.take_upcasts(self._upcasts)
+
+    def _add(self, table: dict[str, Handler], handler: Handler, decorator: str) -> None:
+        self._refuse_second(table, handler, decorator)
+        table[handler.message.name] = handler
+
+    def _refuse_second(self, table: dict[str, Handler], handler: Handler, decorator: str) -> None:
+        first = table.get(handler.message.name)
+        if first is not None:
+            raise InvalidAgentType(
+                f"@{self.name}.{decorator} {handler.function.__qualname__}:"
+                f" {handler.message.name} is handled by {first.function.__qualname__} already:"
+                " remove one, or give its class another name with @schema"
+            )
+
+
+def _initial(name: str, state: type[S], initial: S | None) -> Callable[[], S]:
+    if initial is not None:
+        return lambda: initial
+    try:
+        state()
+    except Exception as error:
+        raise InvalidAgentType(
+            f"agent type {name}: {state.__name__}() can't be made without arguments ({error}):"
+            " give its fields defaults, or pass initial="
+        ) from None
+    return state
