@@ -79,7 +79,7 @@ def test_each_source_root_holds_one_typed_package_and_moonlet_itself_is_a_namesp
 
 def test_an_unlisted_import_and_a_wrong_order_would_be_seen() -> None:
     module = ast.parse(
-        "from moonlet.a import b as c, D\nfrom typing import Any\n_f = 1\ng: int = 2\ndef h(): ...\n"
+        "from moonlet.a import b as c, D\nfrom typing import Any\n_f = 1\ng: int = 2\ndef h(): 0\n"
     )
     assert bound_names(module) == {"c", "D", "g", "h"}
     assert sorted(["zip", "P10", "P2", "Host", "MAX"], key=house_order) == [
