@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,9 @@ from tests.tools import tree
 
 PACKAGES = tree.packages()
 LAYERS = {"moonlet.core", "moonlet.streams", "moonlet.agents", "moonlet.projections"}
+UPPER = {("agents", "moonlet", "agents"), ("projections", "moonlet", "projections")}
 # Words that DESIGN's vocabulary replaced: agent, partition, parked, view.
 STRANGE_WORDS = ("actor", "aggregate", "shard", "deadletter", "dead_letter", "readmodel")
-
-
-def source_of(package: str) -> ast.Module:
-    """The package's `__init__`, parsed."""
-    root = package.split(".")[1]
-    return ast.parse(tree.read(Path(root, *package.split("."), "__init__.py")))
 
 
 def bound_names(module: ast.Module) -> set[str]:
@@ -46,7 +42,7 @@ def house_order(name: str) -> tuple[int, list[tuple[int, str]]]:
 def test_all_is_sorted_and_names_exactly_what_the_package_offers(package: str) -> None:
     exported = list(importlib.import_module(package).__all__)
     assert exported == sorted(exported, key=house_order)
-    assert set(exported) == bound_names(source_of(package))
+    assert set(exported) == bound_names(ast.parse(tree.read(PACKAGES[package])))
     assert len(exported) == len(set(exported))
 
 
@@ -68,13 +64,44 @@ def test_every_public_error_hangs_on_the_one_tree(package: str) -> None:
             assert issubclass(value, base), f"{package}.{name} is no MoonletError"
 
 
-def test_each_source_root_holds_one_typed_package_and_moonlet_itself_is_a_namespace() -> None:
+def test_each_source_root_holds_its_package_and_moonlet_itself_is_a_namespace() -> None:
     files = set(tree.tracked())
     for root in tree.SOURCE_ROOTS:
-        assert Path(root, "moonlet", root, "py.typed") in files
         assert Path(root, "moonlet", root, "__init__.py") in files
         assert Path(root, "moonlet", "__init__.py") not in files
         assert Path(root, "__init__.py") not in files
+
+
+def test_every_package_is_typed_and_known_to_the_layer_checks() -> None:
+    files = set(tree.tracked())
+    settings = tomllib.loads(tree.read(Path("pyproject.toml")))["tool"]["importlinter"]
+    tops = {name: path for name, path in PACKAGES.items() if name.count(".") == 1}
+    assert [
+        str(path.parent) for path in tops.values() if path.parent / "py.typed" not in files
+    ] == []
+    assert sorted(settings["root_packages"]) == sorted(tops)
+    layered = re.findall(r"moonlet\.\w+", " ".join(settings["contracts"][0]["layers"]))
+    assert sorted(layered) == sorted(tops)
+
+
+def inner_imports(text: str, layer: str) -> list[str]:
+    """Modules inside `layer` (`moonlet.streams`) that a source reaches past its `__init__`."""
+    imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    plain = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import)]
+    names = [node.module or "" for node in imports]
+    names += [alias.name for node in plain for alias in node.names]
+    return [name for name in names if name.startswith(layer + ".")]
+
+
+def test_agents_and_projections_take_from_streams_only_what_it_offers() -> None:
+    assert [
+        f"{path}: {name}"
+        for path in tree.tracked_with(".py")
+        if path.parts[:3] in UPPER
+        for name in inner_imports(tree.read(path), "moonlet.streams")
+    ] == []
+    assert inner_imports("from moonlet.streams.api import Pull\n", "moonlet.streams")
+    assert not inner_imports("from moonlet.streams import Pull\n", "moonlet.streams")
 
 
 def test_an_unlisted_import_and_a_wrong_order_would_be_seen() -> None:

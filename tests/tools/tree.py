@@ -44,11 +44,10 @@ def read(path: Path) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
-def packages() -> tuple[str, ...]:
-    """Every package under a source root, nested ones too, as an import path (`moonlet.core`)."""
-    roots = {path.parts[0] for path in tracked()} & set(SOURCE_ROOTS)
-    inits = (path for path in tracked() if path.name == "__init__.py" and path.parts[0] in roots)
-    return tuple(".".join(path.parts[1:-1]) for path in inits)
+def packages() -> dict[str, Path]:
+    """Every package under a source root, nested ones too: import path → its `__init__.py`."""
+    inits = [path for path in tracked_with(".py") if path.name == "__init__.py"]
+    return {".".join(path.parts[1:-1]): path for path in inits if path.parts[0] in SOURCE_ROOTS}
 
 
 def _is_by_the_way(part: str) -> bool:
