@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,14 @@ def test_every_python_block_is_python(page: Page) -> None:
         if code.language in {"python", "py"}:
             flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             compile(code.text, f"{page.path}:{code.line}", "exec", flags=flags, dont_inherit=True)
+
+
+def test_the_agent_of_contributing_passes_its_own_test() -> None:
+    page = next(page for page in PAGES if page.path == Path("CONTRIBUTING.md"))
+    program = next(code for code in page.codes if markdown_types.is_program(code))
+    names: dict[str, Any] = {"__name__": "contributing"}
+    exec(compile(program.text, f"CONTRIBUTING.md:{program.line}", "exec"), names)
+    names["test_a_reservation_takes_from_what_is_free"]()
 
 
 def test_a_dead_link_a_missing_heading_and_a_missing_test_are_found() -> None:

@@ -17,6 +17,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 LATER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|farm|home/\w+|Users/\w+|root)/")
+SKIP = re.compile(r"\b(skip|skipif|xfail|importorskip)\(")
 REGISTRY = re.compile(
     r"pypi\.org/(simple|packages)|pythonhosted\.org|registry\.npmjs|registry\.yarnpkg"
     r"|--(extra-)?index-url|--find-links|^index-url",
@@ -139,6 +140,15 @@ def test_no_test_sleeps_for_a_guess() -> None:
     ] == []
 
 
+def test_no_contract_is_skipped() -> None:
+    assert [
+        f"{path}:{line}"
+        for path in tree.tracked_with(".py")
+        if path.parts[:2] == ("tests", "contracts")
+        for line in matches(SKIP, tree.read(path))
+    ] == []
+
+
 def test_every_rule_would_see_its_fault() -> None:
     body = "\n".join("    x = 1" for _ in range(80))
     spoken = '    """\n' + "\n" * 80 + '    """\n'
@@ -151,4 +161,5 @@ def test_every_rule_would_see_its_fault() -> None:
     assert guesses("@simulate(seeds=2)\nasync def test_a(world):\n    asyncio.sleep(9)\n") == []
     assert matches(MACHINE_PATH, "a\n/work/main/x and work/y") == [2]
     assert matches(REGISTRY, "x\ny https://files.pythonhosted.org/packages/z\n") == [2]
+    assert matches(SKIP, "skipped()\npytest.skip('no server')\n") == [2]
     assert matches(LATER, "one\n# TODO later\nTODOS\n") == [2]
