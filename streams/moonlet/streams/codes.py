@@ -1,0 +1,42 @@
+"""What the server's error codes mean to us. The codes are JetStream's own (`err_code`)."""
+
+from typing import Final
+
+from moonlet.streams.api import ServerRefused
+
+WRONG_LAST_SEQUENCE: Final = 10071
+"""`wrong last sequence: N`: the expectation failed; N is the subject's last sequence."""
+
+WRONG_LAST_SEQUENCE_IN_FLIGHT: Final = 10164
+"""The same without N: another write to the subject is in flight, or came before in the batch."""
+
+CONSUMER_NOT_FOUND: Final = 10014
+CONSUMER_OVERLAPS: Final = 10100
+"""A work queue has a consumer whose filter overlaps."""
+
+STORAGE_CODES: Final = frozenset({10023, 10047, 10077, 10122})
+"""Insufficient resources, storage exceeded, a limit of the stream with discard new."""
+
+UNKNOWN_CODES: Final = frozenset({10163, 10210})
+"""Leader catching up, too many open batches: nothing is known about the write."""
+
+NO_MESSAGE: Final = 10037
+STREAM_NOT_FOUND: Final = 10059
+
+
+def is_conflict(error: ServerRefused) -> bool:
+    """Whether the server refused because another write came first."""
+    return error.err_code in (WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE_IN_FLIGHT)
+
+
+def is_full(error: ServerRefused) -> bool:
+    """Whether the server refused because a limit is reached: nothing was stored."""
+    return error.err_code in STORAGE_CODES
+
+
+def conflicting_sequence(error: ServerRefused) -> int | None:
+    """The last sequence that `wrong last sequence: N` names; None if it names none."""
+    _, _, number = error.description.rpartition(": ")
+    if error.err_code == WRONG_LAST_SEQUENCE and number.isdigit():
+        return int(number)
+    return None

@@ -1,0 +1,120 @@
+"""The journal: an agent's commits, appended by compare-and-set and read in order."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+
+from moonlet.core.codec import ENCODING_HEADER, Codec, Encoding, check_plain, pack, unpack
+from moonlet.core.commit import Commit, place
+from moonlet.core.digest import DIGEST_HEADER, record_digest
+from moonlet.core.errors import Corrupt, InvalidMessage, PayloadTooLarge, Undecodable
+from moonlet.core.ids import AgentId
+from moonlet.streams.api import StoredMessage
+from moonlet.streams.bus import Bus
+from moonlet.streams.group_commit import Record
+from moonlet.streams.replay import read_messages
+
+_RAW: Final = {
+    encoding: Codec[Commit[msgspec.Raw]](Commit[msgspec.Raw], encoding)
+    for encoding in ("json", "msgpack")
+}
+_PLAIN: Final = {
+    encoding: Codec[Commit[Any]](Commit[Any], encoding) for encoding in ("json", "msgpack")
+}
+
+
+def encode_commit(commit: Commit[Any], encoding: Encoding) -> tuple[Record, str]:
+    """The message of a commit that has no place yet, and its digest."""
+    assert commit.sequence == 0 and commit.digest == ""
+    data = _RAW[encoding].encode(commit)
+    digest = record_digest(data)
+    payload, header = pack(data, encoding)
+    headers = {DIGEST_HEADER: digest}
+    if header:
+        headers[ENCODING_HEADER] = header
+    return (payload, headers), digest
+
+
+def decode_commit(stream: str, message: StoredMessage) -> tuple[Commit[msgspec.Raw], Encoding]:
+    """The commit of a stored message, bodies still encoded; raises `Undecodable`, `Corrupt`."""
+    data, encoding, digest = _open(stream, message)
+    try:
+        commit = _RAW[encoding].decode(data)
+    except InvalidMessage as error:
+        raise _undecodable(stream, message, error) from None
+    return place(commit, message.sequence, digest), encoding
+
+
+def decode_plain_commit(stream: str, message: StoredMessage) -> Commit[Any]:
+    """The commit of a stored message with bodies as plain data; raises as `decode_commit`."""
+    data, encoding, digest = _open(stream, message)
+    try:
+        commit = _PLAIN[encoding].decode(data)
+        if encoding == "msgpack":
+            check_plain(commit.command.body)
+    except InvalidMessage as error:
+        raise _undecodable(stream, message, error) from None
+    return place(commit, message.sequence, digest)
+
+
+def _open(stream: str, message: StoredMessage) -> tuple[bytes, Encoding, str]:
+    headers = message.headers or {}
+    try:
+        data, encoding = unpack(message.data, headers.get(ENCODING_HEADER))
+    except (InvalidMessage, PayloadTooLarge) as error:
+        raise _undecodable(stream, message, error) from None
+    digest = record_digest(data)
+    told = headers.get(DIGEST_HEADER)
+    if told is not None and told != digest:
+        raise Corrupt(
+            f"{stream}: the message at sequence {message.sequence} has the digest {digest}, but"
+            f" {told} was written beside it: its bytes changed; restore the stream from a backup",
+            stream=stream,
+            sequence=message.sequence,
+        )
+    return data, encoding, digest
+
+
+def _undecodable(stream: str, message: StoredMessage, error: Exception) -> Undecodable:
+    field = getattr(error, "path", "$")
+    return Undecodable(
+        f"{stream}: the message at sequence {message.sequence} on {message.subject} is no commit:"
+        f" {error}; see who wrote it with `moonlet doctor`",
+        stream=stream,
+        sequence=message.sequence,
+        type="Commit",
+        field=field,
+    )
+
+
+class Journal:
+    """One journal stream, for reading. Writing is `GroupCommit`'s."""
+
+    def __init__(self, bus: Bus, stream: str) -> None:
+        self._bus = bus
+        self.stream = stream
+
+    async def last(self, agent: AgentId) -> StoredMessage | None:
+        """The agent's last commit, read from the leader; None if it has none."""
+        return await self._bus.js.last_message(self.stream, self._bus.subjects.journal(agent))
+
+    async def messages(
+        self, agent: AgentId, *, start: int = 1
+    ) -> AsyncIterator[list[StoredMessage]]:
+        """The agent's commits from sequence `start` on, to the end as of now, in batches."""
+        subject = self._bus.subjects.journal(agent)
+        async for batch in read_messages(self._bus, self.stream, subject, start=start):
+            yield batch
+
+    async def incarnation(self) -> str:
+        """What tells this stream from another of its name: creation time, and epoch if raised."""
+        info = await self._bus.js.stream_info(self.stream)
+        if info is None:
+            raise Corrupt(
+                f"stream {self.stream} is gone: restore it from a backup, or start anew under"
+                " another prefix",
+                stream=self.stream,
+            )
+        epoch = (info["config"].get("metadata") or {}).get("moonlet.epoch", "0")
+        return f"{info['created']}/{epoch}"

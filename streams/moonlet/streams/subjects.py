@@ -1,0 +1,76 @@
+"""How agents, commands and timers become subjects, and back. Every token is checked before."""
+
+from moonlet.core.errors import InvalidId
+from moonlet.core.ids import AgentId, partition_of
+
+
+class Subjects:
+    """The subject map under one prefix; the table is DESIGN §5's."""
+
+    def __init__(self, prefix: str = "moon") -> None:
+        self.prefix = prefix
+
+    def journal(self, agent: AgentId) -> str:
+        """The one literal subject of an agent's commits."""
+        return f"{self.prefix}.evt.{agent.type}.{agent.key}"
+
+    def journal_agent(self, subject: str) -> AgentId | None:
+        """The agent of a journal subject; None for a foreign subject."""
+        tokens = subject[len(self.prefix) + 1 :].split(".")
+        if not subject.startswith(f"{self.prefix}.evt.") or len(tokens) != 3:
+            return None
+        return _agent_or_none(tokens[1], tokens[2])
+
+    def mailbox(self, agent: AgentId, lane: str, partitions: int) -> str:
+        """Where clients write an agent's commands."""
+        partition = partition_of(agent.key, partitions)
+        return f"{self.prefix}.cmd.{agent.type}.{partition}.{lane}.{agent.key}"
+
+    def internal(self, agent: AgentId, lane: str, partitions: int) -> str:
+        """Where agents and calls write an agent's commands."""
+        partition = partition_of(agent.key, partitions)
+        return f"{self.prefix}.in.{agent.type}.{partition}.{lane}.{agent.key}"
+
+    def call(self, agent: AgentId) -> str:
+        """Where an agent's calls wait for a host that runs them."""
+        return f"{self.prefix}.call.{agent.type}.{agent.key}"
+
+    def timer(self, agent: AgentId, name: str, revision: int) -> str:
+        """Where the schedule of a timer stands."""
+        return f"{self.prefix}.timer.{agent.type}.{agent.key}.{name}.{revision}"
+
+    def fire(self, agent: AgentId, partitions: int) -> str:
+        """Where a fired timer waits for the agent's owner."""
+        partition = partition_of(agent.key, partitions)
+        return f"{self.prefix}.fire.{agent.type}.{partition}.{agent.key}"
+
+    def snapshot(self, agent: AgentId) -> str:
+        """Where an agent's last snapshot stands."""
+        return f"{self.prefix}.snap.{agent.type}.{agent.key}"
+
+    def parked(self, agent: AgentId) -> str:
+        """Where an agent's parked commands and effects stand."""
+        return f"{self.prefix}.parked.{agent.type}.{agent.key}"
+
+    def topic(self, topic: str) -> str:
+        """Where a topic's messages stand."""
+        return f"{self.prefix}.pub.{topic}"
+
+    def owner(self, service: str, type: str, partition: int | str) -> str:
+        """Where a partition's owner answers: `service` is query or outcome."""
+        return f"{self.prefix}.{service}.{type}.{partition}"
+
+    def lane_filter(self, family: str, type: str, partition: int, lane: str) -> str:
+        """The subjects of one partition's lane; `family` is cmd or in."""
+        return f"{self.prefix}.{family}.{type}.{partition}.{lane}.*"
+
+    def fire_filter(self, type: str, partition: int) -> str:
+        """The fired timers of one partition."""
+        return f"{self.prefix}.fire.{type}.{partition}.*"
+
+
+def _agent_or_none(type: str, key: str) -> AgentId | None:
+    try:
+        return AgentId.parse(f"{type}/{key}")
+    except InvalidId:
+        return None
