@@ -1,0 +1,363 @@
+"""The event loop of a run: ordinary asyncio code, virtual time, one order of steps per seed.
+
+A batch is what asyncio's is: timers that are due, then everything that was ready when it began,
+first in, first out. When nothing is ready the clock, an integer of nanoseconds, jumps to the next
+timer. Variation comes from latencies and faults, never from the order of the ready queue: that is
+documented, and code may trust it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import threading
+import weakref
+from asyncio import events, format_helpers
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable
+from heapq import heapify, heappop, heappush
+from typing import Any, TypeVar
+
+from moonlet.simulations.asyncgens import AsyncGenerators
+from moonlet.simulations.errors import Deadlock, Livelock
+from moonlet.simulations.node import LIFE, Life, Node
+from moonlet.simulations.offline import OfflineLoop
+from moonlet.simulations.task import SimFuture, SimHandle, SimTask, SimTimer
+from moonlet.simulations.trace import BLOCK_STEPS, Trace
+from moonlet.simulations.waits import waiting
+
+T = TypeVar("T")
+
+SECOND_NS = 1_000_000_000
+STEPS_PER_INSTANT_MAX = 200_000
+BLOCKS_PER_COLLECTION = 4096  # a collection of garbage each million steps, always at the same one
+STALE_TIMERS_MIN = 100
+
+
+class SimLoop(OfflineLoop):
+    """A deterministic event loop. `now_ns` is the world's clock; `time()` the current node's.
+
+    `outside` is a context that belongs to no node: messages in flight and faults run in it, and
+    outlive a crash.
+    """
+
+    _ready: deque[events.Handle]
+    _stopping: bool
+    _closed: bool
+
+    def __init__(self, trace: Trace | None = None) -> None:
+        super().__init__()
+        self.trace = Trace() if trace is None else trace
+        self.now_ns = 0
+        self.outside = contextvars.Context()
+        self.nodes: dict[str, Node] = {}
+        self.lives: list[Life] = []  # the dead ones too: they keep what must not be closed yet
+        self._timers: list[tuple[int, int, events.TimerHandle]] = []
+        self._stale_timers = 0
+        self._timers_set = self._tasks_made = self._futures_hashed = 0
+        self._instant_began = 0  # in steps
+        self._tasks: weakref.WeakValueDictionary[int, SimTask[Any]] = weakref.WeakValueDictionary()
+        self._asyncgens = AsyncGenerators()
+
+    # Identity.
+
+    def next_task(self) -> int:
+        """The number of the next task."""
+        self._tasks_made += 1
+        return self._tasks_made
+
+    def next_future(self) -> int:
+        """The number of the next future that is hashed."""
+        self._futures_hashed += 1
+        return self._futures_hashed
+
+    def disown(self, task: SimTask[Any]) -> None:
+        """Forget a task that could not be made."""
+        self._tasks.pop(task.number, None)
+
+    def adopt(self, task: SimTask[Any], name: str) -> None:
+        """Know a task that is just being made."""
+        self._tasks[task.number] = task
+        self.trace.name(task.number, name)
+
+    def tasks_of(self, life: Life) -> list[SimTask[Any]]:
+        """The unfinished tasks of that life, in creation order."""
+        return [task for task in self.unfinished() if task.life is life]
+
+    def unfinished(self) -> list[SimTask[Any]]:
+        """All unfinished tasks, also those of dead lives, in creation order."""
+        return [task for task in self.known() if not task.done()]
+
+    def known(self) -> list[SimTask[Any]]:
+        """All tasks that still exist, in creation order."""
+        return [task for _, task in sorted(self._tasks.items())]
+
+    def node(self, name: str) -> Node:
+        """The node of that name, made at the first call."""
+        found = self.nodes.get(name)
+        if found is None:
+            found = self.nodes[name] = Node(self, name)
+        return found
+
+    def create_future(self) -> SimFuture[Any]:
+        """A future of this loop."""
+        return SimFuture(loop=self)
+
+    def create_task(  # type: ignore[override]
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+        **eager: bool,
+    ) -> SimTask[T]:
+        """A task of the node of its context, called `qualname#number` if it gets no name."""
+        self._check_closed()  # type: ignore[attr-defined]
+        if self.get_task_factory() is not None:
+            eager.setdefault("eager_start", True)
+        return SimTask(coro, loop=self, name=name, context=context, **eager)
+
+    def set_task_factory(self, factory: Any) -> None:
+        """None or `asyncio.eager_task_factory`: tasks of any other class hash by address."""
+        if factory is not None and factory is not getattr(asyncio, "eager_task_factory", None):
+            raise self.escape(
+                "set_task_factory()", "wrap the coroutines; tasks must be the simulation's own"
+            )
+        super().set_task_factory(factory)
+
+    # Time.
+
+    def time(self) -> float:
+        """Seconds on the current node's monotonic clock."""
+        life = LIFE.get(None)
+        return (self.now_ns if life is None else life.node.local_ns(self.now_ns)) / SECOND_NS
+
+    def spend(self, ns: int) -> None:
+        """Let the current step take that long: the clock goes on and nothing else runs."""
+        self.now_ns += ns
+        self._instant_began = self.trace.count
+
+    # Callbacks.
+
+    def call_soon(  # type: ignore[override]
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> events.Handle:
+        """As asyncio's: first in, first out."""
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
+        handle = SimHandle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> events.Handle:
+        """As `call_soon`; a run has one thread."""
+        runs_in = self._thread_id  # type: ignore[attr-defined]
+        if runs_in is not None and runs_in != threading.get_ident():
+            raise self.escape("call_soon_threadsafe() from another thread", "asyncio.to_thread()")
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> events.TimerHandle:
+        """As asyncio's; `delay` in seconds of the current node's clock, to the nanosecond."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        wait_ns = max(0, int(delay * SECOND_NS + 0.5))
+        life = LIFE.get(None)
+        if life is None:
+            return self._set_timer(self.now_ns + wait_ns, callback, args, context)
+        local_ns = life.node.local_ns(self.now_ns) + wait_ns
+        return self._set_timer(life.node.world_ns(local_ns), callback, args, context, local_ns)
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> events.TimerHandle:
+        """As asyncio's; `when` in seconds of the current node's `time()`."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        local_ns = int(when * SECOND_NS + 0.5)
+        life = LIFE.get(None)
+        at_ns = local_ns if life is None else life.node.world_ns(local_ns)
+        return self._set_timer(max(at_ns, self.now_ns), callback, args, context, local_ns)
+
+    def call_at_ns(
+        self,
+        at_ns: int,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> events.TimerHandle:
+        """Call back at that moment of the world's clock, or now if it is past."""
+        return self._set_timer(max(at_ns, self.now_ns), callback, args, context)
+
+    def _set_timer(
+        self,
+        at_ns: int,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+        local_ns: int | None = None,
+    ) -> events.TimerHandle:
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
+        when = (at_ns if local_ns is None else local_ns) / SECOND_NS
+        timer = SimTimer(when, callback, args, self, context)
+        self._timers_set += 1
+        heappush(self._timers, (at_ns, self._timers_set, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
+        if handle._scheduled:  # type: ignore[attr-defined]
+            self._stale_timers += 1
+
+    def make_ready(self, handles: Iterable[events.Handle]) -> None:
+        """Append handles to the ready queue, in their order."""
+        self._ready.extend(handles)
+
+    # Steps.
+
+    def _run_once(self) -> None:
+        """Batch after batch, until `stop`."""
+        ready, steps = self._ready, self.trace.steps
+        pop, record = ready.popleft, steps.append
+        while True:
+            timers = self._timers
+            if not ready and not self._stopping:
+                self._jump()
+            elif timers and timers[0][0] <= self.now_ns:
+                self._wake_due()
+            for _ in range(len(ready)):
+                handle = pop()
+                if handle._cancelled:
+                    continue
+                context = handle._context  # type: ignore[attr-defined]
+                life = context.get(LIFE)
+                if life is not None and not life.free:
+                    life.take(handle)
+                    continue
+                callback = handle._callback  # type: ignore[attr-defined]
+                owner = getattr(callback, "__self__", None)
+                record(self.now_ns)
+                if type(owner) is SimTask:
+                    record(owner.number)
+                else:
+                    record(0 if life is None else -life.number)
+                try:
+                    context.run(callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self._callback_died(handle, error)
+            handle = callback = context = owner = life = None  # type: ignore[assignment]
+            if len(steps) >= 2 * BLOCK_STEPS:
+                self._end_block()
+            if self._stopping:
+                return
+
+    def run_step(self, handle: events.Handle, life: Life) -> None:
+        """Run one handle of that life now, inside the current step (for nodes that are slow)."""
+        callback = handle._callback  # type: ignore[attr-defined]
+        owner = getattr(callback, "__self__", None)
+        who = owner.number if type(owner) is SimTask else -life.number
+        self.trace.steps.extend((self.now_ns, who))
+        try:
+            handle._context.run(callback, *handle._args)  # type: ignore[attr-defined]
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._callback_died(handle, error)
+
+    def _jump(self) -> None:
+        """Nothing is ready: go to the next timer."""
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:
+            heappop(timers)
+            self._stale_timers -= 1
+        if not timers:
+            raise Deadlock(self.now_ns, waiting(self))
+        if timers[0][0] > self.now_ns:
+            self.now_ns = timers[0][0]
+            self._instant_began = self.trace.count
+        self._wake_due()
+        if self._stale_timers > STALE_TIMERS_MIN and self._stale_timers * 2 > len(timers):
+            self._timers = [entry for entry in timers if not entry[2]._cancelled]
+            heapify(self._timers)
+            self._stale_timers = 0
+
+    def _wake_due(self) -> None:
+        timers, now_ns, ready = self._timers, self.now_ns, self._ready
+        while timers and timers[0][0] <= now_ns:
+            timer = heappop(timers)[2]
+            timer._scheduled = False  # type: ignore[attr-defined]
+            if timer._cancelled:
+                self._stale_timers -= 1
+            else:
+                ready.append(timer)
+
+    def _end_block(self) -> None:
+        instant = self.trace.count - self._instant_began
+        if instant > STEPS_PER_INSTANT_MAX:
+            raise Livelock(self.now_ns, instant, self._busiest())
+        self.trace.checkpoint()
+        if len(self.trace.checkpoints) % BLOCKS_PER_COLLECTION == 0 and not gc.isenabled():
+            gc.collect()
+
+    def _busiest(self) -> list[tuple[str, int]]:
+        """The tasks, and other callbacks, that took most of the last block's steps."""
+        who = Counter(self.trace.steps[1::2])
+        shares = []
+        for number, steps in who.most_common(5):
+            task = self._tasks.get(number)
+            name = "callbacks" if task is None else task.get_name()
+            shares.append((name, 100 * steps // who.total()))
+        return shares
+
+    def _callback_died(self, handle: events.Handle, error: BaseException) -> None:
+        callback, args = handle._callback, handle._args  # type: ignore[attr-defined]
+        source = format_helpers._format_callback_source(callback, args)  # type: ignore[attr-defined]
+        self.call_exception_handler(
+            {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
+        )
+
+    def abandon(self) -> None:
+        """The end of the universe: close what is left, in creation order, with the loop closed.
+
+        Here the `finally` blocks of coroutines run, those of dead lives too; what they raise is
+        nobody's business any more.
+        """
+        tasks = self.unfinished()
+        for task in tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.close()
+        for task in tasks:
+            with contextlib.suppress(BaseException):
+                task.get_coro().close()  # type: ignore[union-attr]
+        for life in self.lives:
+            life.bury()
+        self._timers.clear()
+
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        """Close an abandoned async generator in its node's name; never one of a dead node."""
+        life = self._asyncgens.forget(agen)
+        if self.is_closed() or (life is not None and not life.alive):
+            return
+        context = self.outside if life is None else life.context
+        self.call_soon(self.create_task, agen.aclose(), context=context)

@@ -1,0 +1,113 @@
+"""What a run did, as one digest: each step, each moment, each task's name, each event's bytes.
+
+The digest runs on: about every 256 steps it is noted as a `Checkpoint`, so that a replay stops
+at the first block that differs (madsim compares at each draw).
+"""
+
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from moonlet.simulations.errors import Diverged
+
+BLOCK_STEPS = 256
+EVENTS_KEPT = 1_000_000
+DIGEST_BYTES = 16
+
+Field: TypeAlias = str | int | bytes | None
+Event: TypeAlias = tuple[int, str, str, tuple[Field, ...]]
+
+
+class Checkpoint(NamedTuple):
+    """The digest of all before step number `steps` (the events and names up to it counted)."""
+
+    steps: int
+    digest: bytes
+
+
+class Step(NamedTuple):
+    """One step: when (ns), and who: a task's number, 0 the driver, -n the life n of a node."""
+
+    at_ns: int
+    who: int
+
+
+class Trace:
+    """The trace of one run, in the making.
+
+    `expected` are the checkpoints of an earlier run: the first that differs raises `Diverged`.
+    `window` names steps to keep one by one in `kept`, with all names in `names`: for the search
+    after a difference. Events beyond a million are in the digest but no longer in `events`.
+    """
+
+    def __init__(self, *, expected: Sequence[Checkpoint] = (), window: range | None = None) -> None:
+        self.steps = array("q")  # (ns, who) of each step since the last checkpoint
+        self.events: list[Event] = []
+        self.events_dropped = 0
+        self.checkpoints: list[Checkpoint] = []
+        self.kept: list[Step] = []
+        self.names: dict[int, str] = {}
+        self._expected = expected
+        self._window = window
+        self._before = 0
+        self._new_names: list[str] = []
+        self._new_events: list[bytes] = []
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._hash = blake2b(digest_size=DIGEST_BYTES)
+
+    @property
+    def count(self) -> int:
+        """Steps so far."""
+        return self._before + len(self.steps) // 2
+
+    @property
+    def digest(self) -> str:
+        """The digest of everything so far, in hexadecimal."""
+        self.checkpoint()
+        return self._hash.hexdigest()
+
+    def name(self, number: int, name: str) -> None:
+        """A task was created."""
+        self._new_names.append(f"{number} {name}")
+        if self._window is not None:
+            self.names[number] = name
+
+    def event(self, at_ns: int, node: str, kind: str, *fields: Field) -> None:
+        """Something worth reading happened. Payload bytes and state digests belong in `fields`."""
+        self._new_events.append(self._encode((self.count, at_ns, node, kind, fields)))
+        if len(self.events) < EVENTS_KEPT:
+            self.events.append((at_ns, node, kind, fields))
+        else:
+            self.events_dropped += 1
+
+    def checkpoint(self) -> None:
+        """Take what came since the last checkpoint into the digest; compare it if expected."""
+        steps, names, events = self.steps, self._new_names, self._new_events
+        if not (steps or names or events):
+            return
+        self._hash.update(b"%d %d %d\n" % (len(steps), len(names), len(events)))
+        self._hash.update(steps)
+        self._hash.update("\n".join(names).encode())
+        self._hash.update(b"".join(events))
+        self._keep()
+        self._before += len(steps) // 2
+        del steps[:]
+        names.clear()
+        events.clear()
+        done = Checkpoint(self._before, self._hash.digest())
+        index = len(self.checkpoints)
+        self.checkpoints.append(done)
+        if index < len(self._expected) and self._expected[index] != done:
+            start = self._expected[index - 1].steps if index else 0
+            raise Diverged(start, f"The block up to step {done.steps:,} has another digest.")
+
+    def _keep(self) -> None:
+        if self._window is None:
+            return
+        start = self._before
+        for at in range(len(self.steps) // 2):
+            if start + at in self._window:
+                self.kept.append(Step(self.steps[2 * at], self.steps[2 * at + 1]))
