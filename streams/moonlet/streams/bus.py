@@ -44,6 +44,6 @@ class Bus:
         return self.js.max_payload - COMMAND_OVERHEAD
 
     async def backoff(self, attempt: int) -> None:
-        """Wait before try number `attempt` (from 1): 50 ms doubling to 2 s, half of it by chance."""
+        """Wait before try `attempt` (from 1): 50 ms doubling to 2 s, half of it by chance."""
         ceiling = min(2.0, 0.05 * 2 ** min(attempt - 1, 8))
         await asyncio.sleep(ceiling * (0.5 + 0.5 * self.entropy.uniform()))

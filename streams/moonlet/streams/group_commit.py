@@ -37,7 +37,7 @@ Done = Callable[["list[int] | MoonletError"], None]
 class Append:
     """A chain of an agent's next commits: all are stored, or none."""
 
-    __slots__ = ("bytes", "done", "expected", "records", "subject")
+    __slots__ = ("alone", "bytes", "done", "expected", "records", "subject")
 
     def __init__(self, subject: str, expected: int, records: list[Record], done: Done) -> None:
         self.subject = subject
@@ -45,6 +45,7 @@ class Append:
         self.records = records
         self.done = done
         self.bytes = sum(len(payload) for payload, _ in records)
+        self.alone = False
 
 
 class GroupCommit:
@@ -65,6 +66,7 @@ class GroupCommit:
         self._batch_in_flight = False
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
 
     def append(self, subject: str, expected: int, records: Sequence[Record], done: Done) -> None:
         """Append `records` after the subject's last sequence `expected` (0: it is empty)."""
@@ -88,13 +90,23 @@ class GroupCommit:
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight."""
-        while self._waiting or self._singles or self._batch_in_flight or self._tasks:
-            await asyncio.sleep(0.002)
+        self._note_idle()
+        await self._idle.wait()
+
+    def _note_idle(self) -> None:
+        if self._waiting or self._singles or self._batch_in_flight or self._tasks:
+            self._idle.clear()
+        else:
+            self._idle.set()
 
     def _flush(self) -> None:
         self._scheduled = False
+        self._send_waiting()
+        self._note_idle()
+
+    def _send_waiting(self) -> None:
         while self._waiting and not self._batch_in_flight:
-            chained = any(len(append.records) > 1 for append in self._waiting)
+            chained = any(len(append.records) > 1 or append.alone for append in self._waiting)
             if chained or self._waiting_records >= BATCH_FROM:
                 self._send_batch(self._take_batch())
             elif self._singles >= BATCH_FROM:
@@ -110,7 +122,8 @@ class GroupCommit:
         for append in self._waiting:
             count += len(append.records)
             size += append.bytes
-            if taken and (count > BATCH_MAX or size > BATCH_BYTES):
+            full = count > BATCH_MAX or size > BATCH_BYTES
+            if taken and (full or append.alone or taken[0].alone):
                 break
             taken.append(append)
         del self._waiting[: len(taken)]
@@ -200,27 +213,27 @@ class GroupCommit:
         for append in batch:
             if append.subject == subject:
                 append.done(Conflict(f"{subject}: another commit came first, at {sequence}"))
-        self._waiting[:0] = rest
-        self._waiting_records += sum(len(append.records) for append in rest)
-        self._flush()
+        self._send_again(rest)
 
     def _apart(self, batch: list[Append]) -> None:
         """The refusal named no member: each chain alone gets its own answer."""
         for append in batch:
-            if len(append.records) == 1:
-                self._send_single(append)
-            else:
-                self._start(self._alone(append))
+            append.alone = True
+        self._send_again(batch)
 
-    async def _alone(self, append: Append) -> None:
-        while self._batch_in_flight:
-            await asyncio.sleep(0.001)
-        self._send_batch([append])
+    def _send_again(self, batch: list[Append]) -> None:
+        self._waiting[:0] = batch
+        self._waiting_records += sum(len(append.records) for append in batch)
+        self._flush()
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._note_idle()
 
 
 def _failed(error: MoonletError) -> "asyncio.Future[PubAck]":

@@ -1,6 +1,7 @@
 """The journal: an agent's commits, appended by compare-and-set and read in order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -101,11 +102,12 @@ class Journal:
 
     async def messages(
         self, agent: AgentId, *, start: int = 1
-    ) -> AsyncIterator[list[StoredMessage]]:
+    ) -> AsyncGenerator[list[StoredMessage], None]:
         """The agent's commits from sequence `start` on, to the end as of now, in batches."""
         subject = self._bus.subjects.journal(agent)
-        async for batch in read_messages(self._bus, self.stream, subject, start=start):
-            yield batch
+        async with aclosing(read_messages(self._bus, self.stream, subject, start=start)) as read:
+            async for batch in read:
+                yield batch
 
     async def incarnation(self) -> str:
         """What tells this stream from another of its name: creation time, and epoch if raised."""

@@ -5,12 +5,16 @@ writing again. There are no delete markers: they would lengthen every time to li
 """
 
 from asyncio import Future
+from typing import Final
 
 import msgspec
 
 from moonlet.core.errors import Conflict
 from moonlet.streams.api import JetStream, PubAck, ServerRefused
 from moonlet.streams.codes import is_conflict
+
+READ_BATCH: Final = 1_000
+"""Entries read at a time."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -69,16 +73,19 @@ class Bucket:
         """Remove the key without a marker; none is no error."""
         await self._js.purge_stream(self._stream, self._prefix + key)
 
-    async def keys(self, filter: str = ">") -> list[str]:
-        """The keys under `filter`, sorted."""
-        subjects = await self._js.stream_subjects(self._stream, self._prefix + filter)
-        return [subject.removeprefix(self._prefix) for subject in subjects]
-
     async def entries(self, filter: str = ">") -> list[Entry]:
-        """The entries under `filter`, sorted by key."""
+        """The entries under `filter`, sorted by key; a replica that lags may show older ones."""
         found: list[Entry] = []
-        for key in await self.keys(filter):
-            entry = await self.get(key)
-            if entry is not None:
-                found.append(entry)
-        return found
+        start = 1
+        while True:
+            messages, more = await self._js.read_batch(
+                self._stream, self._prefix + filter, start=start, batch=READ_BATCH
+            )
+            found += [
+                Entry(m.subject.removeprefix(self._prefix), m.data, m.sequence, m.time)
+                for m in messages
+                if m.data
+            ]
+            if not more or not messages:
+                return sorted(found, key=lambda entry: entry.key)
+            start = messages[-1].sequence + 1

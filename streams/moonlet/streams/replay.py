@@ -5,7 +5,7 @@ consumer into one inbox, which is about three times as fast.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ STALL: Final = 5.0
 
 async def read_messages(
     bus: Bus, stream: str, subject: str, *, start: int = 1, follow: bool = False
-) -> AsyncIterator[list[StoredMessage]]:
+) -> AsyncGenerator[list[StoredMessage], None]:
     """Batches of the messages of `subject` from sequence `start` on, in order.
 
     Ends at the end as of its beginning; with `follow` it never does. Survives reconnects: it
@@ -83,7 +83,7 @@ class _Reader:
         self._broken = False
         self.finished = False
 
-    async def batches(self, follow: bool) -> AsyncIterator[list[StoredMessage]]:
+    async def batches(self, follow: bool) -> AsyncGenerator[list[StoredMessage], None]:
         js = self._bus.js
         try:
             info = await js.create_consumer(self._stream, self._config)

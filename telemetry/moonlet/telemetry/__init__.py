@@ -1,3 +1,5 @@
-"""telemetry."""
+"""Logs, traces, metrics: may be imported by every layer but the core."""
 
-__all__: list[str] = []
+from moonlet.telemetry.log import configure, get_logger, redact
+
+__all__ = ["configure", "get_logger", "redact"]

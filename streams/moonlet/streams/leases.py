@@ -1,0 +1,95 @@
+"""Who lives, and who owns which partition. Leases say who is alive; compare-and-set keeps us safe.
+
+A host renews one key with a time to live. A partition's record has none: it names its owner, and
+whether that owner left in good order. The record's revision is the ownership's; it stands in the
+names of the partition's consumers.
+"""
+
+from typing import Final
+
+import msgspec
+
+from moonlet.core.codec import Codec
+from moonlet.core.errors import Conflict
+from moonlet.streams.bus import Bus
+from moonlet.streams.kv import Bucket
+
+MAX_SUSPECT: Final = 2
+"""Crashes of a partition's owners from which the next one decides one command at a time."""
+
+
+class HostLease(msgspec.Struct, frozen=True):
+    """What a living host says of itself; `started` is in microseconds since 1970."""
+
+    host: str
+    types: list[str]
+    started: int
+
+
+class Partition(msgspec.Struct, frozen=True):
+    """A partition's record. `owner` is empty when it was left in good order.
+
+    `crashes` counts owners in a row that did not; `note` is the command that a suspicious owner
+    was about to decide.
+    """
+
+    type: str
+    number: int
+    owner: str = ""
+    crashes: int = 0
+    note: str = ""
+    revision: int = 0
+
+
+_HOST: Final = Codec[HostLease](HostLease, "json")
+_PARTITION: Final = Codec[Partition](Partition, "json")
+
+
+class Leases:
+    """The reader and writer of the bucket `leases`. `lease` is in whole seconds, from 1."""
+
+    def __init__(self, bus: Bus, lease: int) -> None:
+        assert lease >= 1
+        self.lease = lease
+        self._bucket = Bucket(bus.js, bus.topology.bucket("leases"))
+
+    async def renew(self, host: HostLease, revision: int) -> int:
+        """Write the host's lease over `revision` (0: a newcomer's); returns the new revision.
+
+        Raises `Conflict` if the lease ran out or is another's.
+        """
+        value = _HOST.encode(host)
+        timeout = max(1.0, self.lease / 2)
+        return await self._bucket.put(
+            f"host.{host.host}", value, revision=revision, ttl=self.lease, timeout=timeout
+        )
+
+    async def leave(self, host: str) -> None:
+        """Remove the host's lease, so that nobody waits for it to run out."""
+        await self._bucket.delete(f"host.{host}")
+
+    async def hosts(self) -> list[HostLease]:
+        """The living hosts, sorted by name."""
+        return [_HOST.decode(entry.value) for entry in await self._bucket.entries("host.*")]
+
+    async def partitions(self) -> dict[tuple[str, int], Partition]:
+        """All records, by type and number."""
+        found: dict[tuple[str, int], Partition] = {}
+        for entry in await self._bucket.entries("part.>"):
+            record = _PARTITION.decode(entry.value)
+            found[record.type, record.number] = msgspec.structs.replace(
+                record, revision=entry.revision
+            )
+        return found
+
+    async def write(self, record: Partition) -> Partition | None:
+        """Write over the record's revision; None if another came first."""
+        try:
+            revision = await self._bucket.put(
+                f"part.{record.type}.{record.number}",
+                _PARTITION.encode(record),
+                revision=record.revision,
+            )
+        except Conflict:
+            return None
+        return msgspec.structs.replace(record, revision=revision)

@@ -1,0 +1,48 @@
+"""Durable timers: schedules of the server (ADR-51), which it turns into messages when due.
+
+A second schedule of the same agent, name and revision is the same timer; a firing that is not open
+in the agent's fold was dealt with before. So setting again and firing twice are harmless.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from moonlet.core.codec import Encoding
+from moonlet.core.envelope import Envelope
+from moonlet.core.ids import AgentId
+from moonlet.streams.api import PubAck
+from moonlet.streams.bus import Bus
+from moonlet.streams.mailbox import encode_envelope
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Timers:
+    """The timer stream."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._stream = bus.topology.stream("timers")
+
+    def set(
+        self, agent: AgentId, envelope: Envelope, due: int, partitions: int, encoding: Encoding
+    ) -> "asyncio.Future[PubAck]":
+        """Let `envelope` come to `agent` at `due` (µs since 1970; in the past: at once)."""
+        assert envelope.timer and envelope.number
+        payload, headers = encode_envelope(envelope, encoding, self._bus.command_limit)
+        moment = _EPOCH + timedelta(microseconds=due)
+        headers["Nats-Schedule"] = f"@at {moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
+        headers["Nats-Schedule-Target"] = self._bus.subjects.fire(agent, partitions)
+        subject = self._bus.subjects.timer(agent, envelope.timer, envelope.number)
+        return self._bus.js.publish(subject, payload, headers=headers, timeout=5.0)
+
+    async def stands(self, agent: AgentId, name: str, revision: int) -> bool:
+        """Whether the schedule is still there, read from the leader."""
+        subject = self._bus.subjects.timer(agent, name, revision)
+        return await self._bus.js.last_message(self._stream, subject) is not None
+
+    async def cancel(self, agent: AgentId, name: str, revision: int) -> None:
+        """Remove the schedule; none is no error."""
+        subject = self._bus.subjects.timer(agent, name, revision)
+        await self._bus.js.purge_stream(self._stream, subject)

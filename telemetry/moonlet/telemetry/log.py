@@ -1,0 +1,52 @@
+"""Structured logs: one place that gives loggers, and that keeps secrets out of them."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+_SECRET: Final = re.compile(r"password|passwd|secret|token|seed|creds|nkey|jwt|authorization", re.I)
+_USERINFO: Final = re.compile(r"(\w+://)[^/\s@]+@")
+
+
+def get_logger(name: str) -> Any:
+    """A logger that names its module. Until somebody configures structlog: warnings, to stderr."""
+    if not structlog.is_configured():
+        configure(logging.WARNING)
+    return structlog.get_logger(logger=name)
+
+
+def configure(level: int, *, json: bool = False) -> None:
+    """Log from `level` (of `logging`) on to stderr, as text for people or as JSON lines."""
+    renderer: Any = structlog.processors.JSONRenderer()
+    if not json:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_to_stderr,
+    )
+
+
+def _to_stderr(*_: Any) -> Any:
+    """Looks `sys.stderr` up at each use, since tests and consoles replace it."""
+    return structlog.PrintLogger(sys.stderr)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: hide values of secret names, and user info in addresses."""
+    for key, value in event.items():
+        if _SECRET.search(key):
+            event[key] = "[hidden]"
+        elif isinstance(value, str):
+            event[key] = _USERINFO.sub(r"\1[hidden]@", value)
+    return event
