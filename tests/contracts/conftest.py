@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from moonlet.streams import connection
 from moonlet.streams.api import JetStream
-from moonlet.streams.nats_api import NatsJetStream
 from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.settings import from_url
 
 Opener = Callable[[], Awaitable[JetStream]]
 
@@ -38,7 +39,7 @@ async def open_jetstream(
     else:
 
         async def connect() -> JetStream:
-            return await NatsJetStream.connect([shared_server.url])
+            return await connection.open(from_url(shared_server.url, "the tests' server"))
 
     async def open_one() -> JetStream:
         opened.append(await connect())

@@ -67,7 +67,7 @@ def consumer(name: str, **more: Any) -> dict[str, Any]:
     }
 
 
-async def publish(js: JetStream, subject: str, data: bytes = b"x", **headers: str) -> PubAck:
+async def publish(js: JetStream, subject: str, data: bytes = b"x", /, **headers: str) -> PubAck:
     """Publish with headers given as keywords (`Nats_TTL="1s"`), 5 s at most."""
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     return await js.publish(subject, data, headers=named or None, timeout=5)

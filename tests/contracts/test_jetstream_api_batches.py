@@ -105,9 +105,7 @@ async def test_a_batch_over_two_streams_stores_nothing(js: JetStream, name: str)
         {"name": f"{name}2", "subjects": [f"{name}.other.>"], "allow_atomic": True}
     )
     with pytest.raises(ServerRefused):
-        await js.publish_batch(
-            [outgoing(f"{name}.evt.a"), outgoing(f"{name}.other.a")], timeout=5
-        )
+        await js.publish_batch([outgoing(f"{name}.evt.a"), outgoing(f"{name}.other.a")], timeout=5)
     assert await last_sequence(js, name) == 0
     assert await last_sequence(js, f"{name}2") == 0
 

@@ -90,7 +90,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 class PullStatus(msgspec.Struct, frozen=True):
     """The end of one pull request: 408 expired, 409 consumer gone or changed, 404, 503, …
 
-    `missing` is how many of the messages asked for the server did not send.
+    `missing` is how many of the messages asked for the server did not send; where it doesn't say
+    (409 at a deleted consumer) it is the whole request.
     """
 
     code: int
@@ -118,7 +119,7 @@ class Pull(Protocol):
     """One inbox that pulls from one consumer. Requests are lost when the connection is."""
 
     def request(self, batch: int, *, expires: float) -> None:
-        """Ask for up to `batch` messages within `expires` seconds."""
+        """Ask for up to `batch` messages within `expires` seconds. Raises `Disconnected`."""
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,341 @@
+"""`JetStream` over nats-py: the connection, messages, publishing and pulling."""
+
+import asyncio
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from moonlet.core.errors import MoonletError, PermissionDenied
+from moonlet.streams.api import (
+    Delivery,
+    Disconnected,
+    Headers,
+    Message,
+    NoAnswer,
+    Outgoing,
+    PubAck,
+    Pull,
+    PullStatus,
+    Subscription,
+)
+from moonlet.streams.nats_api_admin import Administration
+from moonlet.streams.nats_api_answers import (
+    Answers,
+    BatchStartWaiting,
+    PublishWaiting,
+    RequestWaiting,
+    Waiting,
+)
+from moonlet.streams.nats_api_frames import check_subject, decode_headers, encode_publish
+from moonlet.streams.nats_api_pull import NatsPull
+from moonlet.streams.nats_api_wire import RawHandler, Wire
+
+BATCH_MESSAGES_MAX = 1000  # the server's own limit by default (ADR-50)
+SUBSCRIBE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+
+log = structlog.get_logger("moonlet.streams")
+
+
+class NatsSubscription:
+    """A subscription of a `Wire`."""
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        self._wire = wire
+        self._number = number
+
+    async def unsubscribe(self) -> None:
+        """End it; no handler runs afterwards."""
+        self._wire.unsubscribe_raw(self._number)
+
+
+class NatsJetStream(Administration):
+    """One connection of nats-py, opened by `connection.open`."""
+
+    def __init__(self, wire: Wire, description: str) -> None:
+        self._wire = wire
+        self._description = description
+        self._answers = Answers(f"{wire.new_inbox()}.")
+        self._loop = asyncio.get_running_loop()
+        self._batch_prefix = wire.new_inbox().rpartition(".")[2]
+        self._reconnect_callbacks: list[Callable[[], None]] = []
+        self._closed_callbacks: list[Callable[[], None]] = []
+        self._closed = False
+        self._denied_subscriptions: set[str] = set()
+        self._pulls: set[NatsPull] = set()
+        wire.on_denied = self._take_denial
+        wire.on_lost = self._take_loss
+
+    async def begin(self) -> None:
+        """Open the inbox for answers: the first thing to do with a new connection."""
+        await self._subscribe(f"{self._answers.prefix}*", self._answers.take, "")
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent now."""
+        return self._wire.ready
+
+    @property
+    def max_payload(self) -> int:
+        """The server's limit for one message, headers included, in bytes."""
+        return int(self._wire.max_payload)
+
+    @property
+    def description(self) -> str:
+        """Where this connects to; holds no secret."""
+        return self._description
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every reconnect; returns what removes it."""
+        return _register(self._reconnect_callbacks, callback)
+
+    def on_closed(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back when the connection ends for good; returns what removes it."""
+        return _register(self._closed_callbacks, callback)
+
+    async def close(self) -> None:
+        """Send what is buffered, for 2 s at most, then disconnect. Twice is harmless."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                if self._wire.ready:
+                    await self._wire.flush()
+                await self._wire.close()
+        except Exception as error:  # the server hangs or is gone: there is nothing to save
+            log.debug("nats_close_failed", error=f"{type(error).__name__}: {error}")
+            self._wire.abort()
+            await self._wire.close()
+        self.take_closed()
+
+    async def server_info(self) -> dict[str, Any]:
+        """What the server told at the connect, and `rtt`, measured now, in seconds."""
+        start = self._loop.time()
+        await self._flush("the server's facts")
+        info = self._wire.info
+        info.pop("nonce", None)
+        info.setdefault("jetstream", False)
+        return {**info, "rtt": self._loop.time() - start}
+
+    # core NATS
+
+    def post(
+        self, subject: str, data: bytes = b"", *, headers: Headers | None = None, reply: str = ""
+    ) -> None:
+        """Send without an answer, at most once."""
+        if reply:
+            check_subject(reply)
+        self._wire.send(encode_publish(subject, reply, data, headers, self._wire.max_payload))
+
+    async def request(
+        self, subject: str, data: bytes = b"", *, headers: Headers | None = None, timeout: float
+    ) -> Message:
+        """Send and wait for one answer."""
+        message: Message = await self._ask(RequestWaiting, subject, data, headers, timeout)
+        return message
+
+    def _ask(
+        self,
+        waiting: type[Waiting],
+        subject: str,
+        data: bytes,
+        headers: Headers | None,
+        timeout: float,
+    ) -> "Future[Any]":
+        answers = self._answers
+        number = answers.number()
+        reply = f"{answers.prefix}{number}"
+        self._wire.send(encode_publish(subject, reply, data, headers, self._wire.max_payload))
+        future: Future[Any] = self._loop.create_future()
+        answers.expect(number, waiting(future, (subject,)), timeout)
+        return future
+
+    def new_inbox(self) -> str:
+        """A subject that nobody else knows, under the user's inbox prefix."""
+        return str(self._wire.new_inbox())
+
+    async def subscribe(
+        self, subject: str, handler: Callable[[Message], None], *, queue: str = ""
+    ) -> Subscription:
+        """Call `handler` for each message; raises `PermissionDenied`, `Disconnected`."""
+
+        def take(subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+            decoded = decode_headers(headers) if headers else None
+            handler(Message(subject.decode(), data, decoded, reply.decode()))
+
+        return NatsSubscription(self._wire, await self._subscribe(subject, take, queue))
+
+    # publishing to streams
+
+    def publish(
+        self, subject: str, data: bytes, *, headers: Headers | None = None, timeout: float
+    ) -> "Future[PubAck]":
+        """Store one message; every error comes from the future, none from this call."""
+        future: Future[PubAck] = self._loop.create_future()
+        answers = self._answers
+        number = answers.number()
+        wire = self._wire
+        try:
+            wire.send(
+                encode_publish(
+                    subject, f"{answers.prefix}{number}", data, headers, wire.max_payload
+                )
+            )
+        except MoonletError as error:
+            future.set_exception(error)
+            return future
+        answers.expect(number, PublishWaiting(future, (subject,)), timeout)
+        return future
+
+    def publish_batch(self, messages: Sequence[Outgoing], *, timeout: float) -> "Future[PubAck]":
+        """Store all or none; a batch of one is a plain publish, which is ten times faster."""
+        count = len(messages)
+        assert 1 <= count <= BATCH_MESSAGES_MAX, f"a batch of {count}"
+        if count == 1:
+            only = messages[0]
+            return self.publish(only.subject, only.data, headers=only.headers, timeout=timeout)
+        future: Future[PubAck] = self._loop.create_future()
+        answers = self._answers
+        first, last = answers.number(), answers.number()
+        limit = self._wire.max_payload
+        batch_id = f"{self._batch_prefix}-{first}"
+        frames = []
+        try:
+            for index, message in enumerate(messages, 1):
+                headers = {
+                    **message.headers,
+                    "Nats-Batch-Id": batch_id,
+                    "Nats-Batch-Sequence": str(index),
+                }
+                reply = f"{answers.prefix}{first}" if index == 1 else ""
+                if index == count:
+                    headers["Nats-Batch-Commit"] = "1"
+                    reply = f"{answers.prefix}{last}"
+                frames.append(encode_publish(message.subject, reply, message.data, headers, limit))
+            self._wire.send(b"".join(frames))
+        except MoonletError as error:
+            future.set_exception(error)
+            return future
+        subjects = {message.subject: None for message in messages}
+        answers.expect(first, BatchStartWaiting(future, subjects), timeout)
+        answers.expect(last, PublishWaiting(future, subjects), timeout)
+        return future
+
+    # consumers
+
+    async def open_pull(
+        self,
+        stream: str,
+        consumer: str,
+        on_delivery: Callable[[Delivery], None],
+        on_status: Callable[[PullStatus], None],
+    ) -> Pull:
+        """Open an inbox for pulls; a denied pull request comes back as status 403."""
+        inbox = self.new_inbox()
+        pull = NatsPull(self._wire, stream, consumer, inbox, on_delivery, on_status)
+        check_subject(pull.next_subject)
+        number = await self._subscribe(f"{inbox}.*", pull.take, "")
+        self._pulls.add(pull)
+
+        def end() -> None:
+            self._wire.unsubscribe_raw(number)
+            self._pulls.discard(pull)
+
+        pull.on_close = end
+        return pull
+
+    def acknowledge(self, reply: str) -> None:
+        """Acknowledge a delivery; lost, silently, while there is no connection."""
+        if self._wire.ready:
+            self._wire.send(f"PUB {reply} 0\r\n\r\n".encode())
+
+    # what happens to the connection
+
+    async def _subscribe(self, subject: str, take: RawHandler, queue: str) -> int:
+        check_subject(subject)
+        if not self._wire.ready:
+            raise Disconnected(f"not subscribed to {subject}: there is no connection now")
+        number = await self._wire.subscribe_raw(subject, take, queue)
+        try:
+            await self._flush(f"subscribing to {subject}")  # a denial comes before the answer
+            if subject in self._denied_subscriptions:
+                self._denied_subscriptions.discard(subject)
+                raise PermissionDenied(
+                    f"the server denied subscribing to {subject}: allow it for this "
+                    "connection's user (for an inbox: or set the context's inbox_prefix)",
+                    subject=subject,
+                )
+        except BaseException:
+            self._wire.unsubscribe_raw(number)
+            raise
+        return number
+
+    async def _flush(self, what: str) -> None:
+        """A round trip to the server."""
+        try:
+            async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                await self._wire.flush()
+        except Exception as error:
+            raise NoAnswer(
+                f"no answer from the server to {what} within {SUBSCRIBE_SECONDS:.0f} s "
+                f"({type(error).__name__})"
+            ) from error
+
+    def _take_denial(self, what: str, subject: str) -> None:
+        if what == "Subscription":
+            self._denied_subscriptions.add(subject)
+            return
+        waited = self._answers.deny(subject)
+        for pull in [pull for pull in self._pulls if pull.next_subject == subject]:
+            pull.deny()
+            waited = True
+        if not waited:
+            log.warning("nats_publish_denied", subject=subject)
+
+    def _take_loss(self, reason: str) -> None:
+        log.warning("nats_connection_lost", server=self._description, reason=reason)
+        self._answers.fail_all(
+            lambda: NoAnswer(
+                f"the connection to {self._description} was lost before the answer came "
+                f"({reason}): it is not known whether the message had its effect"
+            )
+        )
+
+    def take_reconnect(self) -> None:
+        """The connection is there again."""
+        log.info("nats_reconnected", server=self._description)
+        for callback in list(self._reconnect_callbacks):
+            _call(callback)
+
+    def take_closed(self) -> None:
+        """The connection has ended for good; once only."""
+        if self._closed:
+            return
+        self._closed = True
+        self._answers.fail_all(
+            lambda: NoAnswer(
+                f"the connection to {self._description} was closed before the answer came: it "
+                "is not known whether the message had its effect"
+            )
+        )
+        for callback in list(self._closed_callbacks):
+            _call(callback)
+
+
+def _register(
+    callbacks: list[Callable[[], None]], callback: Callable[[], None]
+) -> Callable[[], None]:
+    callbacks.append(callback)
+
+    def remove() -> None:
+        if callback in callbacks:
+            callbacks.remove(callback)
+
+    return remove
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:  # the others must hear of it too
+        log.exception("connection_callback_failed")

@@ -1,0 +1,216 @@
+"""nats-py's client with a shorter way in and out, and without its traps.
+
+nats-py connects, authenticates, pings, reconnects and replays subscriptions. What is replaced is
+its hot path: a publish there is a coroutine that checks every header with a regular expression,
+and a message passes two coroutines, five regular expressions, a queue and a task before its
+handler runs. Here a frame is handed straight to the flusher's list and a handler is called
+straight from the parser. `test_nats_api_wire.py` fails when nats-py changes any of the functions
+that this leans on.
+"""
+
+import asyncio
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from nats import errors as nats_errors
+from nats.aio.client import Client, Server
+from nats.protocol.parser import Parser
+
+from moonlet.streams.api import Disconnected
+
+UNSENT_BYTES_MAX = 64 * 1024 * 1024  # handed over but not yet taken by the socket
+CONTROL_LINE_MAX = 1024 * 1024  # bytes; the server's INFO lists a whole cluster
+RECONNECT_WAIT_SECONDS = (0.1, 1.0)
+
+# subject, reply, data, headers as they came (None if there are none)
+RawHandler = Callable[[bytes, bytes, bytes, bytes | None], None]
+
+_DENIED = re.compile(r'Permissions Violation for (Publish|Subscription) to "([^"]+)"', re.I)
+_M, _H = b"MH"
+
+log = structlog.get_logger("moonlet.streams")
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
+
+class Wire(Client):
+    """A nats-py client whose subscriptions are plain functions.
+
+    `on_denied` gets 'Publish' or 'Subscription' and the subject, in its own case; `on_lost` the
+    reason, as soon as a connection is lost: what was not sent is gone by then, nothing is sent
+    after a reconnect that was handed over before it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers: dict[bytes, RawHandler] = {}
+        self.on_denied: Callable[[str, str], None] = _nothing
+        self.on_lost: Callable[[str], None] = _nothing
+        self._ps = _Parser(self)
+        self._flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushed.set_result(None)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the server told about itself at the last connect."""
+        return dict(self._server_info)
+
+    @property
+    def ready(self) -> bool:
+        """Whether frames are taken now."""
+        return bool(self._status == Client.CONNECTED)
+
+    def send(self, frame: bytes) -> None:
+        """Hand over whole protocol lines; `Disconnected` if they can't be sent now."""
+        if self._status != Client.CONNECTED:
+            raise Disconnected(
+                "not sent: there is no connection to the NATS server now; it is being "
+                "restored, try again"
+            )
+        if self._pending_data_size > UNSENT_BYTES_MAX:
+            raise Disconnected(
+                f"not sent: the NATS server has left over {UNSENT_BYTES_MAX} bytes unread; "
+                "it may hang, look at it or try again"
+            )
+        self._pending.append(frame)
+        self._pending_data_size += len(frame)
+        queue = self._flush_queue
+        assert queue is not None, "connected once"
+        if queue.empty():
+            queue.put_nowait(self._flushed)
+
+    async def subscribe_raw(self, subject: str, handler: RawHandler, queue: str = "") -> int:
+        """Subscribe; the handler runs inside the read loop. Returns the subscription's number."""
+        number = self._sid + 1
+        self.handlers[b"%d" % number] = handler
+        # Without callback and limits: nothing is queued, the parser calls the handler.
+        subscription = await self.subscribe(subject, queue)
+        assert subscription._id == number
+        return number
+
+    def unsubscribe_raw(self, number: int) -> None:
+        """End a subscription; twice is harmless."""
+        if self.handlers.pop(b"%d" % number, None) is not None:
+            self._remove_sub(number)
+            if self.ready:
+                self.send(b"UNSUB %d\r\n" % number)
+
+    def abort(self) -> None:
+        """Drop the socket with all that waits in it."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+    def select_server(self, servers: list[Server], info: dict[str, Any]) -> tuple[Server, float]:
+        """Where to reconnect next and after which pause: spread out, so that no herd arrives."""
+        # Spreading load needs no reproducible randomness, and only the real client does it.
+        return min(servers, key=lambda s: s.reconnects), random.uniform(*RECONNECT_WAIT_SECONDS)
+
+    async def _process_op_err(self, e: Exception) -> None:
+        if self.is_connected:
+            # nats-py would send this after the reconnect (a write that its caller was told has
+            # failed), and would wait for a hanging server to read the rest before reconnecting.
+            self._pending = []
+            self._pending_data_size = 0
+            self.abort()
+            self.on_lost(str(e) or type(e).__name__)
+        await super()._process_op_err(e)
+
+    async def _process_err(self, err_msg: str) -> None:
+        text = err_msg.strip("'")
+        if denied := _DENIED.search(text):
+            self.on_denied(denied[1].capitalize(), denied[2])
+            return
+        # nats-py would close for good, at a full server or expired credentials too.
+        self._err = nats_errors.Error(f"nats: {text}")
+        log.warning("nats_error", error=text)
+        await self._process_op_err(self._err)
+
+    async def _attempt_reconnect(self) -> None:
+        while True:
+            try:
+                return await super()._attempt_reconnect()
+            except Exception as error:  # nats-py's task would die and nobody would reconnect
+                log.warning("nats_reconnect_failed", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(random.uniform(*RECONNECT_WAIT_SECONDS))
+
+
+class _Parser(Parser):
+    """Splits what the server sends; messages go straight to their handlers.
+
+    Only lines that aren't messages take nats-py's way.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._generation = 0
+        super().__init__(wire)
+
+    def reset(self) -> None:
+        self._generation += 1
+        super().reset()
+
+    async def parse(self, data: bytes = b"") -> None:
+        if self.buf:
+            self.buf += data
+            if len(self.buf) < self.needed:
+                return
+            data = bytes(self.buf)
+        generation = self._generation
+        position, needed = 0, 0
+        try:
+            while (line_end := data.find(b"\r\n", position)) >= 0:
+                first = data[position]
+                if first == _M or first == _H:
+                    next_position = self._message(data, position, line_end, first)
+                    if next_position > len(data):
+                        needed = next_position - position
+                        break
+                    position = next_position
+                else:
+                    await self._control(data[position:line_end])
+                    if self._generation != generation:
+                        return  # disconnected meanwhile: the rest belongs to the old connection
+                    position = line_end + 2
+        except (ValueError, IndexError) as error:
+            raise nats_errors.ProtocolError from error
+        if not needed and len(data) - position > CONTROL_LINE_MAX:
+            raise nats_errors.ProtocolError
+        self.buf = bytearray(data[position:])
+        self.needed = needed
+
+    def _message(self, data: bytes, position: int, line_end: int, first: int) -> int:
+        """Deliver the message that starts here if all of it is there; where the next starts."""
+        words = data[position:line_end].split()
+        start = line_end + 2
+        stop = start + int(words[-1])
+        if stop + 2 > len(data):
+            return stop + 2
+        handler = self.nc.handlers.get(words[2])
+        if handler is None:
+            return stop + 2
+        headers = None
+        if first == _H:
+            middle = start + int(words[-2])
+            headers = data[start:middle]
+            start = middle
+            reply = words[3] if len(words) == 6 else b""
+        else:
+            reply = words[3] if len(words) == 5 else b""
+        try:
+            handler(words[1], reply, data[start:stop], headers)
+        except Exception:  # one handler's mistake must not end everyone's reading
+            log.exception("message_handler_failed", subject=words[1].decode("utf-8", "replace"))
+        return stop + 2
+
+    async def _control(self, line: bytes) -> None:
+        if line.startswith(b"-ERR"):
+            # nats-py would make it lower case, and with it the subject that was denied.
+            await self.nc._process_err(line[4:].strip().decode("utf-8", "replace"))
+            return
+        self.buf = bytearray(line + b"\r\n")
+        await super().parse()
