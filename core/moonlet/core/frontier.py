@@ -6,9 +6,17 @@ import msgspec
 
 
 class Frontier(msgspec.Struct, frozen=True):
-    """An immutable map from stream name to the last sequence seen in it (inclusive; 0: nothing)."""
+    """An immutable map from stream name to the last sequence seen in it (inclusive).
+
+    Streams of which nothing was seen are left out and the rest is sorted, so equal frontiers have
+    equal bytes.
+    """
 
     sequences: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        seen = {stream: n for stream, n in sorted(self.sequences.items()) if n > 0}
+        msgspec.structs.force_setattr(self, "sequences", seen)
 
     def at(self, stream: str) -> int:
         """The last sequence seen in `stream`; 0 if nothing was."""
@@ -36,4 +44,4 @@ class Frontier(msgspec.Struct, frozen=True):
     def of(cls, sequences: Mapping[str, int]) -> "Frontier":
         """From any mapping; negative sequences are a mistake of ours."""
         assert all(n >= 0 for n in sequences.values())
-        return cls({stream: n for stream, n in sequences.items() if n})
+        return cls(dict(sequences))

@@ -17,15 +17,23 @@ _COMMAND_ID: Final = re.compile(r"[\x21-\x7e]{1,400}")
 
 
 class AgentId(msgspec.Struct, frozen=True, order=True, gc=False):
-    """`type/key`: the address of one agent. Made by `parse`, so both parts are checked."""
+    """`type/key`: the address of one agent. Raises `InvalidId` that names the part at fault."""
 
     type: str
     key: str
 
+    def __post_init__(self) -> None:
+        check_name(self.type, "agent type")
+        check_name(self.key, "agent key")
+
     @classmethod
     def parse(cls, text: "str | AgentId") -> "AgentId":
-        """Read `type/key`; raises `InvalidId` that names the part at fault."""
-        return text if isinstance(text, AgentId) else _parse(text)
+        """Read `type/key`; raises `InvalidId`."""
+        if isinstance(text, AgentId):
+            return text
+        if not isinstance(text, str):
+            raise InvalidId(f"agent id {_show(text)}: write it as type/key, like account/alice")
+        return _parse(text)
 
     def __str__(self) -> str:
         return f"{self.type}/{self.key}"
@@ -33,10 +41,10 @@ class AgentId(msgspec.Struct, frozen=True, order=True, gc=False):
 
 @lru_cache(maxsize=65_536)
 def _parse(text: str) -> AgentId:
-    if not isinstance(text, str) or text.count("/") != 1:
+    type_, slash, key = text.partition("/")
+    if not slash or "/" in key:
         raise InvalidId(f"agent id {_show(text)}: write it as type/key, like account/alice")
-    type_, key = text.split("/")
-    return AgentId(check_name(type_, "agent type"), check_name(key, "agent key"))
+    return AgentId(type_, key)
 
 
 def check_name(name: str, what: str) -> str:
