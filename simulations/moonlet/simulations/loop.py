@@ -332,7 +332,7 @@ class SimLoop(OfflineLoop):
 
     def _callback_died(self, handle: events.Handle, error: BaseException) -> None:
         callback, args = handle._callback, handle._args  # type: ignore[attr-defined]
-        source = format_helpers._format_callback_source(callback, args)  # type: ignore[attr-defined]
+        source = format_helpers._format_callback_source(callback, args)
         self.call_exception_handler(
             {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
         )
@@ -349,7 +349,7 @@ class SimLoop(OfflineLoop):
         self.close()
         for task in tasks:
             with contextlib.suppress(BaseException):
-                task.get_coro().close()  # type: ignore[union-attr]
+                task.get_coro().close()
         for life in self.lives:
             life.bury()
         self._timers.clear()

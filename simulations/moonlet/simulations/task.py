@@ -35,16 +35,21 @@ class _StandIn(type):
         return super().__instancecheck__(instance)
 
 
+def number_of(future: asyncio.Future[Any]) -> int:
+    """The future's number, given now if it has none: most are never hashed."""
+    try:
+        number: int = future._number  # type: ignore[attr-defined]
+    except AttributeError:
+        loop: SimLoop = future.get_loop()  # type: ignore[assignment]
+        number = future._number = loop.next_future()  # type: ignore[attr-defined]
+    return number
+
+
 class SimFuture(asyncio.Future[T], metaclass=_StandIn):
     """A future that hashes by the order in which futures of its loop are first hashed."""
 
-    _number = 0  # none yet: most futures are never hashed, and creating them stays cheap
-
     def __hash__(self) -> int:
-        if not self._number:
-            loop: SimLoop = self.get_loop()  # type: ignore[assignment]
-            self._number = loop.next_future()
-        return self._number
+        return number_of(self)
 
 
 class SimTask(asyncio.Task[T], metaclass=_StandIn):

@@ -1,0 +1,243 @@
+"""Ring 1: attributes of modules, replaced for the time of a run."""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import os
+import platform
+import random
+import secrets
+import select
+import signal
+import sys
+import threading
+import time
+import uuid
+from asyncio import futures, tasks
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from moonlet.simulations import guard_remedies as remedies
+from moonlet.simulations.node import EPOCH_NS, LIFE
+from moonlet.simulations.seed import Dice
+from moonlet.simulations.task import SimFuture, SimTask, number_of
+
+if TYPE_CHECKING:
+    from moonlet.simulations.guard import Guard
+
+SECOND_NS = 1_000_000_000
+FIRST_PID = 1000
+NODE_ID = 0x020000000001  # of uuid1: a locally administered address
+
+WALL_CLOCKS = {
+    getattr(time, name)
+    for name in ("CLOCK_REALTIME", "CLOCK_TAI", "CLOCK_REALTIME_COARSE")
+    if hasattr(time, name)
+}
+MONOTONIC = ("monotonic", "perf_counter", "process_time", "thread_time")
+TAKES_TIME = {"gmtime": 0, "localtime": 0, "ctime": 0, "asctime": 0, "strftime": 1}
+
+# An error, whoever calls: (owner, attribute) and what to do instead.
+REFUSED: list[tuple[Any, str, str]] = [
+    (time, "sleep", remedies.CLOCK),
+    (_thread, "start_new_thread", remedies.THREAD),
+    (threading.Thread, "start", remedies.THREAD),
+    (threading.Condition, "wait", remedies.BLOCK),
+    (platform, "uname", remedies.MACHINE),
+    *((select, name, remedies.SOCKET) for name in ("select", "poll", "epoll", "kqueue")),
+    *(
+        (signal, name, remedies.SIGNAL)
+        for name in ("alarm", "pause", "raise_signal", "set_wakeup_fd", "setitimer", "signal",
+                     "sigtimedwait", "sigwait", "sigwaitinfo")
+    ),
+    *(
+        (os, name, remedies.FILE)
+        for name in ("access", "getcwd", "lstat", "pipe", "readlink", "stat", "statvfs")
+    ),
+    *(
+        (os, name, remedies.MACHINE)
+        for name in ("cpu_count", "getloadavg", "getlogin", "process_cpu_count",
+                     "sched_getaffinity", "times", "uname")
+    ),
+    *((os, name, remedies.PROCESS) for name in ("wait", "wait3", "wait4", "waitpid")),
+    *(
+        (type(os.environ), name, remedies.MACHINE)
+        for name in ("__getitem__", "__iter__", "__setitem__", "__delitem__")
+    ),
+]  # fmt: skip
+
+
+class Attributes:
+    """The replacements of one run; `originals` says what the real ones are called."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._undo: list[tuple[Any, str, Any]] = []
+        self._random_state = random.getstate()
+        self._zone = os.environ.get("TZ")
+        self._dice: dict[int, Dice] = {}
+        self.originals: dict[int, str] = {}
+
+    def install(self) -> None:
+        """Replace everything."""
+        self._random_state, self._zone = random.getstate(), os.environ.get("TZ")
+        self._set_zone("UTC")
+        self._replace_clocks()
+        self._replace_chance()
+        self._replace_process()
+        self._replace_asyncio()
+        for owner, name, remedy in REFUSED:
+            if hasattr(owner, name):
+                self._put(owner, name, self._refusal(owner, name, remedy))
+
+    def remove(self) -> None:
+        """Put everything back."""
+        for owner, name, value in reversed(self._undo):
+            setattr(owner, name, value)
+        self._undo.clear()
+        self._set_zone(self._zone)
+        random.setstate(self._random_state)
+
+    def _put(self, owner: Any, name: str, value: Any, *, watched: bool = True) -> None:
+        real = getattr(owner, name)
+        self._undo.append((owner, name, real))
+        if watched and callable(real):
+            self.originals[id(real)] = f"{getattr(owner, '__name__', owner)}.{name}()"
+        setattr(owner, name, value)
+
+    def _refusal(self, owner: Any, name: str, remedy: str) -> Callable[..., Any]:
+        guard, real = self._guard, getattr(owner, name)
+        what = "os.environ" if owner is type(os.environ) else f"{owner.__name__}.{name}()"
+
+        def refuse(*args: Any, **options: Any) -> Any:
+            if threading.get_ident() == guard.thread:
+                guard.refuse(what, remedy)
+            return real(*args, **options)
+
+        return refuse
+
+    def _virtual(
+        self, owner: Any, name: str, value: Callable[..., Any], *, watched: bool = True
+    ) -> None:
+        """Replace a function by what a run says instead."""
+        guard, real, what = self._guard, getattr(owner, name), f"{owner.__name__}.{name}()"
+
+        def virtual(*args: Any, **options: Any) -> Any:
+            if threading.get_ident() != guard.thread:
+                return real(*args, **options)
+            if guard.strict:
+                guard.judge(what, sys._getframe(1))
+            return value(*args, **options)
+
+        self._put(owner, name, virtual, watched=watched)
+
+    def _local_ns(self) -> int:
+        life, now_ns = LIFE.get(None), self._guard.loop.now_ns
+        return now_ns if life is None else life.node.local_ns(now_ns)
+
+    def _wall_ns(self) -> int:
+        life, now_ns = LIFE.get(None), self._guard.loop.now_ns
+        return EPOCH_NS + now_ns if life is None else life.node.wall_ns(now_ns)
+
+    def _replace_clocks(self) -> None:
+        local, wall = self._local_ns, self._wall_ns
+        for name in MONOTONIC:
+            if hasattr(time, name):
+                self._virtual(time, name, lambda: local() / SECOND_NS)
+                self._virtual(time, f"{name}_ns", local)
+        self._virtual(time, "time", lambda: wall() / SECOND_NS)
+        self._virtual(time, "time_ns", wall)
+        if hasattr(time, "clock_gettime"):
+
+            def read_ns(clock: int) -> int:
+                return wall() if clock in WALL_CLOCKS else local()
+
+            self._virtual(time, "clock_gettime", lambda clock: read_ns(clock) / SECOND_NS)
+            self._virtual(time, "clock_gettime_ns", read_ns)
+        real_gmtime = time.gmtime
+        for name, place in TAKES_TIME.items():
+            as_struct = name in ("asctime", "strftime")
+            real = getattr(time, name)
+
+            def formatted(
+                *args: Any, _real: Any = real, _place: int = place, _struct: bool = as_struct
+            ) -> Any:
+                if len(args) > _place and args[_place] is not None:
+                    return _real(*args)
+                seconds = wall() // SECOND_NS
+                return _real(*args[:_place], real_gmtime(seconds) if _struct else seconds)
+
+            self._virtual(time, name, formatted, watched=False)
+
+    def _set_zone(self, zone: str | None) -> None:
+        """The zone of all local times, also of `datetime`'s, in which no module has a say."""
+        if zone is None:
+            os.environ.pop("TZ", None)
+        else:
+            os.environ["TZ"] = zone
+        if hasattr(time, "tzset"):
+            time.tzset()
+
+    def _octets(self, count: int, flags: int = 0) -> bytes:
+        """Entropy of the current node; another node's draws don't shift it."""
+        life = LIFE.get(None)
+        name = "" if life is None else life.node.name
+        return self._guard.seed.dice(f"entropy/{name}").octets(count)
+
+    def _replace_chance(self) -> None:
+        octets, guard = self._octets, self._guard
+        self._virtual(os, "urandom", octets)
+        if hasattr(os, "getrandom"):
+            self._virtual(os, "getrandom", octets)
+        self._put(random, "_urandom", octets)
+        real_seed = random.Random.seed
+
+        def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+            if a is None and threading.get_ident() == guard.thread:
+                a = int.from_bytes(octets(16), "big")
+            real_seed(self, a, version)
+
+        self._put(random.Random, "seed", seed, watched=False)
+        self._virtual(random, "seed", lambda a=None, version=2: seed(generator, a, version))
+        generator = random._inst
+        random.seed()
+        for name, value in (("_generate_time_safe", None), ("_UuidCreate", None),
+                            ("_node", NODE_ID), ("_last_timestamp", None)):  # fmt: skip
+            if hasattr(uuid, name):
+                self._put(uuid, name, value, watched=False)
+        if guard.strict:
+            self._judge_chance()
+
+    def _judge_chance(self) -> None:
+        """Only virtual by what is below them: for agents the functions themselves are errors."""
+        for module in (random, secrets, uuid):
+            for name in dir(module):
+                value = getattr(module, name)
+                is_function = callable(value) and not isinstance(value, type)
+                if is_function and name[0] != "_" and name != "seed":
+                    self._virtual(module, name, value, watched=False)
+
+    def _replace_process(self) -> None:
+        def pid() -> int:
+            life = LIFE.get(None)
+            return FIRST_PID if life is None else FIRST_PID + life.number
+
+        self._virtual(os, "getpid", pid)
+        self._virtual(os, "getppid", lambda: 1)
+
+    def _replace_asyncio(self) -> None:
+        """Futures and tasks that are made without the loop, and sets of them, go by the run."""
+        loop = self._guard.loop
+
+        def all_tasks(of: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
+            life = LIFE.get(None)
+            return {task for task in loop.unfinished() if task.life is life}
+
+        for module in (asyncio, tasks):
+            self._put(module, "all_tasks", all_tasks, watched=False)
+            self._put(module, "Task", SimTask, watched=False)
+        for module in (asyncio, futures):
+            self._put(module, "Future", SimFuture, watched=False)
+        gathering = tasks._GatheringFuture  # type: ignore[attr-defined]
+        self._put(gathering, "__hash__", number_of, watched=False)

@@ -1,0 +1,11 @@
+"""What to do instead, for each way out of a run."""
+
+BLOCK = "await asyncio's counterpart: while this thread waits nobody else can run"
+CLOCK = "the time of the handler's context or of the Clock port; to wait, asyncio.sleep()"
+ENTROPY = "the chance of the handler's context, or of the Entropy port"
+FILE = "read it before the run and pass the content in, or put a port in front of it"
+MACHINE = "read it at start-up, before the run, and pass it in as a setting"
+PROCESS = "start it before the run, or put a port in front of it"
+SIGNAL = "call the handler from the test: nobody sends signals in a run"
+SOCKET = "the streams API, or asyncio's streams over the simulated network"
+THREAD = "a task, or asyncio.to_thread(), which a run executes inline"
