@@ -86,6 +86,11 @@ def server_version(executable: Path) -> tuple[int, int]:
     return version
 
 
+def quoted(path: Path) -> str:
+    """The path as a string in a server's configuration."""
+    return json.dumps(str(path), ensure_ascii=False)
+
+
 class ServerProcess:
     """A nats-server that runs `config` with its files in `folder`; not started yet.
 
@@ -97,6 +102,7 @@ class ServerProcess:
     def __init__(self, executable: Path, folder: Path, config: str) -> None:
         self._executable = executable
         self._folder = folder
+        self._log = folder / "server.log"
         self._config = config
         self._port = -1
         self._monitoring_port = -1
@@ -132,11 +138,11 @@ class ServerProcess:
         config = self._folder / "server.conf"
         with open(config, "w", encoding="utf-8", opener=_private) as file:
             file.write(self._addresses() + self._config)
-        with open(self._folder / "server.log", "ab", opener=_private) as log:
+        with open(self._folder / "server.err", "wb", opener=_private) as err:
             self._process = subprocess.Popen(
                 [self._executable, "--config", config],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=err,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
                 start_new_session=True,  # Ctrl-C is for the owner, which then stops the server
@@ -179,7 +185,10 @@ class ServerProcess:
         return (
             f"listen: 127.0.0.1:{self._port}\n"
             f"http: 127.0.0.1:{self._monitoring_port}\n"
-            f"ports_file_dir: {json.dumps(str(self._folder), ensure_ascii=False)}\n"
+            f"ports_file_dir: {quoted(self._folder)}\n"
+            f"log_file: {quoted(self._log)}\n"
+            "logfile_size_limit: 8MB\n"
+            "logfile_max_num: 2\n"
         )
 
     def _watch(self, pid: int) -> None:
@@ -199,7 +208,7 @@ class ServerProcess:
             if process.poll() is not None:
                 raise Unavailable(
                     f"nats-server ended with code {process.returncode} as it started; "
-                    f"its last words ({self._folder / 'server.log'}): {self._last_words()}"
+                    f"its last words ({self._log}): {self._last_words()}"
                 )
             if ports.exists():
                 try:
@@ -213,12 +222,15 @@ class ServerProcess:
             time.sleep(0.005)
         raise Unavailable(
             f"nats-server was not ready within {START_SECONDS:.0f} s; "
-            f"its last words ({self._folder / 'server.log'}): {self._last_words()}"
+            f"its last words ({self._log}): {self._last_words()}"
         )
 
     def _last_words(self) -> str:
-        lines = (self._folder / "server.log").read_text("utf-8", "replace").splitlines()
-        errors = [line for line in lines[-50:] if "[FTL]" in line or "[ERR]" in line]
+        lines: list[str] = []
+        for file in (self._log, self._folder / "server.err"):
+            if file.exists():
+                lines += file.read_text("utf-8", "replace").splitlines()[-50:]
+        errors = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
         return " / ".join((errors or lines)[-3:]) or "none"
 
     def _reap(self) -> None:
