@@ -7,11 +7,12 @@ returns opens any number of connections to that server.
 """
 
 import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
+import moonlet.simulations
 from moonlet.streams import connection
 from moonlet.streams.api import JetStream
 from moonlet.streams.server_process import ServerProcess
@@ -21,10 +22,8 @@ Opener = Callable[[], Awaitable[JetStream]]
 
 
 def _has_model() -> bool:
-    try:
-        return importlib.util.find_spec("moonlet.simulations.jetstream.port") is not None
-    except ModuleNotFoundError:
-        return False
+    folders = moonlet.simulations.__path__
+    return any((Path(folder) / "jetstream" / "port.py").exists() for folder in folders)
 
 
 @pytest.fixture(params=["server", "model"] if _has_model() else ["server"])

@@ -100,7 +100,7 @@ class NatsJetStream(Administration):
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 if self._wire.ready:
-                    await self._wire.flush()
+                    await self._wire.round_trip(CLOSE_SECONDS)
                 await self._wire.close()
         except Exception as error:  # the server hangs or is gone: there is nothing to save
             log.debug("nats_close_failed", error=f"{type(error).__name__}: {error}")
@@ -111,7 +111,7 @@ class NatsJetStream(Administration):
     async def server_info(self) -> dict[str, Any]:
         """What the server told at the connect, and `rtt`, measured now, in seconds."""
         start = self._loop.time()
-        await self._flush("the server's facts")
+        await self._wire.round_trip(SUBSCRIBE_SECONDS)
         info = self._wire.info
         info.pop("nonce", None)
         info.setdefault("jetstream", False)
@@ -257,7 +257,7 @@ class NatsJetStream(Administration):
             raise Disconnected(f"not subscribed to {subject}: there is no connection now")
         number = await self._wire.subscribe_raw(subject, take, queue)
         try:
-            await self._flush(f"subscribing to {subject}")  # a denial comes before the answer
+            await self._wire.round_trip(SUBSCRIBE_SECONDS)  # a denial comes before the answer
             if subject in self._denied_subscriptions:
                 self._denied_subscriptions.discard(subject)
                 raise PermissionDenied(
@@ -269,17 +269,6 @@ class NatsJetStream(Administration):
             self._wire.unsubscribe_raw(number)
             raise
         return number
-
-    async def _flush(self, what: str) -> None:
-        """A round trip to the server."""
-        try:
-            async with asyncio.timeout(SUBSCRIBE_SECONDS):
-                await self._wire.flush()
-        except Exception as error:
-            raise NoAnswer(
-                f"no answer from the server to {what} within {SUBSCRIBE_SECONDS:.0f} s "
-                f"({type(error).__name__})"
-            ) from error
 
     def _take_denial(self, what: str, subject: str) -> None:
         if what == "Subscription":

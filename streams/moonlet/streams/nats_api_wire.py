@@ -19,7 +19,7 @@ from nats import errors as nats_errors
 from nats.aio.client import Client, Server
 from nats.protocol.parser import Parser
 
-from moonlet.streams.api import Disconnected
+from moonlet.streams.api import Disconnected, NoAnswer
 
 UNSENT_BYTES_MAX = 64 * 1024 * 1024  # handed over but not yet taken by the socket
 CONTROL_LINE_MAX = 1024 * 1024  # bytes; the server's INFO lists a whole cluster
@@ -52,6 +52,7 @@ class Wire(Client):
         self.on_denied: Callable[[str, str], None] = _nothing
         self.on_lost: Callable[[str], None] = _nothing
         self._ps = _Parser(self)
+        self._round_trips: set[asyncio.Future[bool]] = set()
         self._flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._flushed.set_result(None)
 
@@ -100,6 +101,28 @@ class Wire(Client):
             if self.ready:
                 self.send(b"UNSUB %d\r\n" % number)
 
+    async def round_trip(self, timeout: float) -> None:
+        """Return when the server has read all that was sent before; `NoAnswer` if it doesn't.
+
+        nats-py's flush lets its PING overtake what waits for the flusher.
+        """
+        if not self.ready:
+            raise Disconnected("there is no connection to the NATS server now")
+        assert self._transport is not None, "connected"
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._round_trips.add(answered)
+        try:
+            self._transport.writelines(self._pending)
+            self._pending = []
+            self._pending_data_size = 0
+            await self._send_ping(answered)
+            async with asyncio.timeout(timeout):
+                await answered
+        except TimeoutError:
+            raise NoAnswer(f"the NATS server did not answer a ping within {timeout} s") from None
+        finally:
+            self._round_trips.discard(answered)
+
     def abort(self) -> None:
         """Drop the socket with all that waits in it."""
         writer = getattr(self._transport, "_io_writer", None)
@@ -118,6 +141,9 @@ class Wire(Client):
             self._pending = []
             self._pending_data_size = 0
             self.abort()
+            for waiting in self._round_trips:
+                if not waiting.done():
+                    waiting.set_exception(NoAnswer("the connection was lost before the answer"))
             self.on_lost(str(e) or type(e).__name__)
         await super()._process_op_err(e)
 
@@ -130,6 +156,14 @@ class Wire(Client):
         self._err = nats_errors.Error(f"nats: {text}")
         log.warning("nats_error", error=text)
         await self._process_op_err(self._err)
+
+    async def _process_pong(self) -> None:
+        if self._pongs:
+            answered = self._pongs.pop(0)
+            self._pongs_received += 1
+            self._pings_outstanding = 0
+            if not answered.done():  # nats-py's read loop would die of a caller that gave up
+                answered.set_result(True)
 
     async def _attempt_reconnect(self) -> None:
         while True:
