@@ -1,0 +1,433 @@
+"""A pull consumer: what it delivers to whom, and what acknowledgements do."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from moonlet.simulations.jetstream import headers as fields
+from moonlet.simulations.jetstream import subjects
+from moonlet.simulations.jetstream.consumer_configs import ConsumerConfig
+from moonlet.simulations.jetstream.ledger import ACK_SLACK, Ledger
+from moonlet.simulations.jetstream.pulls import Pulls, Waiting, read_pull, status
+from moonlet.simulations.jetstream.store import Stored
+from moonlet.streams.api import Headers
+
+if TYPE_CHECKING:
+    from moonlet.simulations.jetstream.stream import Stream
+
+INACTIVE: Final = 5_000_000_000  # ns: how long an ephemeral consumer lives without pulls
+_INACTIVE_SLACK: Final = 500_000_000  # ns: the server adds 100 to 1,000 ms at random
+_NAK_SLACK: Final = 10_000_000  # ns: the server looks at a delayed message again after this
+
+
+class _NakOptions(msgspec.Struct):
+    delay: int = 0
+
+
+class Consumer:
+    """Durable or ephemeral. It delivers in `deliver`, when the context calls it."""
+
+    def __init__(self, stream: "Stream", config: ConsumerConfig, name: str, now: int) -> None:
+        self.stream = stream
+        self.context = stream.context
+        self.config = config
+        self.name = name
+        self.created = now
+        self.filters = config.filters
+        self.ledger = Ledger(
+            self._start(),
+            ack=config.ack_policy,
+            max_deliver=config.max_deliver,
+            wait=config.ack_wait,
+        )
+        self._unread: deque[int] = deque()
+        self._skip: tuple[deque[int], int] | None = None
+        self._find_unread()
+        self._counted_to = 0
+        self.num_pending = 0
+        self.recount()
+        self.pulls = Pulls(config.max_waiting, self.context.listens, self._tell)
+        self.pulls.last_activity = now
+        self._look = self.context.alarms.new(self._on_look)
+        self._expiry = self.context.alarms.new(self._on_expiry)
+        self._idle = self.context.alarms.new(self._on_idle)
+        self._ack_prefix = f"$JS.ACK.{stream.config.name}.{name}."
+        self._watch_idleness(now)
+
+    # where it starts
+
+    def _start(self) -> int:
+        """The first sequence to look at (the server's selectStartingSeqNo)."""
+        store, config = self.stream.store, self.config
+        policy = config.deliver_policy
+        self._skip = None
+        if policy == "by_start_sequence":
+            return max(config.opt_start_seq, store.first)
+        if store.first == 0:
+            return 1
+        start = store.first
+        if policy == "last":
+            start = max((store.last_of(f) for f in self.filters), default=store.last)
+        elif policy == "new":
+            start = store.last + 1
+        elif policy == "by_start_time":
+            assert config.opt_start_time is not None
+            time = fields.from_rfc3339(config.opt_start_time)
+            assert time is not None
+            start = store.from_time(time)
+        elif policy == "last_per_subject" and self.stream.config.max_msgs_per_subject != 1:
+            last = store.last_per_subject(self.filters)
+            start = last[0] if last else store.last
+            if last:
+                self._skip = deque(last), store.last
+        return max(min(start, store.last + 1), store.first)
+
+    def _find_unread(self) -> None:
+        start = self.ledger.sequence if self._skip is None else self._skip[1] + 1
+        self._unread = deque(self.stream.store.sequences(self.filters or (">",), start))
+
+    def recount(self) -> None:
+        """Count anew how many messages are still to be delivered for the first time."""
+        store = self.stream.store
+        self._counted_to = store.last
+        if self.config.deliver_policy == "last_per_subject":
+            last = store.last_per_subject(self.filters)
+            self.num_pending = sum(1 for sequence in last if sequence >= self.ledger.sequence)
+        else:
+            self.num_pending = store.count(self.filters or (">",), self.ledger.sequence)
+
+    # what the stream tells it
+
+    def stored(self, sequence: int) -> None:
+        """The stream stored a message that this consumer's filters cover."""
+        if sequence > self._counted_to:
+            self.num_pending += 1
+        self._unread.append(sequence)
+        if sequence >= self.ledger.sequence and self.pulls:
+            self.context.wake(self)
+
+    def removed(self, now: int, sequence: int) -> None:
+        """The stream removed a message that this consumer's filters cover."""
+        ledger = self.ledger
+        if sequence >= ledger.sequence:
+            self.num_pending -= 1
+        known = ledger.pending.get(sequence)
+        if known is not None:
+            self.acknowledge(now, sequence, known.delivery)
+        else:
+            ledger.repeats.pop(sequence, None)
+
+    def purged(self, now: int, pattern: str, first: int) -> None:
+        """The stream was purged of `pattern` (empty: all); `first` is what is left first of it."""
+        store, ledger = self.stream.store, self.ledger
+        # The server's comparison: is a filter within the pattern; the pattern within a filter?
+        within = not pattern or any(subjects.matches(pattern, own) for own in self.filters)
+        wider = False
+        if not within:
+            if self.filters and not any(subjects.matches(own, pattern) for own in self.filters):
+                return
+            wider, first = True, store.first
+        elif pattern and not all(subjects.matches(pattern, own) for own in self.filters):
+            wider, first = True, store.first
+        if first == 0 and not wider:
+            first = store.last + 1
+        ledger.purged(first, store.messages if wider else None)
+
+    def forget_redelivered_below(self, first: int) -> None:
+        """See `Ledger.forget_redelivered_below`."""
+        self.ledger.forget_redelivered_below(first)
+
+    def needs(self, sequence: int) -> bool:
+        """Whether a message that its filters cover must be kept for it."""
+        return self.ledger.needs(sequence)
+
+    def close(self, now: int) -> None:
+        """It was deleted: whoever waits is told."""
+        self.pulls.end(409, "Consumer Deleted")
+        for alarm in (self._look, self._expiry, self._idle):
+            alarm.stop()
+
+    # what clients ask for
+
+    def pull(self, now: int, reply: str, data: bytes) -> None:
+        """Take a pull request; its answers go to `reply`."""
+        request = read_pull(data)
+        if request is None:
+            self._tell(reply, status(400, "Bad Request - invalid JSON"))
+            return
+        config = self.config
+        if config.max_batch and request.batch > config.max_batch:
+            self._tell(reply, status(409, f"Exceeded MaxRequestBatch of {config.max_batch}"))
+            return
+        if config.max_expires and request.expires > config.max_expires:
+            self._tell(reply, status(409, "Exceeded MaxRequestExpires"))
+            return
+        if request.no_wait:
+            available = max(self.num_pending, 0) + len(self.ledger.again)
+            if not available and not request.expires:
+                self.pulls.last_activity = now
+                self._tell(reply, status(404, "No Messages"))
+                return
+            if available and available < self.pulls.sweep(now, at_end=False):
+                self.pulls.last_activity = now
+                self._tell(reply, status(408, "Requests Pending"))
+                return
+        expires = now + request.expires if request.expires else 0
+        self.pulls.add(now, Waiting(reply, request.batch, expires, request.no_wait))
+        self.context.wake(self)
+
+    def answer(self, now: int, subject: str, reply: str, data: bytes) -> None:
+        """Take what a client sent to the acknowledgement subject of a delivery."""
+        tokens = subject.split(".")
+        sequence, delivery = int(tokens[5]), int(tokens[6])
+        if data in (b"", b"+ACK", b"+OK"):
+            if sequence >= self.ledger.sequence or self.ledger.ack == "none":
+                return
+            self.acknowledge(now, sequence, delivery)
+        elif data.startswith(b"+NXT"):
+            self.acknowledge(now, sequence, delivery)
+            self.pull(now, reply, data[4:])
+            return
+        elif data.startswith(b"-NAK"):
+            self._refuse(now, sequence, delivery, data[4:].strip())
+        elif data == b"+WPI":
+            known = self.ledger.pending.get(sequence)
+            if known is not None:
+                known.since = now
+        elif data.startswith(b"+TERM"):
+            self.acknowledge(now, sequence, delivery)
+        if self._idle.at is not None:
+            self._idle.set(now + self._patience())
+        if reply:
+            self.context.send(reply, reply, "", None, b"")
+
+    def acknowledge(self, now: int, sequence: int, delivery: int) -> None:
+        """A message is done with; it may leave the stream and make room for others."""
+        limit = self.config.max_ack_pending
+        full = 0 < limit <= len(self.ledger.pending)
+        for done in self.ledger.acknowledge(sequence, delivery):
+            self.stream.acknowledged(now, done)
+        if full:
+            self.context.wake(self)
+
+    def _refuse(self, now: int, sequence: int, delivery: int, argument: bytes) -> None:
+        ledger = self.ledger
+        if not ledger.in_range(sequence, delivery):
+            return
+        delay = _nak_delay(argument)
+        if delay is None:
+            if sequence not in ledger.again:
+                ledger.again[sequence] = None
+            self.context.wake(self)
+            return
+        ledger.again.pop(sequence, None)
+        ledger.pending[sequence].since = now - ledger.wait + delay
+        if self._look.at is not None:
+            self._look.set(now + _NAK_SLACK)
+
+    # delivering
+
+    def deliver(self, now: int) -> None:
+        """Give out what there is to those who wait, until one of both runs out."""
+        at_end = True
+        while self.pulls:
+            limit = self.config.max_ack_pending
+            if not self.ledger.again and 0 < limit <= len(self.ledger.pending):
+                at_end = False
+                break
+            message, attempt = self._take(now)
+            if message is None:
+                # Giving up a message may have changed what the limit allows.
+                at_end = not 0 < limit <= len(self.ledger.pending)
+                break
+            waiting = self.pulls.next(now)
+            if waiting is None:
+                self._put_back(message.sequence, attempt)
+                break
+            self._hand_out(now, message, attempt, waiting)
+        self.pulls.sweep(now, at_end=at_end)
+        expiry = self.pulls.next_expiry()
+        if expiry is None:
+            self._expiry.stop()
+        else:
+            self._expiry.set(expiry)
+
+    def _take(self, now: int) -> tuple[Stored | None, int]:
+        """The next message to deliver and which attempt it is."""
+        ledger, messages = self.ledger, self.stream.store.messages
+        while ledger.again:
+            sequence, _ = ledger.again.popitem(last=False)
+            attempt = ledger.repeat(sequence)
+            if 0 < ledger.max_deliver < attempt:
+                ledger.give_up(sequence)
+                continue
+            message = messages.get(sequence)
+            if message is not None:
+                return message, attempt
+            ledger.unrepeat(sequence)
+            known = ledger.pending.get(sequence)
+            if known is not None:
+                ledger.acknowledge(sequence, known.delivery)
+        if 0 < self.config.max_ack_pending <= len(ledger.pending):
+            return None, 0
+        if self._skip is not None:
+            return self._take_last_of_subject(), 1
+        while self._unread:
+            sequence = self._unread.popleft()
+            message = messages.get(sequence)
+            if message is not None and sequence >= ledger.sequence:
+                ledger.sequence = sequence + 1
+                return message, 1
+        ledger.sequence = max(ledger.sequence, self.stream.store.last + 1)
+        self.num_pending = 0
+        return None, 0
+
+    def _take_last_of_subject(self) -> Stored | None:
+        assert self._skip is not None
+        left, resume = self._skip
+        sequence = left.popleft()
+        if left:
+            self.ledger.sequence = sequence + 1
+        else:
+            self.ledger.sequence = resume + 1
+            self._skip = None
+        return self.stream.store.messages.get(sequence)
+
+    def _put_back(self, sequence: int, attempt: int) -> None:
+        ledger = self.ledger
+        if attempt == 1 and sequence == ledger.sequence - 1:
+            ledger.sequence -= 1
+            self._unread.appendleft(sequence)
+        elif sequence not in ledger.again:
+            ledger.unrepeat(sequence)
+            ledger.again[sequence] = None
+
+    def _hand_out(self, now: int, message: Stored, attempt: int, waiting: Waiting) -> None:
+        if attempt == 1:
+            self.num_pending -= 1
+        sequence = message.sequence
+        number = self.ledger.delivered(sequence, now)
+        reply = (
+            f"{self._ack_prefix}{attempt}.{sequence}.{number}."
+            f"{message.time}.{max(self.num_pending, 0)}"
+        )
+        self.context.send(waiting.reply, message.subject, reply, message.headers, message.data)
+        if self.ledger.ack == "none":
+            self.stream.acknowledged(now, sequence)
+        else:
+            look = now + self.ledger.wait + ACK_SLACK
+            if self._look.at is None or self._look.at > look:
+                self._look.set(look)
+        self.pulls.last_activity = now
+
+    def _tell(self, reply: str, headers: Headers) -> None:
+        self.context.send(reply, reply, "", headers, b"")
+
+    # by itself
+
+    def _on_look(self, now: int) -> None:
+        found, again = self.ledger.expire(now, self.stream.store.first)
+        if again is not None:
+            self._look.set(again)
+        if found or self.pulls:
+            self.context.wake(self)
+
+    def _on_expiry(self, now: int) -> None:
+        self.context.wake(self)
+
+    def _patience(self) -> int:
+        """How long it may be idle before it is deleted, in nanoseconds; 0 for ever."""
+        threshold = self.config.inactive_threshold
+        if not self.config.durable_name and not threshold:
+            threshold = self.config.inactive_threshold = INACTIVE
+        return threshold + _INACTIVE_SLACK if threshold else 0
+
+    def _watch_idleness(self, now: int) -> None:
+        patience = self._patience()
+        if patience:
+            self._idle.set(now + patience)
+        else:
+            self._idle.stop()
+
+    def _on_idle(self, now: int) -> None:
+        patience = self._patience()
+        self.pulls.sweep(now, at_end=True)
+        since = now if self.pulls else self.pulls.last_activity
+        waits = [p.since + self.ledger.wait + ACK_SLACK for p in self.ledger.pending.values()]
+        until = max([since, *waits]) + patience
+        if until > now:
+            self._idle.set(until)
+        else:
+            self.stream.remove_consumer(now, self)
+
+    # administration
+
+    def update(self, now: int, config: ConsumerConfig) -> None:
+        """Take another configuration that was found to be allowed."""
+        ledger, old = self.ledger, self.config
+        self.config = config
+        ledger.max_deliver, ledger.wait = config.max_deliver, config.ack_wait
+        if config.ack_wait != old.ack_wait and self._look.at is not None:
+            self._look.set(now + 100_000_000)
+        if config.inactive_threshold != old.inactive_threshold:
+            self._watch_idleness(now)
+        if config.filters != self.filters:
+            self.stream.change_filters(self, config.filters)
+            self._find_unread()
+            if self.stream.config.retention == "interest":
+                self.stream.drop_unneeded(now, None)
+            self.recount()
+        self.context.wake(self)
+
+    def restart(self, now: int) -> None:
+        """The server was restarted: waiting requests and queued redeliveries are forgotten."""
+        self.pulls.forget()
+        self._expiry.stop()
+        self.ledger.again.clear()
+        self._skip = None
+        self._find_unread()
+        self.recount()
+        if self.ledger.pending:
+            # The server picks 500 to 1,500 ms at random, less for a shorter wait.
+            self._look.set(now + min(1_000_000_000, self.ledger.wait + ACK_SLACK))
+        self.pulls.last_activity = now
+        self._watch_idleness(now)
+
+    def info(self, now: int) -> dict[str, Any]:
+        """The server's consumer info."""
+        self.pulls.sweep(now, at_end=False)
+        ledger, store = self.ledger, self.stream.store
+        pending = 0 if ledger.sequence > store.last else max(self.num_pending, 0)
+        repeated = 0 if self.config.max_deliver == 1 else len(ledger.repeats)
+        return {
+            "stream_name": self.stream.config.name,
+            "name": self.name,
+            "created": fields.rfc3339(self.created),
+            "config": self.config.to_json(),
+            "delivered": {
+                "consumer_seq": ledger.delivery - 1,
+                "stream_seq": max(ledger.sequence - 1, 0),
+            },
+            "ack_floor": {
+                "consumer_seq": ledger.delivery_floor,
+                "stream_seq": max(ledger.floor, 0),
+            },
+            "num_ack_pending": len(ledger.pending),
+            "num_redelivered": repeated,
+            "num_waiting": len(self.pulls),
+            "num_pending": min(pending, len(store.messages)),
+            "ts": fields.rfc3339(now),
+        }
+
+
+def _nak_delay(argument: bytes) -> int | None:
+    """The delay of a refusal in nanoseconds; None if there is none or it can't be read."""
+    if not argument:
+        return None
+    if argument[:1] == b"{":
+        try:
+            return msgspec.json.decode(argument, type=_NakOptions).delay
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            return None
+    return fields.duration(argument.decode(errors="replace"))

@@ -1,0 +1,128 @@
+"""NATS subjects: validity, matching, overlap, and an index of patterns."""
+
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+_CACHE_LIMIT: Final = 65_536  # subjects remembered by one index before it forgets them all
+_BLANKS: Final = "\t\n\f\r "
+
+
+def is_valid(subject: str) -> bool:
+    """Whether the server takes `subject` as a pattern: no empty token, `>` only at the end."""
+    if not subject or "\0" in subject:
+        return False
+    last = False
+    for token in subject.split("."):
+        if not token or last or any(blank in token for blank in _BLANKS):
+            return False
+        last = token == ">"
+    return True
+
+
+def is_literal(subject: str) -> bool:
+    """Whether no token is a wildcard."""
+    if "*" not in subject and ">" not in subject:
+        return True
+    return not any(token in ("*", ">") for token in subject.split("."))
+
+
+def is_valid_literal(subject: str) -> bool:
+    """Whether `subject` can be published to by the server itself."""
+    return is_valid(subject) and is_literal(subject)
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` can name a stream or consumer."""
+    return bool(name) and not any(character in name for character in " \t\r\n\f.*>\\/")
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Whether `pattern` covers `subject`, which may be a pattern itself (then: every match)."""
+    if pattern == subject or pattern == ">":
+        return True
+    if "*" not in pattern and ">" not in pattern:
+        return False
+    return covers(pattern.split("."), subject.split("."))
+
+
+def covers(pattern: list[str], subject: list[str]) -> bool:
+    """`matches` for subjects split at the dots."""
+    length = len(subject)
+    for position, token in enumerate(pattern):
+        if position >= length:
+            return False
+        if token == ">":
+            return True
+        other = subject[position]
+        if other == ">":
+            return False
+        if token != "*" and token != other:
+            return False
+    return len(pattern) == length
+
+
+def collide(first: str, second: str) -> bool:
+    """Whether some subject is covered by both patterns."""
+    if first == second:
+        return True
+    one, two = first.split("."), second.split(".")
+    for left, right in zip(one, two, strict=False):
+        if left == ">" or right == ">":
+            return True
+        if left != right and left != "*" and right != "*":
+            return False
+    return len(one) == len(two)
+
+
+class Patterns(Generic[T]):
+    """Which items' patterns cover a subject, in order of their addition; an item occurs once.
+
+    Answers are remembered, so that publishing doesn't cost in proportion to the patterns.
+    """
+
+    def __init__(self) -> None:
+        self._exact: dict[str, list[tuple[int, T]]] = {}
+        self._wild: list[tuple[int, list[str], T]] = []
+        self._count = 0
+        self._known: dict[str, tuple[T, ...]] = {}
+
+    def add(self, pattern: str, item: T) -> None:
+        """Add `item` under `pattern`; it may have several."""
+        self._count += 1
+        if is_literal(pattern):
+            self._exact.setdefault(pattern, []).append((self._count, item))
+        else:
+            self._wild.append((self._count, pattern.split("."), item))
+        self._known.clear()
+
+    def remove(self, pattern: str, item: T) -> None:
+        """Remove what `add` with the same arguments added first."""
+        if is_literal(pattern):
+            rest = self._exact[pattern]
+            rest.remove(next(entry for entry in rest if entry[1] is item))
+            if not rest:
+                del self._exact[pattern]
+        else:
+            tokens = pattern.split(".")
+            found = next(e for e in self._wild if e[1] == tokens and e[2] is item)
+            self._wild.remove(found)
+        self._known.clear()
+
+    def matching(self, subject: str) -> tuple[T, ...]:
+        """The items with a pattern that covers the literal `subject`."""
+        known = self._known.get(subject)
+        if known is not None:
+            return known
+        found = list(self._exact.get(subject, ()))
+        if self._wild:
+            tokens = subject.split(".")
+            found += [(n, item) for n, pattern, item in self._wild if covers(pattern, tokens)]
+            found.sort(key=lambda entry: entry[0])
+        items: dict[int, T] = {}
+        for _, item in found:
+            items.setdefault(id(item), item)
+        if len(self._known) >= _CACHE_LIMIT:
+            self._known.clear()
+        answer = self._known[subject] = tuple(items.values())
+        return answer
