@@ -1,3 +1,69 @@
-"""projections."""
+"""Shared views of the journals that converge on every replica."""
 
-__all__: list[str] = []
+from moonlet.projections.amounts import Amount
+from moonlet.projections.delta import apply_delta, make_delta
+from moonlet.projections.dots import Dot
+from moonlet.projections.errors import (
+    DatabaseConflict,
+    DatabaseCorrupt,
+    DatabaseLocked,
+    DeltaGap,
+    DeltaRefused,
+    ImpureFold,
+    InvalidDatabase,
+    InvalidView,
+    PoisonedEvent,
+)
+from moonlet.projections.explain import FieldPlan
+from moonlet.projections.fields import Fields
+from moonlet.projections.journals import JournalId
+from moonlet.projections.kinds import (
+    AWSet,
+    BoundedCounter,
+    Doc,
+    EWFlag,
+    GSet,
+    LexCounter,
+    LWWRegister,
+    Max,
+    Min,
+    MVRegister,
+    ORMap,
+)
+from moonlet.projections.observed import Observed
+from moonlet.projections.state import At, ViewState
+from moonlet.projections.view import View
+
+__all__ = [
+    "AWSet",
+    "Amount",
+    "At",
+    "BoundedCounter",
+    "DatabaseConflict",
+    "DatabaseCorrupt",
+    "DatabaseLocked",
+    "DeltaGap",
+    "DeltaRefused",
+    "Doc",
+    "Dot",
+    "EWFlag",
+    "FieldPlan",
+    "Fields",
+    "GSet",
+    "ImpureFold",
+    "InvalidDatabase",
+    "InvalidView",
+    "JournalId",
+    "LWWRegister",
+    "LexCounter",
+    "MVRegister",
+    "Max",
+    "Min",
+    "ORMap",
+    "Observed",
+    "PoisonedEvent",
+    "View",
+    "ViewState",
+    "apply_delta",
+    "make_delta",
+]

@@ -1,0 +1,102 @@
+"""Rows that only grow: elements, a largest or smallest number, an author's document updates.
+
+They are semilattices, so a join needs no dot; nothing can be taken back.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from moonlet.core.errors import InvalidMessage
+from moonlet.projections.amounts import WireAmount, from_wire, order_key, to_wire
+from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT
+from moonlet.projections.store import Store, forged
+
+Rule = Literal["element", "max", "min", "update"]
+
+_WIRE: Final[dict[Rule, Any]] = {
+    "element": None,
+    "max": WireAmount,
+    "min": WireAmount,
+    "update": bytes,
+}
+_WIRE_SECTION: Final[dict[Rule, Any]] = {
+    "element": dict[str, None],
+    "max": dict[str, WireAmount],
+    "min": dict[str, WireAmount],
+    "update": dict[str, bytes],
+}
+
+
+class LatticeStore(Store):
+    """Key → a value; of two values of a key, `rule` says which one stays."""
+
+    __slots__ = ("_row", "_section", "rows", "rule")
+
+    def __init__(self, frontier: list[int], *, rule: Rule) -> None:
+        super().__init__(frontier)
+        self.rule: Rule = rule
+        self.rows: dict[str, Any] = {}
+        self._row = msgspec.msgpack.Decoder(_WIRE[rule])
+        self._section = msgspec.msgpack.Decoder(_WIRE_SECTION[rule])
+
+    def add(self, dot: int, key: str, value: Any, cover: Any) -> None:
+        """Join `value` into the key's."""
+        self.fresh[dot & JOURNAL_MASK][key] = dot >> SEQUENCE_SHIFT
+        if key not in self.rows or self._is_better(key, value, self.rows[key]):
+            self.rows[key] = value
+
+    def _is_better(self, key: str, new: Any, old: Any) -> bool:
+        if self.rule == "max":
+            return order_key(new) > order_key(old)
+        if self.rule == "min":
+            return order_key(new) < order_key(old)
+        if new != old:
+            raise forged(f"{key!r} has two values of one dot")
+        return False
+
+    def keys(self) -> Iterable[str]:
+        """Every key that was written."""
+        return self.rows.keys()
+
+    def section(self, keys: Iterable[str]) -> dict[str, Any]:
+        """The values of `keys`, in the order given."""
+        rows = self.rows
+        return {key: self._out(rows[key]) for key in keys if key in rows}
+
+    def read_section(self, data: bytes) -> dict[str, Any]:
+        """Decode a section; raises msgspec's errors, or `DeltaRefused`."""
+        section: dict[str, Any] = self._section.decode(data)
+        return {key: self._in(value) for key, value in section.items()}
+
+    def plan(self, section: dict[str, Any], to: Sequence[int], full: bool) -> list[tuple[str, Any]]:
+        """The keys whose value changes; nothing ever vanishes, so `full` means nothing here."""
+        rows = self.rows
+        return [
+            (key, value)
+            for key, value in section.items()
+            if key not in rows or self._is_better(key, value, rows[key])
+        ]
+
+    def join(self, plan: list[tuple[str, Any]], section: Any, moved: Sequence[int]) -> None:
+        """Carry out a plan."""
+        self.rows.update(plan)
+        self.mark(section, moved)
+
+    def row(self, key: str) -> bytes | None:
+        """The value of a key for the database."""
+        return msgspec.msgpack.encode(self._out(self.rows[key]))
+
+    def load(self, key: str, row: bytes) -> None:
+        """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
+        self.rows[key] = self._in(self._row.decode(row))
+
+    def _out(self, value: Any) -> Any:
+        return to_wire(value) if self.rule in ("max", "min") else value
+
+    def _in(self, value: Any) -> Any:
+        try:
+            return from_wire(value) if self.rule in ("max", "min") else value
+        except InvalidMessage as error:
+            raise forged(str(error)) from None

@@ -1,0 +1,129 @@
+"""Looking for clocks, chance and the outside in fold code, before it runs.
+
+A fold must give the same on every replica. What a handler can reach by name is followed through
+its bytecode and that of the functions it calls; what can't be seen there (a value that a library
+hides) is caught by comparing digests.
+"""
+
+import builtins
+import dis
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from moonlet.projections.errors import ImpureFold
+
+_MODULES: Final = frozenset(
+    "asyncio concurrent httpx nats multiprocessing os pathlib random requests secrets select"
+    " shutil socket sqlite3 sqlite_utils subprocess tempfile threading time urllib".split()
+)
+_BUILTINS: Final = frozenset("breakpoint globals hash id input locals open vars".split())
+_NAMES: Final = {
+    "datetime": frozenset(("now", "today", "utcnow")),
+    "uuid": frozenset(("getnode", "uuid1", "uuid4", "uuid6", "uuid7", "uuid8")),
+}
+# Code of these is trusted: it is called with what the handler has, and means the same everywhere.
+_TRUSTED: Final = frozenset(sys.stdlib_module_names) | {"moonlet", "msgspec", "pydantic"}
+
+
+def check_pure(function: Callable[..., Any], where: str) -> None:
+    """Raise `ImpureFold` if the function, or one it calls, names what a fold may not read."""
+    _check(function, where, set())
+
+
+def _check(function: Any, where: str, seen: set[int]) -> None:
+    code = getattr(function, "__code__", None)
+    if code is None or id(code) in seen:
+        return
+    seen.add(id(code))
+    scope = _scope(function)
+    for part in _codes(code):
+        for chain in _chains(part, frozenset(code.co_freevars)):
+            if chain[0] == "=":
+                raise ImpureFold(
+                    f"{where} assigns to {chain[1]!r} outside itself: the state of a fold is its"
+                    " view; write to that"
+                )
+            _check_chain(chain, scope, where, seen)
+
+
+def _check_chain(chain: tuple[str, ...], scope: dict[str, Any], where: str, seen: set[int]) -> None:
+    value: Any = scope.get(chain[0], getattr(builtins, chain[0], None))
+    if chain[0] in _BUILTINS and chain[0] not in scope:
+        raise _impure(where, chain[0])
+    for depth in range(1, len(chain) + 1):
+        if isinstance(value, types.ModuleType) and value.__name__.split(".")[0] in _MODULES:
+            raise _impure(where, ".".join(chain))
+        name = getattr(value, "__name__", "")
+        home = getattr(value, "__module__", None) or getattr(
+            getattr(value, "__self__", None), "__name__", ""
+        )
+        if isinstance(home, str) and callable(value):
+            root = home.split(".")[0]
+            if root in _MODULES or name in _NAMES.get(root, ()):
+                raise _impure(where, ".".join(chain[:depth]))
+        if depth == len(chain) or not isinstance(value, types.ModuleType | type):
+            break
+        if isinstance(value, type) and chain[depth] in _NAMES.get(value.__module__, ()):
+            raise _impure(where, ".".join(chain[: depth + 1]))
+        value = getattr(value, chain[depth], None)
+    if (
+        isinstance(value, types.FunctionType)
+        and (value.__module__ or "").split(".")[0] not in _TRUSTED
+    ):
+        _check(value, f"{where}, through {value.__qualname__},", seen)
+
+
+def _impure(where: str, what: str) -> ImpureFold:
+    return ImpureFold(
+        f"{where} uses {what}, which differs between replicas: take the time from `at.time`, and"
+        " let the agent put everything else into the event"
+    )
+
+
+def _scope(function: Any) -> dict[str, Any]:
+    scope = dict(getattr(function, "__globals__", {}))
+    cells = getattr(function, "__closure__", None) or ()
+    for name, cell in zip(function.__code__.co_freevars, cells, strict=False):
+        try:
+            scope[name] = cell.cell_contents
+        except ValueError:  # still empty: assigned after the handler was declared
+            scope.pop(name, None)
+    return scope
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def _chains(code: types.CodeType, free: frozenset[str]) -> Iterator[tuple[str, ...]]:
+    """The names a code object loads from outside, each with the attributes taken from it.
+
+    ('time', 'time') for `time.time()`; ('=', name) for a store outside; imports as the module.
+    """
+    chain: list[str] = []
+    for instruction in dis.get_instructions(code):
+        name = instruction.opname
+        if name in ("LOAD_ATTR", "LOAD_METHOD") and chain:
+            chain.append(str(instruction.argval))
+            continue
+        if name in ("PRECALL", "CACHE", "PUSH_NULL") and chain:
+            continue
+        if chain:
+            yield tuple(chain)
+        outside = name == "LOAD_GLOBAL" or (
+            name in ("LOAD_DEREF", "LOAD_CLASSDEREF") and instruction.argval in free
+        )
+        chain = [str(instruction.argval)] if outside else []
+        if name == "IMPORT_NAME":
+            root = str(instruction.argval).split(".")[0]
+            if root in _MODULES or root in _NAMES:
+                raise _impure("the handler", f"an import of {root}")
+        if name == "STORE_GLOBAL" or (name == "STORE_DEREF" and instruction.argval in free):
+            yield ("=", str(instruction.argval))
+    if chain:
+        yield tuple(chain)
