@@ -202,16 +202,16 @@ class NatsJetStream(Administration):
         frames = []
         try:
             for index, message in enumerate(messages, 1):
-                headers = {
-                    **message.headers,
-                    "Nats-Batch-Id": batch_id,
-                    "Nats-Batch-Sequence": str(index),
-                }
+                more = f"Nats-Batch-Id: {batch_id}\r\nNats-Batch-Sequence: {index}\r\n"
                 reply = f"{answers.prefix}{first}" if index == 1 else ""
                 if index == count:
-                    headers["Nats-Batch-Commit"] = "1"
+                    more += "Nats-Batch-Commit: 1\r\n"
                     reply = f"{answers.prefix}{last}"
-                frames.append(encode_publish(message.subject, reply, message.data, headers, limit))
+                frames.append(
+                    encode_publish(
+                        message.subject, reply, message.data, message.headers, limit, more
+                    )
+                )
             self._wire.send(b"".join(frames))
         except MoonletError as error:
             future.set_exception(error)

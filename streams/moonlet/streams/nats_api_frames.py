@@ -30,13 +30,22 @@ def check_subject(subject: str) -> None:
 
 
 def encode_publish(
-    subject: str, reply: str, data: bytes, headers: Headers | None, max_payload: int
+    subject: str,
+    reply: str,
+    data: bytes,
+    headers: Headers | None,
+    max_payload: int,
+    more: str = "",
 ) -> bytes:
-    """The frame that publishes one message; `reply` may be empty and is not checked."""
+    """The frame that publishes one message.
+
+    `reply` may be empty; `more` are further header lines, each with its line end; neither is
+    checked.
+    """
     check_subject(subject)
     size = len(data)
-    if headers:
-        block = encode_headers(headers)
+    if headers or more:
+        block = encode_headers(headers or {}, more)
         total = len(block) + size
         if total > max_payload:
             raise too_large(total, max_payload, subject)
@@ -57,7 +66,7 @@ def too_large(size: int, limit: int, subject: str) -> PayloadTooLarge:
     )
 
 
-def encode_headers(headers: Headers) -> bytes:
+def encode_headers(headers: Headers, more: str = "") -> bytes:
     """The header block; names are tokens, values any text without line breaks."""
     text = "".join([_name_and_colon(name) + value + "\r\n" for name, value in headers.items()])
     # One look over the whole block is cheaper than one at each value.
@@ -68,7 +77,7 @@ def encode_headers(headers: Headers) -> bytes:
             "header; encode it",
             path=name,
         )
-    return f"NATS/1.0\r\n{text}\r\n".encode()
+    return f"NATS/1.0\r\n{text}{more}\r\n".encode()
 
 
 @functools.lru_cache(maxsize=1024)

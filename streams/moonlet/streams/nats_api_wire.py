@@ -219,9 +219,14 @@ class _Parser(Parser):
 
     def _message(self, data: bytes, position: int, line_end: int, first: int) -> int:
         """Deliver the message that starts here if all of it is there; where the next starts."""
+        # MSG <subject> <subscription> [<reply>] <size>
+        # HMSG <subject> <subscription> [<reply>] <size of the headers> <size with them>
         words = data[position:line_end].split()
         start = line_end + 2
         stop = start + int(words[-1])
+        replies = len(words) - (5 if first == _H else 4)
+        if replies != 0 and replies != 1:
+            raise nats_errors.ProtocolError
         if stop + 2 > len(data):
             return stop + 2
         handler = self.nc.handlers.get(words[2])
@@ -232,9 +237,7 @@ class _Parser(Parser):
             middle = start + int(words[-2])
             headers = data[start:middle]
             start = middle
-            reply = words[3] if len(words) == 6 else b""
-        else:
-            reply = words[3] if len(words) == 5 else b""
+        reply = words[3] if replies else b""
         try:
             handler(words[1], reply, data[start:stop], headers)
         except Exception:  # one handler's mistake must not end everyone's reading
