@@ -1,12 +1,13 @@
 """The grammar of ids, and the partition of a key."""
 
 import itertools
+from typing import Any
 
 import nats
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nats.js.api import StreamConfig, SubjectTransform
+from nats.js.api import StorageType, StreamConfig, SubjectTransform
 
 from moonlet.core.errors import InvalidId
 from moonlet.core.ids import (
@@ -136,9 +137,10 @@ def test_a_command_id_that_could_break_a_header_is_refused(id: str) -> None:
 
 def test_there_are_four_lanes_and_no_other() -> None:
     assert [check_lane(lane) for lane in LANES] == ["critical", "high", "medium", "low"]
-    for lane in ("urgent", "", "Medium", "low\n", [], None):
+    strange: list[Any] = ["urgent", "", "Medium", "low\n", [], None]
+    for lane in strange:
         with pytest.raises(InvalidId, match="choose one of critical, high, medium, low"):
-            check_lane(lane)  # type: ignore[arg-type]
+            check_lane(lane)
 
 
 def test_partitions_are_those_of_the_published_fnv_1a_vectors() -> None:
@@ -169,7 +171,10 @@ async def test_the_server_puts_every_key_into_the_same_partition(
             )
             await js.add_stream(
                 StreamConfig(
-                    name=root, subjects=[f"{root}.*"], subject_transform=transform, storage="memory"
+                    name=root,
+                    subjects=[f"{root}.*"],
+                    subject_transform=transform,
+                    storage=StorageType.MEMORY,
                 )
             )
             for sequence, key in zip(itertools.count(1), keys):

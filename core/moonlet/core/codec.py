@@ -5,6 +5,7 @@ Everything that is read here comes from outside. What is refused is refused with
 """
 
 import math
+import re
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -17,13 +18,29 @@ ENCODING_HEADER: Final = "Moonlet-Encoding"
 """Names the encoding of a payload, `json` if absent; `+zstd` is added to a compressed one."""
 
 MAX_DEPTH: Final = 64
-"""How deep arrays and objects may nest."""
+"""How deep arrays and objects of a body may nest."""
+
+_RECORD_DEPTH: Final = MAX_DEPTH + 8
+"""As deep as an envelope or a commit gets around a body of `MAX_DEPTH`."""
+
+RECORD_DEPTH: Final = MAX_DEPTH + 8
+"""The same for a whole record, which holds bodies."""
 
 COMPRESS_ABOVE: Final = 16_384
 """Payloads of more bytes than this are compressed."""
 
 MAX_PLAIN: Final = 16_777_216
 """A compressed payload may hold at most this many bytes."""
+
+_HEADERS: Final[dict[str, tuple[Encoding, bool]]] = {
+    "json": ("json", False),
+    "msgpack": ("msgpack", False),
+    "json+zstd": ("json", True),
+    "msgpack+zstd": ("msgpack", True),
+}
+
+# How msgspec ends its messages: "… - at `$.a[0]`", for keys "… - at `key` in `$.a`".
+_PATH: Final = re.compile(r"`(\$[^`]*)`$")
 
 T = TypeVar("T")
 
@@ -38,7 +55,7 @@ class Codec(Generic[T]):
         module: Any = msgspec.json if encoding == "json" else msgspec.msgpack
         self._encode = module.Encoder().encode
         self._decode = module.Decoder(type_).decode
-        self._guard = check_json_depth if encoding == "json" else _no_guard
+        self._guard = _check_record_depth if encoding == "json" else _no_guard
 
     def encode(self, value: T) -> bytes:
         """The bytes of `value`; raises `InvalidMessage` if it isn't of encodable types."""
@@ -58,6 +75,14 @@ class Codec(Generic[T]):
         return value
 
 
+def _check_record_depth(data: bytes) -> None:
+    check_json_depth(data, _RECORD_DEPTH)
+
+
+def _guard_record(data: bytes) -> None:
+    check_json_depth(data, RECORD_DEPTH)
+
+
 def _no_guard(data: bytes) -> None:
     """MessagePack states its own lengths: msgspec's recursion limit holds, then `check_plain`."""
 
@@ -65,8 +90,8 @@ def _no_guard(data: bytes) -> None:
 def invalid(error: Exception) -> InvalidMessage:
     """The `InvalidMessage` for an error of a decoder, with the path of the field."""
     text = _text(error)
-    _, _, path = text.partition(" - at `")
-    return InvalidMessage(f"the body does not fit: {text}", path=path.rstrip("`") or "$")
+    path = _PATH.search(text)
+    return InvalidMessage(f"the body does not fit: {text}", path=path[1] if path else "$")
 
 
 def _text(error: Exception) -> str:
@@ -75,12 +100,12 @@ def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def check_json_depth(data: bytes) -> None:
-    """Refuse JSON nested deeper than `MAX_DEPTH`, before it is decoded.
+def check_json_depth(data: bytes, limit: int = MAX_DEPTH) -> None:
+    """Refuse JSON nested deeper than `limit`, before it is decoded.
 
     Counting brackets is enough nearly always; only what has more than the limit is scanned.
     """
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+    if data.count(b"[") + data.count(b"{") <= limit:
         return
     depth = 0
     in_string = escaped = False
@@ -96,14 +121,14 @@ def check_json_depth(data: bytes) -> None:
             in_string = True
         elif byte in b"[{":
             depth += 1
-            if depth > MAX_DEPTH:
+            if depth > limit:
                 raise InvalidMessage(f"the body is nested deeper than {MAX_DEPTH}; flatten it")
         elif byte in b"]}":
             depth -= 1
 
 
 def check_plain(value: Any) -> None:
-    """Refuse NaN, infinities and depth over `MAX_DEPTH` in plain data; names the path.
+    """Refuse NaN, infinities, MessagePack extensions and depth over `MAX_DEPTH`; names the path.
 
     JSON would write NaN as null and MessagePack would keep it: both would change or break a
     stored record, so neither gets that far.
@@ -122,8 +147,15 @@ def check_plain(value: Any) -> None:
                 raise InvalidMessage(f"the body is nested deeper than {MAX_DEPTH}; flatten it")
             if isinstance(item, dict):
                 stack.extend((v, f"{path}.{k}", depth + 1) for k, v in item.items())
+                stack.extend((k, f"key of {path}", 0) for k in item if isinstance(k, float))
             else:
                 stack.extend((v, f"{path}[{i}]", depth + 1) for i, v in enumerate(item))
+        elif isinstance(item, msgspec.msgpack.Ext):
+            raise InvalidMessage(
+                f"{path} is a MessagePack extension ({item.code}), which JSON can't show: use"
+                " text or numbers",
+                path=path,
+            )
 
 
 def pack(data: bytes, encoding: Encoding) -> tuple[bytes, str]:
@@ -135,20 +167,23 @@ def pack(data: bytes, encoding: Encoding) -> tuple[bytes, str]:
 
 def unpack(payload: bytes, header: str | None) -> tuple[bytes, Encoding]:
     """Undo `pack`. Raises `InvalidMessage` or, for a bomb, `PayloadTooLarge`."""
-    encoding, _, compression = (header or "json").partition("+")
-    if encoding not in ("json", "msgpack") or compression not in ("", "zstd"):
-        raise InvalidMessage(f"unknown encoding {header!r}: expected json or msgpack, or +zstd")
-    if not compression:
-        return payload, encoding  # type: ignore[return-value]
+    known = _HEADERS.get(header or "json")
+    if known is None:
+        raise InvalidMessage(f"unknown encoding {header!a}: expected json or msgpack, or +zstd")
+    encoding, compressed = known
+    if not compressed:
+        return payload, encoding
     try:
         size = zstandard.frame_content_size(payload)
-        if not 0 <= size <= MAX_PLAIN:
+        if size < 0:
+            raise InvalidMessage("the compressed payload does not state its size: state it")
+        if size > MAX_PLAIN:
             raise PayloadTooLarge(
                 f"a compressed payload claims {size} bytes, over the limit of {MAX_PLAIN}",
                 limit=MAX_PLAIN,
                 value=size,
             )
-        plain = zstandard.ZstdDecompressor().decompress(payload, max_output_size=MAX_PLAIN)
+        plain = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise InvalidMessage(f"the payload can't be decompressed: {error}") from None
-    return plain, encoding  # type: ignore[return-value]
+    return plain, encoding

@@ -1,8 +1,15 @@
 """What a mailbox holds: one command on its way to one agent."""
 
+from typing import Annotated, Final
+
 import msgspec
 
+from moonlet.core.codec import Codec, Encoding
 from moonlet.core.ids import Lane
+from moonlet.core.schema import decode_plain
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -19,14 +26,34 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     agent: str
     name: str
     body: msgspec.Raw
-    version: int = 1
+    version: Version = 1
     lane: Lane = "medium"
     sender: str = ""
-    number: int = 0
+    number: Count = 0
     correlation_id: str = ""
     causation_id: str = ""
     traceparent: str = ""
-    deadline: int = 0
+    deadline: Count = 0
     reply: str = ""
     timer: str = ""
     call: str = ""
+
+
+_CODECS: Final[dict[Encoding, Codec[Envelope]]] = {
+    "json": Codec(Envelope, "json"),
+    "msgpack": Codec(Envelope, "msgpack"),
+}
+
+
+def read_envelope(data: bytes, encoding: Encoding) -> Envelope:
+    """The envelope that arrived as `data`; raises `InvalidMessage`.
+
+    Its body is decoded to the last field, also those that its class will skip: it will stand in a
+    commit as it is, and a commit that can't be read stops its agent. A number without a sender
+    says nothing, and is taken for none.
+    """
+    envelope = _CODECS[encoding].decode(data)
+    decode_plain(bytes(envelope.body), encoding)
+    if envelope.number and not (envelope.sender or envelope.timer or envelope.call):
+        return msgspec.structs.replace(envelope, number=0)
+    return envelope

@@ -4,6 +4,7 @@ A message's schema name is its class's `__name__`, version 1, unless `@schema` s
 Decorators only mark: there is no global registry, so two agent types may use one name.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
@@ -18,15 +19,16 @@ T = TypeVar("T")
 C = TypeVar("C", bound=type)
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
+MAX_VERSION: Final = 2**31
+"""Versions are below this, so that any client can hold them."""
+
 _SCHEMA: Final = "__moonlet_schema__"
 _UPCAST: Final = "__moonlet_upcast__"
 
 
 def schema(name: str, *, version: int = 1) -> Callable[[C], C]:
     """Store messages of the decorated class under `name`, as `version` (from 1)."""
-    check_name(name, "schema name")
-    if not isinstance(version, int) or version < 1:
-        raise InvalidAgentType(f"schema {name!r}: versions count from 1, not {version!r}")
+    _check_mark("schema", name, version)
 
     def mark(cls: C) -> C:
         setattr(cls, _SCHEMA, (name, version))
@@ -43,15 +45,19 @@ def schema_of(cls: type) -> tuple[str, int]:
 
 def upcast(name: str, version: int) -> Callable[[Upcast], Upcast]:
     """Mark a pure function that turns a body of `name` at `version` into one of `version + 1`."""
-    check_name(name, "schema name")
-    if not isinstance(version, int) or version < 1:
-        raise InvalidAgentType(f"upcast of {name!r}: versions count from 1, not {version!r}")
+    _check_mark("upcast of", name, version)
 
     def mark(function: Upcast) -> Upcast:
         setattr(function, _UPCAST, (name, version))
         return function
 
     return mark
+
+
+def _check_mark(what: str, name: str, version: int) -> None:
+    check_name(name, "schema name")
+    if type(version) is not int or not 1 <= version < MAX_VERSION:
+        raise InvalidAgentType(f"{what} {name!r}: versions count from 1, not {version!r}")
 
 
 def find_upcasts(values: Iterable[object]) -> dict[tuple[str, int], Upcast]:
@@ -72,26 +78,38 @@ def is_message_class(cls: object) -> bool:
 
 
 def _is_pydantic(cls: type) -> bool:
-    return hasattr(cls, "__pydantic_validator__")
+    # Not pydantic's dataclasses: msgspec reads and writes them as it does any dataclass.
+    return hasattr(cls, "__pydantic_validator__") and hasattr(cls, "model_validate")
 
 
 class MessageType(Generic[T]):
-    """One message class: its name and version, and its encoders and decoders."""
+    """One message class: its name and version, and its encoders and decoders.
 
-    __slots__ = ("_decoders", "_loose", "_upcasts", "cls", "name", "version")
+    Raises `InvalidAgentType` for a class with a field that has no encoding.
+    """
+
+    __slots__ = ("_decoders", "_loose", "_pydantic", "_upcasts", "cls", "name", "version")
 
     def __init__(self, cls: type[T], upcasts: Mapping[tuple[str, int], Upcast] = {}) -> None:
         self.cls = cls
         self.name, self.version = schema_of(cls)
         self._upcasts: list[Upcast | None] = []
         self.take_upcasts(upcasts)
-        pydantic = _is_pydantic(cls)
-        target: Any = Any if pydantic else cls
-        self._decoders: dict[str, Callable[[bytes], Any]] = {
-            "json": msgspec.json.Decoder(target).decode,
-            "msgpack": msgspec.msgpack.Decoder(target).decode,
-        }
-        self._loose = pydantic or _holds_float_or_any(cls)
+        self._pydantic = _is_pydantic(cls)
+        target: Any = Any if self._pydantic else cls
+        try:
+            if self._pydantic:
+                cls.model_rebuild()  # type: ignore[attr-defined]
+            self._decoders: dict[str, Callable[[bytes], Any]] = {
+                "json": msgspec.json.Decoder(target).decode,
+                "msgpack": msgspec.msgpack.Decoder(target).decode,
+            }
+            self._loose = self._pydantic or _holds_float_or_any(cls)
+        except (NameError, TypeError) as error:
+            raise InvalidAgentType(
+                f"message class {cls.__qualname__}: a field can't be stored ({error}): annotate it"
+                " with a class that msgspec knows, defined where its annotation can see it"
+            ) from None
 
     def take_upcasts(self, upcasts: Mapping[tuple[str, int], Upcast]) -> None:
         """Use those among `upcasts` that lead to this class's version."""
@@ -113,49 +131,61 @@ class MessageType(Generic[T]):
         """
         try:
             body: Any = message
+            if self._pydantic:
+                body = _dump(message)
             if self._loose:
-                body = (
-                    message.model_dump(mode="json")  # type: ignore[attr-defined]
-                    if _is_pydantic(self.cls)
-                    else msgspec.to_builtins(message)
-                )
-                check_plain(body)
+                check_plain(msgspec.to_builtins(body))
             encoded = _ENCODE[encoding](body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _misfit(self.name, error) from None
-        return encoded, self.decode(encoded, self.version, encoding)
+        settled = self.decode(encoded, self.version, encoding)
+        if self._pydantic and vars(settled) != vars(message):
+            raise InvalidMessage(
+                f"{self.name} changes when it is stored and read again: {message!r:.200} came back"
+                f" as {settled!r:.200}"
+            )
+        return encoded, settled
 
     def decode(self, body: bytes, version: int, encoding: Encoding) -> T:
         """The message of an encoded body stored at `version`; raises `InvalidMessage`."""
         try:
             if encoding == "json":
                 check_json_depth(body)
-            if version == self.version and not _is_pydantic(self.cls):
+            if version == self.version and not self._pydantic:
                 message: T = self._decoders[encoding](body)
                 if self._loose:
                     check_plain(msgspec.to_builtins(message))
                 return message
             plain = _DECODE[encoding](body)
-            return self.convert(plain, version)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
             raise _misfit(self.name, error) from None
+        check_plain(plain)
+        return self._typed(plain, version)
 
     def convert(self, body: Any, version: int) -> T:
-        """The message of plain data stored at `version`; raises `InvalidMessage`."""
+        """The message of plain data stored at `version`; raises `InvalidMessage`.
+
+        An upcast gets a copy: `body` stays as it is.
+        """
         check_plain(body)
+        return self._typed(body if version == self.version else copy.deepcopy(body), version)
+
+    def _typed(self, body: Any, version: int) -> T:
         body = self._upcasted(body, version)
         try:
-            if _is_pydantic(self.cls):
+            if self._pydantic:
                 model: T = self.cls.model_validate(body)  # type: ignore[attr-defined]
                 return model
-            return msgspec.convert(body, self.cls)
+            return msgspec.convert(body, self.cls, str_keys=True)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise _misfit(self.name, error) from None
 
     def _upcasted(self, body: Any, version: int) -> Any:
         if version == self.version:
             return body
-        if not 1 <= version < self.version:
+        if version < 1:
+            raise InvalidMessage(f"{self.name} has version {version}: versions count from 1")
+        if version > self.version:
             raise InvalidMessage(
                 f"{self.name} has version {version}, but this code knows up to {self.version}:"
                 " run the newer code"
@@ -166,8 +196,18 @@ class MessageType(Generic[T]):
                 raise InvalidMessage(
                     f"{self.name} version {n} has no upcast: write @upcast({self.name!r}, {n})"
                 )
-            body = function(body)
+            try:
+                body = function(body)
+            except Exception as error:
+                raise InvalidMessage(
+                    f"the upcast of {self.name} from version {n} failed on a stored body:"
+                    f" {type(error).__name__}: {error}"
+                ) from error
         return body
+
+
+def _dump(model: Any) -> Any:
+    return model.model_dump(mode="json", by_alias=True, warnings=False)
 
 
 def _encode_json(body: Any) -> bytes:
@@ -191,8 +231,7 @@ _DECODE: Final[dict[str, Callable[[bytes], Any]]] = {
 def encode_plain(value: Any, encoding: Encoding) -> bytes:
     """Encode any encodable value (a reply, a body given as a dict); raises `InvalidMessage`."""
     try:
-        body = value.model_dump(mode="json") if _is_pydantic(type(value)) else value
-        body = msgspec.to_builtins(body)
+        body = msgspec.to_builtins(_dump(value) if _is_pydantic(type(value)) else value)
         check_plain(body)
         return _ENCODE[encoding](body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

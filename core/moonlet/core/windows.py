@@ -56,7 +56,8 @@ class Windows:
         elif number > highest:
             self._of[key] = (number, (bits << (number - highest) | 1) & _MASK)
         else:
-            self._of[key] = (highest, bits | 1 << (highest - number))
+            behind = highest - number
+            self._of[key] = (highest, bits | (1 << behind if behind < WINDOW else 0))
         if len(self._of) > SENDERS:
             del self._of[next(iter(self._of))]
 
