@@ -59,8 +59,8 @@ def test_a_name_outside_the_grammar_is_refused_wherever_it_stands(name: str) -> 
         lambda: check_name(name, "timer"),
         lambda: AgentId.parse(f"account/{name}"),
         lambda: AgentId.parse(f"{name}/alice"),
-        lambda: AgentId("account", name),
-        lambda: AgentId(name, "alice"),
+        lambda: AgentId.parse(AgentId("account", name)),
+        lambda: AgentId.parse(AgentId(name, "alice")),
     ):
         with pytest.raises(InvalidId):
             refused()

@@ -251,7 +251,7 @@ def test_a_message_nests_to_64_levels_and_no_recursion_error_escapes(
         value = [value]
     tree_type, untyped = MessageType(Tree), MessageType(Untyped)
     if depth == 64:
-        untyped.encode(Untyped(value[0]), encoding)
+        untyped.encode(Untyped(value[0]), encoding)  # the message is a level of its own
         assert tree_type.settle(tree, encoding)[1] == tree
         return
     with pytest.raises(InvalidMessage, match="nested deeper than 64"):
@@ -270,6 +270,51 @@ def test_fields_that_the_class_does_not_know_are_skipped(encoding: Encoding) -> 
     body = encode_plain({"number": 1, "later": {"a": [1.5, None]}}, encoding)
     for kind in KINDS:
         assert MessageType[Any](kind).decode(body, 1, encoding) == kind(number=1)
+
+
+BAD_JSON = {
+    "invalid utf-8": b'"\xff"',
+    "invalid utf-8 in a key": b'{"\xff":1}',
+    "a number out of range": b"-1.5e999",
+    "a small number with a long exponent": b"1e+0400",
+    "a lone surrogate": b'"\\ud800"',
+    "a huge integer": b"1" + b"0" * 5_000,
+    "65 levels": b"[" * 64 + b"]" * 64,
+}
+BAD_MSGPACK = {
+    "not a number": msgspec.msgpack.encode(math.nan),
+    "infinity": msgspec.msgpack.encode([{"a": math.inf}]),
+    "invalid utf-8": b"\xa1\xff",
+    "extension": msgspec.msgpack.encode({"a": msgspec.msgpack.Ext(1, b"")}),
+    "65 levels": b"\x91" * 63 + b"\x90",
+    "100,000 levels": b"\x91" * 100_000 + b"\x90",
+}
+
+
+@pytest.mark.parametrize("later", BAD_JSON.values(), ids=BAD_JSON.keys())
+@EVERY_KIND
+def test_a_skipped_field_that_could_not_be_read_back_is_refused_in_json(
+    kind: Any, later: bytes
+) -> None:
+    # The body is recorded as it is: readers of plain data, and the next class, meet the field.
+    with pytest.raises(InvalidMessage):
+        MessageType[Any](kind).decode(b'{"number":1,"later":' + later + b"}", 1, "json")
+
+
+@pytest.mark.parametrize("later", BAD_MSGPACK.values(), ids=BAD_MSGPACK.keys())
+@EVERY_KIND
+def test_a_skipped_field_that_could_not_be_read_back_is_refused_in_messagepack(
+    kind: Any, later: bytes
+) -> None:
+    with pytest.raises(InvalidMessage):
+        MessageType[Any](kind).decode(b"\x82\xa6number\x01\xa5later" + later, 1, "msgpack")
+
+
+@BOTH
+def test_a_body_may_come_raw_out_of_a_record(encoding: Encoding) -> None:
+    raw = msgspec.Raw(encode_plain({"number": 1, "later": [[{}]] * 40}, encoding))
+    known = MessageType(StructMessage)
+    assert known.decode(raw, 1, encoding) == StructMessage(1)
 
 
 @BOTH

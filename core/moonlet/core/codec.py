@@ -39,6 +39,9 @@ _HEADERS: Final[dict[str, tuple[Encoding, bool]]] = {
     "msgpack+zstd": ("msgpack", True),
 }
 
+# What a number beyond a float's range, or beyond Python's 4,300 digits, has to look like.
+_ODD_NUMBER: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
+
 # How msgspec ends its messages: "… - at `$.a[0]`", for keys "… - at `key` in `$.a`".
 _PATH: Final = re.compile(r"`(\$[^`]*)`$")
 
@@ -100,11 +103,24 @@ def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def check_json(data: bytes) -> None:
+    """Refuse JSON that a typed decoder might skip over and a plain one couldn't read."""
+    check_json_depth(data)
+    try:
+        if not data.isascii():
+            data.decode()
+        if _ODD_NUMBER.search(data):
+            msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise invalid(error) from None
+
+
 def check_json_depth(data: bytes, limit: int = MAX_DEPTH) -> None:
     """Refuse JSON nested deeper than `limit`, before it is decoded.
 
     Counting brackets is enough nearly always; only what has more than the limit is scanned.
     """
+    data = bytes(data)  # it may be a Raw
     if data.count(b"[") + data.count(b"{") <= limit:
         return
     depth = 0

@@ -17,19 +17,17 @@ _COMMAND_ID: Final = re.compile(r"[\x21-\x7e]{1,400}")
 
 
 class AgentId(msgspec.Struct, frozen=True, order=True, gc=False):
-    """`type/key`: the address of one agent. Raises `InvalidId` that names the part at fault."""
+    """`type/key`: the address of one agent. What came through `parse` has both parts checked."""
 
     type: str
     key: str
 
-    def __post_init__(self) -> None:
-        check_name(self.type, "agent type")
-        check_name(self.key, "agent key")
-
     @classmethod
     def parse(cls, text: "str | AgentId") -> "AgentId":
-        """Read `type/key`; raises `InvalidId`."""
+        """Read `type/key`; raises `InvalidId` that names the part at fault."""
         if isinstance(text, AgentId):
+            check_name(text.type, "agent type")
+            check_name(text.key, "agent key")
             return text
         if not isinstance(text, str):
             raise InvalidId(f"agent id {_show(text)}: write it as type/key, like account/alice")
@@ -44,7 +42,7 @@ def _parse(text: str) -> AgentId:
     type_, slash, key = text.partition("/")
     if not slash or "/" in key:
         raise InvalidId(f"agent id {_show(text)}: write it as type/key, like account/alice")
-    return AgentId(type_, key)
+    return AgentId(check_name(type_, "agent type"), check_name(key, "agent key"))
 
 
 def check_name(name: str, what: str) -> str:
