@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import inspect
+import itertools
 
 import nats.errors
 import pytest
@@ -20,6 +21,7 @@ from moonlet.streams.nats_api_wire import CONTROL_LINE_MAX, Wire
 LEANED_ON = {
     Client._attempt_reconnect: "2bbc96e0f2f765ec",
     Client._close: "9a92d3aca1b2c1fd",
+    Client._connect_to_server: "1356d992325fde9f",
     Client._flush_pending: "317c8d7ef54b90b7",
     Client._flusher: "43957ffb357d6d94",
     Client._ping_interval: "e681a6d18db6add9",
@@ -92,7 +94,7 @@ def test_messages_reach_their_handlers_however_they_are_cut() -> None:
 @given(st.lists(st.integers(0, len(MESSAGES)), max_size=6))
 def test_messages_reach_their_handlers_wherever_the_reads_end(cuts: list[int]) -> None:
     ends = [0, *sorted(cuts), len(MESSAGES)]
-    chunks = [MESSAGES[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    chunks = [MESSAGES[a:b] for a, b in itertools.pairwise(ends)]
     got, _ = asyncio.run(parse(chunks))
     assert got == EXPECTED
 

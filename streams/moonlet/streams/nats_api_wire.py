@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 from nats import errors as nats_errors
-from nats.aio.client import Client, Server
+from nats.aio.client import Client, Server, Srv
 from nats.protocol.parser import Parser
 
 from moonlet.streams.api import Disconnected, NoAnswer
@@ -133,6 +133,10 @@ class Wire(Client):
         """Where to reconnect next and after which pause: spread out, so that no herd arrives."""
         # Spreading load needs no reproducible randomness, and only the real client does it.
         return min(servers, key=lambda s: s.reconnects), random.uniform(*RECONNECT_WAIT_SECONDS)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        self.abort()  # what is left of an attempt that failed: nats-py would leave it open
+        await super()._connect_to_server(s)
 
     async def _process_op_err(self, e: Exception) -> None:
         if self.is_connected:

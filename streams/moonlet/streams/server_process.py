@@ -175,6 +175,7 @@ class ServerProcess:
         """Stop the process without ending it (SIGSTOP): it hangs, connections stay open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # the signal takes a moment to arrive
 
     def resume(self) -> None:
         """Let a paused process go on."""

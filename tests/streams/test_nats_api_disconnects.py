@@ -1,0 +1,306 @@
+"""A connection whose server is killed, hangs or comes back: all on real processes."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from moonlet.core.errors import MoonletError
+from moonlet.streams import connection, nats_api_wire
+from moonlet.streams.api import (
+    Delivery,
+    Disconnected,
+    Message,
+    NoAnswer,
+    Outgoing,
+    PubAck,
+    PullStatus,
+)
+from moonlet.streams.nats_api import NatsJetStream
+from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.settings import from_url
+from tests.streams.support import connected, eventually, restart
+
+
+async def stream(js: NatsJetStream) -> None:
+    await js.create_stream({"name": "S", "subjects": ["s.>"]})
+
+
+async def last_sequence(js: NatsJetStream) -> int:
+    info = await js.stream_info("S")
+    assert info is not None
+    return int(info["state"]["last_seq"])
+
+
+async def test_what_is_under_way_when_the_server_dies_is_unknown(
+    own_server: ServerProcess,
+) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        await js.subscribe("silent", lambda message: None)
+        own_server.pause()
+        request = asyncio.ensure_future(js.request("silent", b"x", timeout=30))
+        await asyncio.sleep(0)
+        publish = js.publish("s.a", b"x", timeout=30)
+        own_server.kill()
+        async with asyncio.timeout(2):
+            with pytest.raises(NoAnswer, match="lost"):
+                await publish
+            with pytest.raises(NoAnswer, match="lost"):
+                await request
+
+
+async def test_without_a_server_nothing_is_sent_and_the_caller_is_told(
+    own_server: ServerProcess,
+) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        await js.create_consumer("S", {"name": "c", "durable_name": "c", "ack_policy": "explicit"})
+        pull = await js.open_pull("S", "c", lambda delivery: None, lambda status: None)
+        own_server.kill()
+        await eventually(lambda: not js.connected)
+        with pytest.raises(Disconnected):
+            js.post("a", b"x")
+        with pytest.raises(Disconnected):
+            await js.publish("s.a", b"x", timeout=5)
+        with pytest.raises(Disconnected):
+            await js.request("a", b"x", timeout=5)
+        with pytest.raises(Disconnected):
+            await js.subscribe("a", lambda message: None)
+        with pytest.raises(Disconnected):
+            await js.server_info()
+        with pytest.raises(Disconnected):
+            pull.request(1, expires=1)
+        js.acknowledge("$JS.ACK.S.c.1.1.1.1.0")
+        await pull.close()
+
+
+async def test_a_restarted_server_is_found_again_and_subscriptions_go_on(
+    own_server: ServerProcess,
+) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        got: list[Message] = []
+        calls: list[str] = []
+        await js.subscribe("hello", got.append)
+        js.on_reconnect(lambda: calls.append("first"))
+        js.on_reconnect(lambda: calls.append("second"))
+        removed = js.on_reconnect(lambda: calls.append("removed"))
+        removed()
+        removed()
+        for round in range(1, 4):
+            await restart(own_server)
+            await eventually(lambda: len(calls) == 2 * round)  # noqa: B023 (awaited at once)
+            assert js.connected
+            js.post("hello", b"%d" % round)
+            await eventually(lambda: len(got) == round)  # noqa: B023
+            assert (await js.publish("s.a", b"x", timeout=5)).sequence == round
+        assert calls == ["first", "second"] * 3
+
+
+async def test_pulls_go_on_after_a_reconnect_when_asked_again(own_server: ServerProcess) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        await js.create_consumer("S", {"name": "c", "durable_name": "c", "ack_policy": "explicit"})
+        got: list[Delivery] = []
+        back = asyncio.Event()
+        js.on_reconnect(back.set)
+        pull = await js.open_pull("S", "c", got.append, lambda status: None)
+        pull.request(10, expires=60)
+        await restart(own_server)
+        await asyncio.wait_for(back.wait(), 10)
+        await js.publish("s.a", b"x", timeout=5)
+        pull.request(10, expires=60)
+        await eventually(lambda: len(got) == 1)
+
+
+async def test_nothing_handed_over_before_a_reconnect_is_sent_after_it(
+    own_server: ServerProcess,
+) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        own_server.pause()
+        body = b"x" * 500_000
+        # More than sockets hold, so that the rest waits on our side.
+        publishes = [js.publish("s.a", body, timeout=60) for _ in range(100)]
+        await asyncio.sleep(0.05)
+        publishes += [js.publish("s.a", b"late", timeout=60) for _ in range(10)]
+        own_server.kill()
+        for publish in publishes:
+            with pytest.raises(NoAnswer):
+                await publish
+        own_server.start()
+        await eventually(lambda: js.connected)
+        await js.server_info()
+        assert await last_sequence(js) == 0
+
+
+async def test_a_hanging_server_is_left_although_it_reads_nothing(
+    new_server: Callable[..., ServerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PING_INTERVAL_SECONDS", 0.2)
+    servers = {server.url: server for server in (new_server(), new_server())}
+    js = await connection.open(from_url(",".join(servers), "test"))
+    try:
+        first = (await js.server_info())["port"]
+        hanging = next(server for url, server in servers.items() if url.endswith(f":{first}"))
+        hanging.pause()
+        # More than sockets hold: closing the connection properly would wait for it to be read.
+        for _ in range(40):
+            js.post("a", b"x" * 500_000)
+        await eventually(lambda: not js.connected, timeout=5)
+        await eventually(lambda: js.connected, timeout=10)
+        assert (await js.server_info())["port"] != first
+        hanging.resume()
+    finally:
+        await js.close()
+
+
+async def test_what_a_hanging_server_leaves_unread_is_bounded(
+    own_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_api_wire, "UNSENT_BYTES_MAX", 10_000_000)
+    async with connected(own_server) as js:
+        own_server.pause()
+        with pytest.raises(Disconnected, match="unread"):
+            for _ in range(100):
+                js.post("a", b"x" * 500_000)
+                await asyncio.sleep(0)
+        own_server.resume()
+
+        def taken_again() -> bool:
+            try:
+                js.post("a", b"x")
+            except Disconnected:
+                return False
+            return True
+
+        await eventually(taken_again)
+
+
+async def test_an_answer_that_does_not_come_is_given_up_in_time(own_server: ServerProcess) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        own_server.pause()
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        patient = js.publish("s.a", b"x", timeout=20)
+        publishes = [js.publish("s.a", b"x", timeout=0.3) for _ in range(100)]
+        batch = js.publish_batch(
+            [Outgoing("s.a", b"x", {}), Outgoing("s.b", b"x", {})], timeout=0.2
+        )
+        with pytest.raises(NoAnswer):
+            await batch
+        assert 0.15 < loop.time() - start < 0.4
+        for publish in publishes:
+            with pytest.raises(NoAnswer):
+                await publish
+        assert 0.25 < loop.time() - start < 0.6
+        with pytest.raises(NoAnswer):
+            await js.last_message("S", "s.a", timeout=0.1)
+        with pytest.raises(NoAnswer):
+            await js.read_batch("S", "s.a", start=1, batch=10, timeout=0.1)
+        assert not patient.done()
+        own_server.resume()
+        assert (await patient).stream == "S"
+
+
+async def test_a_caller_that_gives_up_disturbs_nobody(own_server: ServerProcess) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        own_server.pause()
+        cancelled = js.publish("s.a", b"x", timeout=20)
+        request = asyncio.ensure_future(js.request("s.a", b"x", timeout=20))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        request.cancel()
+        kept = js.publish("s.a", b"x", timeout=20)
+        own_server.resume()
+        assert (await kept).sequence == 3
+
+
+async def test_closing_ends_what_waits_and_says_so_once(own_server: ServerProcess) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        await js.subscribe("silent", lambda message: None)
+        closed: list[str] = []
+        js.on_closed(lambda: closed.append("a"))
+        js.on_closed(lambda: closed.append("b"))
+        request = asyncio.ensure_future(js.request("silent", b"x", timeout=30))
+        await asyncio.sleep(0)
+        js.post("s.a", b"sent before the end")
+        await js.close()
+        await js.close()
+        with pytest.raises(NoAnswer):
+            await request
+        assert closed == ["a", "b"]
+        assert not js.connected
+        with pytest.raises(Disconnected):
+            js.post("s.a", b"x")
+    async with connected(own_server) as js:
+        assert await last_sequence(js) == 1
+
+
+async def test_closing_does_not_wait_for_a_hanging_server(own_server: ServerProcess) -> None:
+    async with connected(own_server) as js:
+        own_server.pause()
+        for _ in range(40):
+            js.post("s.a", b"x" * 500_000)
+        async with asyncio.timeout(5):
+            await js.close()
+
+
+async def test_closing_while_the_server_is_away_is_quick(own_server: ServerProcess) -> None:
+    async with connected(own_server) as js:
+        own_server.kill()
+        await eventually(lambda: not js.connected)
+        async with asyncio.timeout(4):
+            await js.close()
+        own_server.start()
+        assert not js.connected
+
+
+async def test_what_was_acknowledged_is_there_after_each_kill(own_server: ServerProcess) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        acknowledged: list[PubAck] = []
+        errors: list[MoonletError] = []
+        stop = asyncio.Event()
+
+        async def write(worker: int) -> None:
+            while not stop.is_set():
+                try:
+                    acknowledged.append(await js.publish(f"s.{worker}", b"x", timeout=2))
+                except MoonletError as error:
+                    errors.append(error)
+                    await asyncio.sleep(0.01)
+
+        workers = [asyncio.ensure_future(write(i)) for i in range(20)]
+        for _ in range(5):
+            have = len(acknowledged)
+            await eventually(lambda: len(acknowledged) > have + 200)  # noqa: B023
+            await restart(own_server)
+        stop.set()
+        await asyncio.wait_for(asyncio.gather(*workers), 10)
+        assert errors
+        await eventually(lambda: js.connected)
+        sequences = [ack.sequence for ack in acknowledged]
+        assert len(set(sequences)) == len(sequences)
+        assert await last_sequence(js) >= max(sequences)
+        for sequence in sequences[:: max(1, len(sequences) // 50)]:
+            assert await js.message("S", sequence) is not None
+
+
+async def test_a_pull_whose_consumer_dies_with_the_server_says_so(
+    own_server: ServerProcess,
+) -> None:
+    async with connected(own_server) as js:
+        await js.create_stream({"name": "S", "subjects": ["s.>"], "storage": "memory"})
+        await js.create_consumer("S", {"name": "c", "durable_name": "c", "ack_policy": "explicit"})
+        statuses: list[PullStatus] = []
+        pull = await js.open_pull("S", "c", lambda delivery: None, statuses.append)
+        await restart(own_server)
+        await eventually(lambda: js.connected)
+        pull.request(5, expires=5)
+        await eventually(lambda: len(statuses) == 1)
+        assert (statuses[0].code, statuses[0].missing) == (503, 5)
