@@ -25,7 +25,7 @@ class Topology(msgspec.Struct, frozen=True):
     messages together (both messages). `replicas` is 1 to 5.
     """
 
-    journals: dict[str, list[str]] = {"main": [CATCH_ALL]}
+    journals: dict[str, list[str]] = msgspec.field(default_factory=lambda: {"main": [CATCH_ALL]})
     prefix: str = "moon"
     replicas: int = 1
     mailbox: int = 10_000
