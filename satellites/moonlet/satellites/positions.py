@@ -72,7 +72,9 @@ def to_sell(position: Position, price: int, target: int) -> int:
     return min(amount_for(value, price), position.collateral)
 
 
-def booked(positions: Iterable[Position], reserved: Mapping[str, tuple[str, int]]) -> dict[str, int]:
+def booked(
+    positions: Iterable[Position], reserved: Mapping[str, tuple[str, int]]
+) -> dict[str, int]:
     """What is booked in each protocol, approved moves into it included."""
     totals: dict[str, int] = {}
     for position in positions:

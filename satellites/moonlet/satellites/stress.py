@@ -63,19 +63,23 @@ def monte_carlo(
 ) -> MonteCarloCompleted:
     """Walk every asset's price `paths` times; a loss is that of equity, never below zero.
 
-    Whole numbers only: a normal draw is the sum of twelve even ones (Irwin and Hall), since the
-    last bits of a platform's logarithm would make replays differ.
+    Whole numbers only, since the last bits of a platform's logarithm would make replays differ: a
+    normal draw is the number of ones among 256 even bits (de Moivre).
     """
+    held = [position for _, position in sorted(positions.items())]
     losses = []
     liquidating = 0
     for _ in range(paths):
         ends = {
             asset: _walk(prices[asset], ticks, volatility, random)
-            for asset in sorted({position.asset for position in positions.values()})
+            for asset in sorted({each.asset for each in held})
         }
         ordered = sorted(positions.items())
         losses.append(
-            sum(_loss(position, prices[position.asset], ends[position.asset]) for _, position in ordered)
+            sum(
+                _loss(position, prices[position.asset], ends[position.asset])
+                for _, position in ordered
+            )
         )
         liquidating += any(health(position, ends[position.asset]) < BPS for _, position in ordered)
     losses.sort()
@@ -90,8 +94,8 @@ def monte_carlo(
 
 def _walk(price: int, ticks: int, volatility: int, random: Random) -> int:
     for _ in range(ticks):
-        normal = sum(random.randrange(BPS) for _ in range(12)) - 6 * BPS
-        price = max(1, price + price * volatility * normal // (BPS * BPS))
+        deviation = random.getrandbits(256).bit_count() - 128  # in eighths of its standard one
+        price = max(1, price + price * volatility * deviation // (8 * BPS))
     return min(price, 10**12)
 
 

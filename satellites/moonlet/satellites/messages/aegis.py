@@ -77,7 +77,7 @@ class RunStressTest(Struct, frozen=True):
 class RunMonteCarloSimulation(Struct, frozen=True):
     """Walk prices at random: `volatility` is a tick's standard deviation in basis points."""
 
-    paths: Annotated[int, Meta(ge=1, le=2_000)] = 200
+    paths: Annotated[int, Meta(ge=1, le=1_000)] = 200
     ticks: Annotated[int, Meta(ge=1, le=240)] = 24
     volatility: Annotated[int, Meta(ge=1, le=2_000)] = 100
 
@@ -176,6 +176,13 @@ class AlertAcknowledged(Struct, frozen=True):
 
     alert: int
     by: Text
+
+
+class ProtocolFlagged(Struct, frozen=True):
+    """Sage rates a protocol critical, or no longer."""
+
+    protocol: Name
+    is_critical: bool
 
 
 class ReductionRequested(Struct, frozen=True):
