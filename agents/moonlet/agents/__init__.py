@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from moonlet.agents.agent_type import AgentType
+from moonlet.agents.client import Moon
+from moonlet.agents.connect import connect
 from moonlet.agents.context import Context
+from moonlet.agents.host import Host
+from moonlet.agents.outgoing import Plain
+from moonlet.agents.receipt import Receipt
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
 from moonlet.core.errors import Rejected
 from moonlet.core.schema import schema, upcast
@@ -17,13 +22,18 @@ __all__ = [
     "Cancel",
     "Context",
     "Decision",
+    "Host",
+    "Moon",
     "Perform",
     "PerformFailed",
+    "Plain",
     "Publish",
+    "Receipt",
     "Rejected",
     "Reply",
     "Schedule",
     "Send",
+    "connect",
     "schema",
     "upcast",
 ]

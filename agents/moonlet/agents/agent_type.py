@@ -5,6 +5,7 @@ A value, not a base class, and registered nowhere: two of them may have one name
 
 import inspect
 import sys
+import types
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +13,7 @@ import msgspec
 
 from moonlet.agents.signature import Signature, read_signature
 from moonlet.core.behavior import Behavior, Handler
+from moonlet.core.digest import record_digest
 from moonlet.core.effects import EFFECTS, Reply
 from moonlet.core.errors import InvalidAgentType, UnknownCommand
 from moonlet.core.ids import check_name
@@ -51,6 +53,7 @@ class AgentType(Generic[S]):
         self._upcasts = find_upcasts(upcasts)
         self._signatures: list[tuple[str, Signature]] = []
         self._modules: set[str] = set()
+        self._state_code: str | None = None
 
     def on_command(self, function: F) -> F:
         """Decide a command: `(state, command[, context])`, yielding events and effects."""
@@ -129,6 +132,15 @@ class AgentType(Generic[S]):
         known = ", ".join(sorted(self.behavior.commands)) or "none"
         return f"agent type {self.name} has no command {name!r}; it has: {known}"
 
+    def state_code(self) -> str:
+        """Tells state classes and event handlers apart, so that old snapshots are not misread."""
+        if self._state_code is None:
+            facts = [self.state.__qualname__, repr(_shape(self.state))]
+            for name, handler in sorted(self.behavior.events.items()):
+                facts += [name, *_code_facts(getattr(handler.function, "__code__", None))]
+            self._state_code = record_digest("\n".join(facts).encode())
+        return self._state_code
+
     def encode_state(self, state: S) -> bytes:
         """The state as MessagePack, for snapshots."""
         data = state.model_dump(mode="python") if hasattr(state, "model_dump") else state
@@ -204,3 +216,22 @@ def _initial(name: str, state: type[S], initial: S | None) -> Callable[[], S]:
             " give its fields defaults, or pass initial="
         ) from None
     return state
+
+
+def _shape(state: type) -> Any:
+    """The JSON schema of a state's class, or its fields where msgspec has no schema for it."""
+    schema = getattr(state, "model_json_schema", None)
+    try:
+        return schema() if schema is not None else msgspec.json.schema(state)
+    except TypeError:
+        return sorted(getattr(state, "__annotations__", {}).items(), key=str)
+
+
+def _code_facts(code: types.CodeType | None) -> list[str]:
+    """What a function does, without where it stands: bytecode, names and constants."""
+    if code is None:
+        return []
+    facts = [code.co_code.hex(), repr(code.co_names)]
+    for constant in code.co_consts:
+        facts += _code_facts(constant) if isinstance(constant, types.CodeType) else [repr(constant)]
+    return facts

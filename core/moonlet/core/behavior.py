@@ -13,7 +13,7 @@ import msgspec
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Effect, Event, Outcome
 from moonlet.core.effects import EFFECTS, Cancel, Perform, Publish, Reply, Schedule, Send
-from moonlet.core.errors import Invalid, MoonletError, Rejected, UnknownCommand
+from moonlet.core.errors import Invalid, InvalidAgentType, MoonletError, Rejected, UnknownCommand
 from moonlet.core.fold import MAX_EFFECTS
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId, check_lane, check_name, check_topic
@@ -26,6 +26,9 @@ MAX_REASON: Final = 2_000
 
 MAX_STACK: Final = 4_000
 """Characters of a stack that are kept with a parked command."""
+
+MAX_LINE: Final = 1_000
+"""Characters of one of its frames, or of its message, so that one can't push out the rest."""
 
 
 class Handler(msgspec.Struct, frozen=True):
@@ -84,9 +87,7 @@ class Behavior(Generic[S]):
 
     def evolve(self, state: S, event: Any) -> S:
         """The state after one typed event. Raises whatever the handler raises."""
-        handler = self._event_classes[type(event)]
-        evolved: S = handler.function(state, event)
-        return evolved
+        return _evolved(self._event_classes[type(event)].function, state, event)
 
     def evolve_stored(self, state: S, event: Event[Any], encoding: Encoding) -> S:
         """The state after one stored event, its body still encoded or plain data."""
@@ -99,8 +100,7 @@ class Behavior(Generic[S]):
             typed = handler.message.decode(event.body, event.version, encoding)
         else:
             typed = handler.message.convert(event.body, event.version)
-        evolved: S = handler.function(state, typed)
-        return evolved
+        return _evolved(handler.function, state, typed)
 
     def decide(
         self, state: S, handler: Handler, command: Any, context: DecisionContext, encoding: Encoding
@@ -113,7 +113,7 @@ class Behavior(Generic[S]):
         try:
             return self._decide(state, handler, command, context, encoding)
         except Rejected as rejected:
-            return Decision("rejected", state, reason=rejected.reason[:MAX_REASON])
+            return Decision("rejected", state, reason=_words(rejected.reason, MAX_REASON))
         except Exception as error:
             return parked(state, error)
 
@@ -134,7 +134,7 @@ class Behavior(Generic[S]):
                 message = event_handler.message
                 body, settled = message.settle(item, encoding)
                 events.append(Event(message.name, msgspec.Raw(body), message.version))
-                state = event_handler.function(state, settled)
+                state = _evolved(event_handler.function, state, settled)
             elif kind is Reply:
                 if reply is not None:
                     raise Invalid("a second Reply was yielded: one command has one answer")
@@ -143,7 +143,7 @@ class Behavior(Generic[S]):
                 effects.append(self._record(item, context, encoding))
             else:
                 raise Invalid(_not_an_event(item))
-            if len(events) > MAX_EFFECTS or len(effects) >= MAX_EFFECTS:
+            if len(events) > MAX_EFFECTS or len(effects) > MAX_EFFECTS:
                 raise Invalid(f"over {MAX_EFFECTS} events or effects were yielded by one command")
         return Decision("accepted", state, tuple(events), tuple(effects), reply)
 
@@ -184,24 +184,46 @@ class Behavior(Generic[S]):
 def parked(state: S, error: Exception) -> Decision[S]:
     """The decision that parks a command for an error of its handler."""
     name = type(error).__name__
-    text = str(error)
-    stack = "".join(traceback.format_exception(error))
+    text = _words(error, MAX_REASON)
+    stack = "".join(line[:MAX_LINE] for line in traceback.format_exception(error))
     return Decision(
         "parked",
         state,
         reason=(f"{name}: {text}" if text else name)[:MAX_REASON],
         error=name if isinstance(error, MoonletError) else "",
-        stack=stack[-MAX_STACK:],
+        stack=_words(stack[-MAX_STACK:], MAX_STACK),
     )
+
+
+def _words(value: object, limit: int) -> str:
+    """Text that can be recorded, whatever a handler put into its error."""
+    try:
+        text = str(value)
+    except Exception:
+        return ""
+    return text[:limit].encode(errors="replace").decode()
+
+
+def _evolved(function: Callable[..., Any], state: S, event: Any) -> S:
+    evolved: S = function(state, event)
+    if evolved is None and state is not None:
+        raise InvalidAgentType(
+            f"{getattr(function, '__name__', function)} returned None: return the state after"
+            f" {type(event).__name__}"
+        )
+    return evolved
 
 
 def _yields(result: Any, function: Callable[..., Any]) -> Iterable[Any]:
     if result is None:
         return ()
-    if isinstance(result, Iterable) and not isinstance(result, str | bytes | dict):
+    if isinstance(result, Iterable) and not (
+        # Sets have no order that a replay could repeat, pydantic models iterate their fields.
+        isinstance(result, str | bytes | dict | set | frozenset) or is_message_class(type(result))
+    ):
         return result
     raise Invalid(
-        f"{function.__name__} returned {type(result).__name__}: yield events and effects, or return"
+        f"{getattr(function, '__name__', function)} returned {type(result).__name__}: yield events and effects, or return"
         " None or a list of them"
     )
 

@@ -1,3 +1,102 @@
-"""streams."""
+"""JetStream, and nobody else speaks NATS: what agents and projections may use of it."""
 
-__all__: list[str] = []
+from moonlet.streams.api import (
+    Delivery,
+    Disconnected,
+    JetStream,
+    Message,
+    NoAnswer,
+    NoResponders,
+    PubAck,
+    PullStatus,
+    ServerRefused,
+    StoredMessage,
+    Subscription,
+)
+from moonlet.streams.bus import Bus
+from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full
+from moonlet.streams.group_commit import GroupCommit
+from moonlet.streams.intake import Intake
+from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit, encode_commit
+from moonlet.streams.kv import Bucket, Entry
+from moonlet.streams.leases import HostLease, Leases, Partition
+from moonlet.streams.mailbox import (
+    MESSAGE_ID,
+    Mailboxes,
+    decode_envelope,
+    encode_envelope,
+    explain,
+)
+from moonlet.streams.opening import open_bus
+from moonlet.streams.outcomes import (
+    OWNER_CONTROL,
+    OWNER_OUTCOME,
+    OWNER_QUERY,
+    Answer,
+    Question,
+    decode_answer,
+    decode_question,
+    encode_answer,
+    encode_question,
+)
+from moonlet.streams.parked import ParkedStream
+from moonlet.streams.registry import Registry
+from moonlet.streams.replay import read_messages
+from moonlet.streams.snapshots import Snapshot, Snapshots, restore, take
+from moonlet.streams.timers import Timers
+from moonlet.streams.topology import Topology, apply, plan
+
+__all__ = [
+    "MESSAGE_ID",
+    "OWNER_CONTROL",
+    "OWNER_OUTCOME",
+    "OWNER_QUERY",
+    "STREAM_NOT_FOUND",
+    "Answer",
+    "Bucket",
+    "Bus",
+    "Delivery",
+    "Disconnected",
+    "Entry",
+    "GroupCommit",
+    "HostLease",
+    "Intake",
+    "JetStream",
+    "Journal",
+    "Leases",
+    "Mailboxes",
+    "Message",
+    "NoAnswer",
+    "NoResponders",
+    "ParkedStream",
+    "Partition",
+    "PubAck",
+    "PullStatus",
+    "Question",
+    "Registry",
+    "ServerRefused",
+    "Snapshot",
+    "Snapshots",
+    "StoredMessage",
+    "Subscription",
+    "Timers",
+    "Topology",
+    "apply",
+    "decode_answer",
+    "decode_commit",
+    "decode_envelope",
+    "decode_plain_commit",
+    "decode_question",
+    "encode_answer",
+    "encode_commit",
+    "encode_envelope",
+    "encode_question",
+    "explain",
+    "is_conflict",
+    "is_full",
+    "open_bus",
+    "plan",
+    "read_messages",
+    "restore",
+    "take",
+]

@@ -5,7 +5,6 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import structlog
 from nats import errors as nats_errors
 
 from moonlet.core.errors import InvalidSettings, MoonletError, PermissionDenied, Unavailable
@@ -14,12 +13,13 @@ from moonlet.streams.nats_api import NatsJetStream
 from moonlet.streams.nats_api_wire import Wire
 from moonlet.streams.server_process import MINIMUM_VERSION, parse_version
 from moonlet.streams.settings import Settings
+from moonlet.telemetry.log import get_logger
 
 OPEN_SECONDS = 1.8
 PING_INTERVAL_SECONDS = 5  # a server that hangs is noticed after 15 s: at the third ping
 PINGS_OUTSTANDING_MAX = 2
 
-log = structlog.get_logger("moonlet.streams")
+log = get_logger(__name__)
 
 
 async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:

@@ -77,6 +77,10 @@ class Intake:
         await self._create()
         self._ask()
 
+    def pause(self) -> None:
+        """Ask for nothing more; what arrives from now on is ignored, and comes again later."""
+        self._stop()
+
     async def close(self, *, delete: bool) -> None:
         """Stop pulling; with `delete` the unacknowledged rest is free for the next owner."""
         self._stop()
@@ -93,13 +97,14 @@ class Intake:
         if self._asked == 0:
             self._ask()
 
-    def acknowledge(self, delivery: Delivery) -> None:
-        """Acknowledge and release; a lost acknowledgement only leads to a redelivery."""
+    def acknowledge(self, reply: str, *, credited: bool) -> None:
+        """Acknowledge, and release if a credit is held; a lost one leads to a redelivery."""
         try:
-            self._bus.js.acknowledge(delivery.reply)
+            self._bus.js.acknowledge(reply)
         except Unavailable:
             pass  # it comes again and is recognised
-        self.release()
+        if credited:
+            self.release()
 
     def _stop(self) -> None:
         self._closed = True

@@ -5,8 +5,6 @@ from asyncio import Future
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
-
 from moonlet.core.errors import MoonletError, PermissionDenied
 from moonlet.streams.api import (
     Delivery,
@@ -31,12 +29,13 @@ from moonlet.streams.nats_api_answers import (
 from moonlet.streams.nats_api_frames import check_subject, decode_headers, encode_publish
 from moonlet.streams.nats_api_pull import NatsPull
 from moonlet.streams.nats_api_wire import RawHandler, Wire
+from moonlet.telemetry.log import get_logger
 
 BATCH_MESSAGES_MAX = 1000  # the server's own limit by default (ADR-50)
 SUBSCRIBE_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 
-log = structlog.get_logger("moonlet.streams")
+log = get_logger(__name__)
 
 
 class NatsSubscription:

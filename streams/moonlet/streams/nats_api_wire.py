@@ -14,12 +14,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from nats import errors as nats_errors
 from nats.aio.client import Client, Server, Srv
 from nats.protocol.parser import Parser
 
 from moonlet.streams.api import Disconnected, NoAnswer
+from moonlet.telemetry.log import get_logger
 
 UNSENT_BYTES_MAX = 64 * 1024 * 1024  # handed over but not yet taken by the socket
 CONTROL_LINE_MAX = 1024 * 1024  # bytes; the server's INFO lists a whole cluster
@@ -31,7 +31,7 @@ RawHandler = Callable[[bytes, bytes, bytes, bytes | None], None]
 _DENIED = re.compile(r'Permissions Violation for (Publish|Subscription) to "([^"]+)"', re.I)
 _M, _H = b"MH"
 
-log = structlog.get_logger("moonlet.streams")
+log = get_logger(__name__)
 
 
 def _nothing(*_: Any) -> None:

@@ -4,6 +4,7 @@ import msgspec
 
 from moonlet.core.codec import Codec
 from moonlet.core.errors import Conflict, InvalidAgentType, UnknownAgentType
+from moonlet.core.ids import AgentId
 from moonlet.streams.bus import Bus
 from moonlet.streams.kv import Bucket
 
@@ -61,3 +62,16 @@ class Registry:
             entry.key.removeprefix("type."): _CODEC.decode(entry.value).partitions
             for entry in await self._bucket.entries("type.*")
         }
+
+    async def mark_stopped(self, agent: AgentId, stopped: bool) -> None:
+        """Mark an agent as stopped, for every owner to come, or take the mark away."""
+        key = f"stopped.{agent.type}.{agent.key}"
+        if stopped:
+            await self._bucket.put(key, b"{}")
+        else:
+            await self._bucket.delete(key)
+
+    async def stopped(self, type: str) -> set[str]:
+        """The keys of the type's stopped agents."""
+        prefix = f"stopped.{type}."
+        return {e.key.removeprefix(prefix) for e in await self._bucket.entries(f"{prefix}*")}

@@ -39,6 +39,10 @@ class Subjects:
         """Where the schedule of a timer stands."""
         return f"{self.prefix}.timer.{agent.type}.{agent.key}.{name}.{revision}"
 
+    def timers(self, agent: AgentId, name: str) -> str:
+        """Where the schedules of one timer stand, whatever revision set them."""
+        return f"{self.prefix}.timer.{agent.type}.{agent.key}.{name}.*"
+
     def fire(self, agent: AgentId, partitions: int) -> str:
         """Where a fired timer waits for the agent's owner."""
         partition = partition_of(agent.key, partitions)

@@ -42,7 +42,10 @@ class Timers:
         subject = self._bus.subjects.timer(agent, name, revision)
         return await self._bus.js.last_message(self._stream, subject) is not None
 
-    async def cancel(self, agent: AgentId, name: str, revision: int) -> None:
-        """Remove the schedule; none is no error."""
-        subject = self._bus.subjects.timer(agent, name, revision)
-        await self._bus.js.purge_stream(self._stream, subject)
+    async def cancel_all(self, agent: AgentId, name: str, *, but: int = 0) -> None:
+        """Remove the agent's schedules of this name, except the one of revision `but`."""
+        subject = self._bus.subjects.timers(agent, name)
+        standing = await self._bus.js.stream_subjects(self._stream, subject)
+        for found in standing:
+            if not found.endswith(f".{but}"):
+                await self._bus.js.purge_stream(self._stream, found)

@@ -16,7 +16,7 @@ def get_logger(name: str) -> Any:
     """A logger that names its module. Until somebody configures structlog: warnings, to stderr."""
     if not structlog.is_configured():
         configure(logging.WARNING)
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(module=name)
 
 
 def configure(level: int, *, json: bool = False) -> None:

@@ -1,0 +1,128 @@
+"""Asking a partition's owner, and waiting for a command's outcome however it may be learned."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from moonlet.agents.histories import find_commit
+from moonlet.agents.services import answer_of
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import Unavailable, Unknown
+from moonlet.core.ids import AgentId, partition_of
+from moonlet.streams import (
+    OWNER_OUTCOME,
+    Answer,
+    Bus,
+    NoResponders,
+    Question,
+    decode_answer,
+    encode_question,
+)
+
+if TYPE_CHECKING:
+    from moonlet.agents.client import Moon
+
+ASK_AGAIN: Final = 1.0
+"""Seconds without an answer after which the owner is asked what became of a command."""
+
+OWNER_ANSWERS: Final = 2.0
+"""Seconds that one question to an owner may take before it is asked again."""
+
+
+async def ask_owner(
+    bus: Bus,
+    service: str,
+    agent: AgentId,
+    partitions: int,
+    question: Question,
+    *,
+    until: float,
+) -> Answer | None:
+    """The owner's answer; None if there is no owner, or it is silent, until monotonic `until`."""
+    subject = bus.subjects.owner(service, agent.type, partition_of(agent.key, partitions))
+    payload, headers = encode_question(question, bus.encoding)
+    attempt = 0
+    while True:
+        attempt += 1
+        left = until - bus.clock.monotonic()
+        if left <= 0:
+            return None
+        try:
+            message = await bus.js.request(
+                subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
+            )
+            return decode_answer(message.data, message.headers)
+        except Unavailable:
+            await bus.backoff(attempt)
+
+
+async def await_outcome(
+    moon: "Moon",
+    agent: AgentId,
+    envelope: Envelope,
+    partitions: int,
+    future: "asyncio.Future[Answer] | None",
+    *,
+    until: float,
+) -> Answer:
+    """The outcome of a stored command: from the answer to it, from the owner, or the journal.
+
+    The answer travels at most once; so after a second the owner is asked, and where there is no
+    owner the journal is read. Raises `Unknown(stored='yes')` when time is up.
+    """
+    bus = moon.bus
+    while True:
+        left = until - bus.clock.monotonic()
+        if left <= 0:
+            break
+        if future is not None:
+            await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
+            if future.done():
+                return future.result()
+        question = Question(
+            agent=envelope.agent,
+            id=envelope.id,
+            sender=envelope.sender,
+            lane=envelope.lane,
+            number=envelope.number,
+        )
+        answer = await _outcome_from_owner(bus, agent, partitions, question, until)
+        if answer is not None:
+            return answer
+        if future is not None and future.done():
+            return future.result()
+    found = await find_commit(bus, agent, envelope.id)
+    if found is not None:
+        return answer_of(found, bus.topology.journal_of(agent.type))
+    raise Unknown(
+        f"{envelope.name} is stored for {agent}, but was not decided in time: its host may be"
+        " down or busy; ask again with the same id",
+        stored="yes",
+        command_id=envelope.id,
+    )
+
+
+async def _outcome_from_owner(
+    bus: Bus, agent: AgentId, partitions: int, question: Question, until: float
+) -> Answer | None:
+    subject = bus.subjects.owner(OWNER_OUTCOME, agent.type, partition_of(agent.key, partitions))
+    payload, headers = encode_question(question, bus.encoding)
+    left = until - bus.clock.monotonic()
+    if left <= 0:
+        return None
+    try:
+        message = await bus.js.request(
+            subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
+        )
+    except NoResponders:
+        found = await find_commit(bus, agent, question.id)
+        if found is not None:
+            return answer_of(found, bus.topology.journal_of(agent.type))
+        await asyncio.sleep(min(0.2, left))
+        return None
+    except Unavailable:
+        return None
+    answer = decode_answer(message.data, message.headers)
+    if answer.outcome == "waiting" or answer.error == "Unavailable":
+        await asyncio.sleep(min(0.2, left))
+        return None
+    return answer

@@ -1,0 +1,237 @@
+"""Running calls: work for the outside world that agents asked for with `Perform`.
+
+Calls of a type share one durable consumer; any host that runs the type may take one. A call runs
+at least once; its result goes to the agent as one internal command, recognised if it comes twice.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+
+from moonlet.agents.agent_type import AgentType
+from moonlet.agents.services import Services
+from moonlet.agents.tasks import Tasks
+from moonlet.core.behavior import MAX_REASON
+from moonlet.core.codec import ENCODING_HEADER, Encoding
+from moonlet.core.effects import PerformFailed
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import InvalidMessage, MoonletError, PayloadTooLarge, Unavailable
+from moonlet.core.ids import AgentId
+from moonlet.core.schema import MessageType, is_message_class
+from moonlet.streams import Delivery, PullStatus, decode_envelope
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+CALLS_MAX: Final = 64
+"""Calls of one type that a host runs at a time."""
+
+CALL_SECONDS: Final = 600.0
+"""Seconds that a call may take; then it has failed."""
+
+ACK_WAIT: Final = 30.0
+"""Seconds without a sign of life after which a call is given to another host."""
+
+PULL_EXPIRES: Final = 1.0
+"""Seconds that a pull waits at the server."""
+
+
+class CallRunner:
+    """The calls of a host's types."""
+
+    def __init__(self, services: Services, types: list[AgentType[Any]], tasks: Tasks) -> None:
+        self._services = services
+        self._types = [agent_type for agent_type in types if agent_type.performs]
+        self._tasks = tasks
+        self._pullers: list[_Puller] = []
+
+    async def open(self) -> None:
+        """Make the consumers, and begin to pull."""
+        for agent_type in self._types:
+            puller = _Puller(self._services, agent_type)
+            self._pullers.append(puller)
+            await puller.create()
+            self._tasks.spawn(puller.run(), f"calls {agent_type.name}")
+
+    async def close(self) -> None:
+        """Take no further calls; those running are cancelled and run again elsewhere."""
+        for puller in self._pullers:
+            await puller.close()
+
+
+class _Puller:
+    def __init__(self, services: Services, agent_type: AgentType[Any]) -> None:
+        self._services = services
+        self._type = agent_type
+        self._stream = services.bus.topology.stream("internal")
+        self._name = f"calls-{agent_type.name}"
+        self._running: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
+        self._closed = False
+
+    async def create(self) -> None:
+        bus = self._services.bus
+        await bus.js.create_consumer(
+            self._stream,
+            {
+                "name": self._name,
+                "durable_name": self._name,
+                "filter_subject": f"{bus.subjects.prefix}.call.{self._type.name}.*",
+                "ack_policy": "explicit",
+                "ack_wait": int(ACK_WAIT * 10**9),
+                "max_ack_pending": -1,
+                "max_deliver": -1,
+                "deliver_policy": "all",
+            },
+        )
+
+    async def run(self) -> None:
+        """Pull for ever; the connection's troubles are waited out."""
+        attempt = 0
+        while not self._closed:
+            try:
+                await self.create()
+                attempt = 0
+                await self._pull()
+            except MoonletError as error:
+                attempt += 1
+                log.info("calls wait for the server", type=self._type.name, error=str(error))
+                await self._services.bus.backoff(attempt)
+
+    async def _pull(self) -> None:
+        broken = asyncio.Event()
+
+        def on_status(status: PullStatus) -> None:
+            if status.code not in (404, 408):
+                broken.set()
+            self._ended.set()
+
+        pull = await self._services.bus.js.open_pull(
+            self._stream, self._name, self._take, on_status
+        )
+        try:
+            while not broken.is_set() and not self._closed:
+                free = CALLS_MAX - len(self._running)
+                if free > 0:
+                    pull.request(free, expires=PULL_EXPIRES)
+                self._ended.clear()
+                try:
+                    async with asyncio.timeout(PULL_EXPIRES + 2.0):
+                        await self._ended.wait()
+                except TimeoutError:
+                    return
+        finally:
+            await pull.close()
+
+    def _take(self, delivery: Delivery) -> None:
+        task = asyncio.get_running_loop().create_task(
+            self._perform(delivery), name=f"call {delivery.subject}"
+        )
+        self._running.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a call's runner died", exc_info=task.exception())
+        self._ended.set()
+
+    async def close(self) -> None:
+        """Cancel what runs; it is not acknowledged, so another host runs it."""
+        self._closed = True
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _perform(self, delivery: Delivery) -> None:
+        """Run one call until its result has landed, then acknowledge it."""
+        js = self._services.bus.js
+        headers = delivery.headers or {}
+        try:
+            envelope, encoding = decode_envelope(delivery.data, headers.get(ENCODING_HEADER))
+            agent = AgentId.parse(envelope.agent)
+        except MoonletError as error:
+            self._services.alarm("foreign call", subject=delivery.subject, error=str(error))
+            js.acknowledge(delivery.reply)
+            return
+        alive = asyncio.get_running_loop().create_task(self._stay_alive(delivery))
+        try:
+            result = await self._result(envelope, encoding)
+            await self._bring(agent, envelope, result, encoding)
+            js.acknowledge(delivery.reply)
+        except Unavailable as error:
+            log.info("a call runs again", call=envelope.id, error=str(error))
+        finally:
+            alive.cancel()
+
+    async def _stay_alive(self, delivery: Delivery) -> None:
+        while True:
+            await asyncio.sleep(ACK_WAIT / 3)
+            try:
+                self._services.bus.js.post(delivery.reply, b"+WPI")
+            except Unavailable:
+                continue
+
+    async def _result(self, envelope: Envelope, encoding: Encoding) -> Any:
+        """What the handler returns, or why it did not."""
+        handler = self._type.performs.get(envelope.name)
+        if handler is None:
+            return PerformFailed(
+                envelope.call, f"agent type {self._type.name} has no on_perform {envelope.name!r}"
+            )
+        try:
+            call = handler.message.decode(envelope.body, envelope.version, encoding)
+            arguments = (call, envelope.call) if handler.wants_context else (call,)
+            async with asyncio.timeout(CALL_SECONDS):
+                result = await handler.function(*arguments)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            return PerformFailed(envelope.call, text[:MAX_REASON])
+        if not is_message_class(type(result)):
+            return PerformFailed(
+                envelope.call,
+                f"{handler.function.__qualname__} returned {type(result).__name__}, which is no"
+                " message",
+            )
+        return result
+
+    async def _bring(self, agent: AgentId, call: Envelope, result: Any, encoding: Encoding) -> None:
+        """Send the result to the agent, until it has landed."""
+        services = self._services
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                message = MessageType(type(result))
+                body = message.encode(result, encoding)
+                envelope = result_envelope(call, message, body)
+                await services.mailboxes.put_internal(
+                    agent, envelope, self._type.partitions, encoding, timeout=5.0
+                )
+                return
+            except (InvalidMessage, PayloadTooLarge) as error:
+                if isinstance(result, PerformFailed):
+                    raise
+                result = PerformFailed(call.call, f"its result can't be stored: {error}")
+            except MoonletError as error:
+                log.info("a result waits", call=call.call, error=str(error))
+                await services.bus.backoff(attempt)
+
+
+def result_envelope(call: Envelope, message: MessageType[Any], body: bytes) -> Envelope:
+    """The command that brings a call's result to its agent."""
+    return Envelope(
+        id=f"{call.call}:result",
+        agent=call.agent,
+        name=message.name,
+        body=msgspec.Raw(body),
+        version=message.version,
+        lane=call.lane,
+        sender=call.agent,
+        correlation_id=call.correlation_id,
+        causation_id=call.id,
+        traceparent=call.traceparent,
+        call=call.call,
+    )

@@ -1,0 +1,69 @@
+"""How a suspicious owner goes on: one command at a time, each noted before it is decided.
+
+A command that kills its process would else crash one host after the other. After two crashes of a
+partition's owners the next notes what it is about to decide; if it dies too, only that is parked.
+"""
+
+from typing import TYPE_CHECKING
+
+from moonlet.agents.decide import Item
+from moonlet.core.errors import MoonletError
+from moonlet.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from moonlet.agents.entity import Entity
+    from moonlet.agents.partition import OwnedPartition
+
+log = get_logger(__name__)
+
+CALM_AFTER = 64
+"""Commands decided without a crash after which the owner trusts the partition again."""
+
+
+class Careful:
+    """The turns of a suspicious partition's agents. One turn ends when its commit has landed."""
+
+    def __init__(self, partition: "OwnedPartition") -> None:
+        self._partition = partition
+        self._waiting: dict[str, Entity] = {}
+        self._running = False
+        self._decided = 0
+
+    def enter(self, entity: "Entity") -> None:
+        """Line up for a turn."""
+        self._waiting[entity.id.key] = entity
+        if not self._running:
+            self._running = True
+            self._partition.spawn(self._run(), f"careful {self._partition.name}")
+
+    async def _run(self) -> None:
+        partition = self._partition
+        while self._waiting:
+            entity = self._waiting.pop(next(iter(self._waiting)))
+            item = entity.peek()
+            if item is None:
+                continue
+            try:
+                await partition.note(note_of(item))
+            except MoonletError as error:
+                log.info("a note can't be written", partition=partition.name, error=str(error))
+                await partition.services.bus.backoff(3)
+                self._waiting[entity.id.key] = entity
+                continue
+            if entity.decide_one():
+                await partition.services.drain()
+                self._decided += 1
+            if entity.queued:
+                self._waiting[entity.id.key] = entity
+            if self._decided >= CALM_AFTER:
+                break
+        self._running = False
+        if not self._waiting or self._decided >= CALM_AFTER:
+            await partition.calm_down()
+            for waiting in self._waiting.values():
+                waiting.wake()
+
+
+def note_of(item: Item) -> str:
+    """What names a delivery in a note: the stream and its sequence."""
+    return f"{item.intake.stream}:{item.delivery.sequence}"

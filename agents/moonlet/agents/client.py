@@ -1,0 +1,281 @@
+"""The client: what `connect()` gives. It sends commands, asks, queries, and reads histories."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from moonlet.agents.agent_type import AgentType
+from moonlet.agents.answers import Answers, error_of
+from moonlet.agents.asking import ask_owner, await_outcome
+from moonlet.agents.histories import read_commits, state_of
+from moonlet.agents.outgoing import Outgoing, Timeout, seconds
+from moonlet.agents.receipt import Receipt
+from moonlet.core.commit import Commit
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import InvalidMessage, NoHost, UnknownAgentType
+from moonlet.core.frontier import Frontier
+from moonlet.core.hlc import to_micros
+from moonlet.core.ids import AgentId, Lane, check_command_id, check_lane
+from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry
+
+T = TypeVar("T")
+
+
+class Moon:
+    """One connection to one system of agents: `async with connect() as moon`.
+
+    Every call that waits takes `timeout` in seconds or as a timedelta; cancelling one leaves a
+    command that was sent on its way.
+    """
+
+    def __init__(
+        self,
+        open_bus: Callable[[], Awaitable[Bus]],
+        *,
+        agents: Iterable[AgentType[Any]] = (),
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._open_bus = open_bus
+        self._on_close = close
+        self.types: dict[str, AgentType[Any]] = {}
+        for agent_type in agents:
+            self.learn(agent_type)
+        self._token = Frontier()
+
+    async def __aenter__(self) -> "Moon":
+        self.bus = await self._open_bus()
+        self.registry = Registry(self.bus)
+        self._outgoing = Outgoing(self.bus, self.types)
+        self._answers = Answers(self.bus)
+        await self._answers.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._answers.close()
+        if self._on_close is not None:
+            await self._on_close()
+
+    def learn(self, agent_type: AgentType[Any]) -> None:
+        """Know an agent type's code: for `state`, and to refuse misfits before they are sent."""
+        self.types[agent_type.name] = agent_type
+
+    @property
+    def token(self) -> Frontier:
+        """What this client has caused and seen; its queries see at least that."""
+        return self._token
+
+    def see(self, stream: str, sequence: int) -> None:
+        """Take note of a commit seen elsewhere, say by the client that handed over its token."""
+        self._token = self._token.advanced(stream, sequence)
+
+    # commands
+
+    async def tell(
+        self,
+        agent: str,
+        command: Any,
+        *,
+        id: str | None = None,
+        lane: Lane = "medium",
+        timeout: Timeout = 5.0,
+        deadline: datetime | None = None,
+    ) -> Receipt:
+        """Store a command in the agent's mailbox; returns when it is durable.
+
+        `id` is yours if you give one, and makes sending it again harmless at any delay; with
+        another command it is `Conflict`. Not decided by `deadline` (aware), it expires.
+        """
+        until = self.bus.clock.monotonic() + seconds(timeout)
+        target, envelope = self._envelope(agent, command, id, lane, deadline, reply="")
+        async with self._outgoing.slot(target, lane):
+            partitions = await self.registry.partitions(target.type)
+            await self._outgoing.put(target, envelope, partitions, until=until)
+        return Receipt(self, target, envelope)
+
+    @overload
+    async def ask(
+        self,
+        agent: str,
+        command: Any,
+        *,
+        id: str | None = None,
+        lane: Lane = "medium",
+        timeout: Timeout = 5.0,
+        deadline: datetime | None = None,
+        returns: None = None,
+    ) -> Any: ...
+
+    @overload
+    async def ask(
+        self,
+        agent: str,
+        command: Any,
+        *,
+        id: str | None = None,
+        lane: Lane = "medium",
+        timeout: Timeout = 5.0,
+        deadline: datetime | None = None,
+        returns: type[T],
+    ) -> T: ...
+
+    async def ask(
+        self,
+        agent: str,
+        command: Any,
+        *,
+        id: str | None = None,
+        lane: Lane = "medium",
+        timeout: Timeout = 5.0,
+        deadline: datetime | None = None,
+        returns: Any = None,
+    ) -> Any:
+        """Send a command and wait for its reply: plain data, or a `returns`.
+
+        Raises `Rejected` with the agent's reason, `Expired`, and `Unknown` when time is up.
+        """
+        until = self.bus.clock.monotonic() + seconds(timeout)
+        reply, future = self._answers.expect()
+        try:
+            target, envelope = self._envelope(agent, command, id, lane, deadline, reply=reply)
+            async with self._outgoing.slot(target, lane):
+                partitions = await self.registry.partitions(target.type)
+                await self._outgoing.put(target, envelope, partitions, until=until)
+                answer = await await_outcome(
+                    self, target, envelope, partitions, future, until=until
+                )
+        finally:
+            self._answers.forget(reply)
+        return self._reply_of(answer, returns)
+
+    def _envelope(
+        self,
+        agent: str,
+        command: Any,
+        id: str | None,
+        lane: Lane,
+        deadline: datetime | None,
+        *,
+        reply: str,
+    ) -> tuple[AgentId, Envelope]:
+        target = AgentId.parse(agent)
+        check_lane(lane)
+        name, version, body = self._outgoing.encode(target, command)
+        number = 0 if id is not None else self._outgoing.number(target, lane)
+        session = self._outgoing.session
+        own = f"{session}.{target.type}.{target.key}.{lane}.{number}"
+        return target, Envelope(
+            id=check_command_id(id) if id is not None else own,
+            agent=str(target),
+            name=name,
+            body=msgspec.Raw(body),
+            version=version,
+            lane=lane,
+            sender=session,
+            number=number,
+            deadline=to_micros(deadline) if deadline is not None else 0,
+            reply=reply,
+        )
+
+    def _reply_of(self, answer: Answer, returns: Any) -> Any:
+        if answer.stream and answer.sequence:
+            self.see(answer.stream, answer.sequence)
+        error = error_of(answer)
+        if error is not None:
+            raise error
+        if returns is None:
+            return answer.reply
+        try:
+            return msgspec.convert(answer.reply, returns)
+        except msgspec.ValidationError as misfit:
+            raise InvalidMessage(
+                f"the reply is no {getattr(returns, '__name__', returns)}: {misfit}"
+            ) from None
+
+    # queries
+
+    @overload
+    async def query(
+        self, agent: str, query: Any, *, timeout: Timeout = 5.0, returns: None = None
+    ) -> Any: ...
+
+    @overload
+    async def query(
+        self, agent: str, query: Any, *, timeout: Timeout = 5.0, returns: type[T]
+    ) -> T: ...
+
+    async def query(
+        self, agent: str, query: Any, *, timeout: Timeout = 5.0, returns: Any = None
+    ) -> Any:
+        """Ask the agent's owner about acknowledged state, at least as new as `token`.
+
+        Changes nothing. Raises `NoHost` if nobody runs the type, `Unavailable` if it is stopped.
+        """
+        until = self.bus.clock.monotonic() + seconds(timeout)
+        target = AgentId.parse(agent)
+        name, version, body = self._outgoing.encode(target, query, query=True)
+        stream = self.bus.topology.journal_of(target.type)
+        question = Question(
+            agent=str(target),
+            id=f"q-{self.bus.entropy.token()}",
+            name=name,
+            version=version,
+            body=msgspec.Raw(body),
+            at_least=self._token.at(stream),
+            sender=self._outgoing.session,
+        )
+        answer = await self._ask_owner(OWNER_QUERY, target, question, until)
+        return self._reply_of(answer, returns)
+
+    async def order(self, agent: str, verb: str, *, timeout: Timeout = 5.0) -> Any:
+        """Order the agent's owner to `stop` or `start` it, or ask it for its `status`."""
+        until = self.bus.clock.monotonic() + seconds(timeout)
+        target = AgentId.parse(agent)
+        question = Question(agent=str(target), id=f"o-{self.bus.entropy.token()}", name=verb)
+        return self._reply_of(await self._ask_owner("control", target, question, until), None)
+
+    async def _ask_owner(
+        self, service: str, target: AgentId, question: Question, until: float
+    ) -> Answer:
+        partitions = await self.registry.partitions(target.type)
+        answer = await ask_owner(self.bus, service, target, partitions, question, until=until)
+        if answer is None:
+            raise NoHost(
+                f"no host answered for {target} in time: start one with `moonlet run`, or wait"
+                " until the partition is taken over"
+            )
+        return answer
+
+    # histories
+
+    def history(
+        self, agent: str, from_: int = 1, to: int | None = None, follow: bool = False
+    ) -> AsyncGenerator[Commit[Any], None]:
+        """The agent's commits of revisions `from_` to `to`, both inclusive, in order.
+
+        With `follow` it waits for further ones, for ever or until `to`.
+        """
+        return read_commits(self.bus, AgentId.parse(agent), from_, to, follow)
+
+    async def state(
+        self, agent: str, revision: int | None = None, *, time: datetime | None = None
+    ) -> Any:
+        """The agent's typed state after `revision`, or as of `time`; else the newest.
+
+        Needs the agent type's code: from `agents=` of `connect`, or a host on this client.
+        """
+        target = AgentId.parse(agent)
+        agent_type = self.types.get(target.type)
+        if agent_type is None:
+            raise UnknownAgentType(
+                f"the code of agent type {target.type} is not known here: pass it in"
+                " connect(agents=[...]), or open a Host on this client"
+            )
+        return await state_of(self.bus, agent_type, target, revision, time)

@@ -1,0 +1,319 @@
+"""From a delivery to a commit ready to be appended: duplicate? → deadline → decide.
+
+Pure but for the host's clock: nothing is sent here, and the fold is only read.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from moonlet.agents.context import Context
+from moonlet.core.behavior import Decision, parked
+from moonlet.core.codec import ENCODING_HEADER, Encoding, check_json_depth
+from moonlet.core.commit import Command, Commit
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import (
+    InvalidMessage,
+    LimitExceeded,
+    MoonletError,
+    PayloadTooLarge,
+    UnknownCommand,
+)
+from moonlet.core.fold import Fold, body_digest, plain_body
+from moonlet.core.ids import AgentId
+from moonlet.core.schema import decode_plain
+from moonlet.core.windows import sent_by_agent
+from moonlet.streams import Delivery, Intake, decode_envelope, encode_commit
+
+if TYPE_CHECKING:
+    from moonlet.agents.partition import OwnedPartition
+
+OPEN_MAX: Final = 256
+"""Timers, and calls, that one agent may have open."""
+
+RECORD_MARGIN: Final = 2_048
+"""Bytes of a commit's message that its headers take at most."""
+
+
+class Verdict(Enum):
+    """What else may come of a delivery: an earlier commit dealt with it, or it has to wait."""
+
+    DONE = "done"
+    LATER = "later"
+
+
+class Item:
+    """A delivery in an agent's queue; `credited` if it holds a credit of its intake."""
+
+    __slots__ = ("credited", "delivery", "encoding", "envelope", "intake")
+
+    def __init__(self, intake: Intake, delivery: Delivery, credited: bool) -> None:
+        self.intake = intake
+        self.delivery = delivery
+        self.credited = credited
+        self.envelope: Envelope | None = None
+        self.encoding: Encoding = "json"
+
+    def acknowledge(self) -> None:
+        """Its command is committed and its effects are out."""
+        self.intake.acknowledge(self.delivery.reply, credited=self.credited)
+
+
+class Decided:
+    """A commit that is ready to be appended, and what to do when it is."""
+
+    __slots__ = (
+        "body",
+        "commit",
+        "digest",
+        "encoding",
+        "envelope",
+        "item",
+        "lane",
+        "record",
+        "stack",
+        "state",
+    )
+
+    def __init__(
+        self,
+        item: Item,
+        envelope: Envelope,
+        commit: Commit[Any],
+        state: Any,
+        stack: str,
+        body: str,
+    ) -> None:
+        self.item = item
+        self.envelope = envelope
+        self.encoding: Encoding = item.encoding
+        self.commit = commit
+        self.state = state
+        self.stack = stack
+        self.body = body
+        self.lane = 0
+        self.record, self.digest = encode_commit(commit, item.encoding)
+
+
+def judge(
+    partition: "OwnedPartition",
+    agent: AgentId,
+    fold: Fold[Any],
+    chain: list[Decided],
+    item: Item,
+    dispatched: Callable[[int], int],
+) -> "Decided | Verdict":
+    """Decide one delivery on the state after `chain`, the commits decided ahead of it."""
+    envelope = item.envelope
+    problem: MoonletError | None = None
+    if envelope is None:
+        envelope, problem = _open(partition, agent, item)
+    verdict = _known(partition, fold, chain, item, envelope)
+    if verdict is not None:
+        return verdict
+    state = chain[-1].state if chain else fold.state
+    revision = fold.revision + len(chain)
+    services = partition.services
+    now = services.bus.clock.now_us()
+    time = services.hlc.tick(now)
+    if problem is None and partition.noted:
+        problem = partition.crashed_by(item)
+    if problem is not None:
+        decision = parked(state, problem)
+    elif envelope.deadline and now > envelope.deadline:
+        decision = Decision("expired", state, reason="the deadline passed before it was decided")
+    else:
+        decision = _decide(partition, agent, envelope, item, state, revision, time.micros)
+    decision = _bounded(fold, chain, decision, state)
+    command = _command(envelope, item, decision.error not in ("InvalidMessage", "UnknownCommand"))
+    body = ""
+    if not envelope.number and not envelope.timer and not envelope.call:
+        body = body_digest(command.name, plain_body(command.body))
+    previous = chain[-1].digest if chain else fold.digest
+
+    def commit_of(decision: Decision[Any]) -> Decided:
+        commit: Commit[Any] = Commit(
+            agent=envelope.agent,
+            revision=revision + 1,
+            outcome=decision.outcome,
+            command=command,
+            time=time,
+            reason=decision.reason,
+            error=decision.error,
+            events=decision.events,
+            effects=decision.effects,
+            reply=decision.reply,
+            app_version=services.app_version,
+            previous_digest=previous,
+            dispatched=dispatched(fold.revision),
+        )
+        return Decided(item, envelope, commit, decision.state, decision.stack, body)
+
+    decided = commit_of(decision)
+    limit = services.bus.js.max_payload - RECORD_MARGIN
+    size = len(decided.record[0])
+    if size > limit:
+        error = PayloadTooLarge(
+            f"the command's events, effects and reply take {size} bytes, over the limit of {limit}:"
+            " yield less at once",
+            limit=limit,
+            value=size,
+        )
+        decided = commit_of(parked(state, error))
+    return decided
+
+
+def _open(
+    partition: "OwnedPartition", agent: AgentId, item: Item
+) -> tuple[Envelope, MoonletError | None]:
+    """The envelope of a delivery; for foreign bytes one that names where they stand."""
+    delivery = item.delivery
+    headers = delivery.headers
+    problem: MoonletError | None = None
+    try:
+        envelope, item.encoding = decode_envelope(
+            delivery.data, headers.get(ENCODING_HEADER) if headers else None
+        )
+        if envelope.agent != f"{agent.type}/{agent.key}":
+            raise InvalidMessage(f"the message is addressed to {envelope.agent!r:.200}")
+        if item.encoding == "json":
+            check_json_depth(envelope.body)
+        envelope = _trusted(partition, envelope, item.intake.stream)
+    except (InvalidMessage, PayloadTooLarge) as error:
+        problem = error
+        envelope = Envelope(
+            id=f"foreign:{item.intake.stream}:{delivery.sequence}",
+            agent=str(agent),
+            name="?",
+            body=msgspec.Raw(b"null"),
+        )
+        item.encoding = "json"
+    item.envelope = envelope
+    return envelope, problem
+
+
+def _trusted(partition: "OwnedPartition", envelope: Envelope, stream: str) -> Envelope:
+    """Only the timer stream fires timers, and only the internal queue brings results."""
+    replace: dict[str, Any] = {}
+    if envelope.timer and stream != partition.timer_stream:
+        replace = {"timer": "", "number": 0}
+    if envelope.call and stream != partition.internal_stream:
+        replace |= {"call": "", "number": 0}
+    return msgspec.structs.replace(envelope, **replace) if replace else envelope
+
+
+def _known(
+    partition: "OwnedPartition",
+    fold: Fold[Any],
+    chain: list[Decided],
+    item: Item,
+    envelope: Envelope,
+) -> Verdict | None:
+    """Whether an earlier commit dealt with it; LATER if only the fold after `chain` can say."""
+    number = envelope.number
+    if envelope.timer or envelope.call or not number:
+        if chain:
+            return Verdict.LATER
+        if envelope.timer:
+            timer = fold.timers.get(envelope.timer)
+            return None if timer is not None and timer.revision == number else Verdict.DONE
+        if envelope.call:
+            return None if envelope.call in fold.calls else Verdict.DONE
+        seen = fold.ids.get(envelope.id)
+        if seen is None:
+            return None
+        same = seen.body == body_digest(envelope.name, plain_body(envelope.body))
+        partition.answer_again(item, envelope, conflict=not same)
+        return Verdict.DONE
+    if fold.windows.has(envelope.sender, envelope.lane, number):
+        partition.answer_again(item, envelope, conflict=False)
+        return Verdict.DONE
+    for earlier in chain:
+        other = earlier.envelope
+        if other.sender == envelope.sender and other.lane == envelope.lane:
+            if other.number == number or (number < other.number and sent_by_agent(envelope.sender)):
+                return Verdict.LATER
+    return None
+
+
+def _decide(
+    partition: "OwnedPartition",
+    agent: AgentId,
+    envelope: Envelope,
+    item: Item,
+    state: Any,
+    revision: int,
+    now_us: int,
+) -> Decision[Any]:
+    agent_type = partition.agent_type
+    handler = agent_type.behavior.commands.get(envelope.name)
+    if handler is None:
+        error = UnknownCommand(agent_type.unknown_command(envelope.name))
+        return Decision("rejected", state, reason=str(error), error="UnknownCommand")
+    try:
+        command = handler.message.decode(
+            envelope.body,
+            envelope.version,
+            item.encoding,
+        )
+    except InvalidMessage as invalid:
+        return Decision("rejected", state, reason=str(invalid), error="InvalidMessage")
+    context = Context(
+        self_id=str(agent),
+        revision=revision,
+        now_us=now_us,
+        command_id=envelope.id,
+        sender=envelope.sender,
+        correlation_id=envelope.correlation_id or envelope.id,
+    )
+    return agent_type.behavior.decide(state, handler, command, context, item.encoding)
+
+
+def _bounded(
+    fold: Fold[Any], chain: list[Decided], decision: Decision[Any], state: Any
+) -> Decision[Any]:
+    """Park what would leave more timers or calls open than an agent may have."""
+    if not decision.effects:
+        return decision
+    ahead = [effect for decided in chain for effect in decided.commit.effects]
+    for kind, opened in (("schedule", len(fold.timers)), ("perform", len(fold.calls))):
+        asked = sum(effect.kind == kind for effect in (*ahead, *decision.effects))
+        if asked and opened + asked > OPEN_MAX:
+            return parked(
+                state,
+                LimitExceeded(
+                    f"over {OPEN_MAX} open {'timers' if kind == 'schedule' else 'calls'} of one"
+                    " agent: cancel some, or spread the work over more agents",
+                    limit=OPEN_MAX,
+                    value=opened + asked,
+                ),
+            )
+    return decision
+
+
+def _command(envelope: Envelope, item: Item, keeps_body: bool) -> Command[Any]:
+    """The command as it is recorded; a body that no reader could decode is left out."""
+    body: Any = envelope.body
+    if not keeps_body:
+        try:
+            decode_plain(bytes(envelope.body), item.encoding)
+        except InvalidMessage:
+            body = None
+    return Command(
+        id=envelope.id,
+        name=envelope.name,
+        body=body,
+        version=envelope.version,
+        lane=envelope.lane,
+        sequence=item.delivery.sequence,
+        sender=envelope.sender,
+        number=envelope.number,
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.causation_id,
+        traceparent=envelope.traceparent,
+        deadline=envelope.deadline,
+        timer=envelope.timer,
+        call=envelope.call,
+    )

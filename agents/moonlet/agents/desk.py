@@ -1,0 +1,291 @@
+"""What a partition's owner answers over core NATS: queries, outcomes, orders to stop or start."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from moonlet.agents.context import Context
+from moonlet.agents.decide import Decided
+from moonlet.agents.entity import Entity, Status
+from moonlet.agents.services import answer_of
+from moonlet.core.codec import Encoding
+from moonlet.core.commit import Commit
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import InvalidId, MoonletError, Unavailable
+from moonlet.core.ids import AgentId, check_name
+from moonlet.core.schema import encode_plain
+from moonlet.streams import (
+    OWNER_CONTROL,
+    OWNER_OUTCOME,
+    OWNER_QUERY,
+    Answer,
+    Message,
+    Question,
+    Subscription,
+    decode_commit,
+    decode_question,
+    encode_answer,
+)
+from moonlet.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from moonlet.agents.partition import OwnedPartition
+
+log = get_logger(__name__)
+
+AWAITED_MAX: Final = 10_000
+"""Outcomes that may be waited for in one partition; further ones are answered 'waiting'."""
+
+READY: Final = 5.0
+"""Seconds that a question waits for its agent to be recovered."""
+
+
+class Desk:
+    """The three services of one partition. Whoever asks while it is closed asks the next owner."""
+
+    def __init__(self, partition: "OwnedPartition") -> None:
+        self._partition = partition
+        self._subscriptions: list[Subscription] = []
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self.awaited: dict[tuple[str, str], list[str]] = {}
+
+    async def open(self) -> None:
+        """Listen."""
+        bus = self._partition.services.bus
+        record = self._partition.record
+        for service, answer in (
+            (OWNER_QUERY, self._query),
+            (OWNER_OUTCOME, self._outcome),
+            (OWNER_CONTROL, self._control),
+        ):
+            subject = bus.subjects.owner(service, record.type, record.number)
+
+            def handle(message: Message, answer: Any = answer) -> None:
+                self._partition.spawn(self._serve(message, answer), f"answer {message.subject}")
+
+            self._subscriptions.append(await bus.js.subscribe(subject, handle))
+
+    async def close(self) -> None:
+        """Stop listening; open questions stay unanswered and are asked again elsewhere."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+
+    # outcomes
+
+    def tell(self, decided: Decided, reply: str) -> None:
+        """Send a landed commit's outcome to its sender and to those who asked for it."""
+        commit = decided.commit
+        subjects = self.awaited.pop((commit.agent, commit.command.id), []) if self.awaited else []
+        if reply:
+            subjects = [reply, *subjects]
+        if subjects:
+            answer = answer_of(commit, self._partition.journal_stream)
+            self._post(subjects, answer, decided.encoding)
+
+    def _post(self, subjects: list[str], answer: Answer, encoding: Encoding) -> None:
+        payload, headers = encode_answer(answer, encoding)
+        for subject in subjects:
+            try:
+                self._partition.services.bus.js.post(subject, payload, headers=headers)
+            except MoonletError as error:
+                # It can be lost on the way as well: the sender asks again, or reads the journal.
+                log.info("an answer was not sent", agent=str(answer.id), error=str(error))
+
+    def answer_again(self, envelope: Envelope, conflict: bool) -> None:
+        """Answer a sender's retry as its first try was, or would have been, answered."""
+        partition = self._partition
+        if conflict:
+            self._post([envelope.reply], _conflict(envelope.id, envelope.agent), "json")
+            return
+        found = partition.services.recall(envelope.agent, envelope.id)
+        if found is not None:
+            commit, encoding = found
+            self._post([envelope.reply], answer_of(commit, partition.journal_stream), encoding)
+            return
+
+        async def look_up() -> None:
+            looked = await self._find(AgentId.parse(envelope.agent), envelope.id)
+            if looked is not None:
+                commit, encoding = looked
+                answer = answer_of(commit, partition.journal_stream)
+                self._post([envelope.reply], answer, encoding)
+
+        partition.spawn(look_up(), f"look up {envelope.id}")
+
+    async def _find(self, agent: AgentId, id: str) -> "tuple[Commit[Any], Encoding] | None":
+        """The commit of a command id, read from the journal."""
+        partition = self._partition
+        journal = partition.services.journal(partition.journal_stream)
+        async for batch in journal.messages(agent):
+            for message in batch:
+                commit, encoding = decode_commit(partition.journal_stream, message)
+                if commit.command.id == id:
+                    return commit, encoding
+        return None
+
+    async def _outcome(self, question: Question, encoding: Encoding, reply: str) -> Answer | None:
+        """The outcome of a command; if it is not decided yet, when it is."""
+        partition = self._partition
+        found = partition.services.recall(question.agent, question.id)
+        if found is None:
+            entity = await self._warm(question)
+            if self._committed(entity, question):
+                found = await self._find(entity.id, question.id)
+        if found is not None:
+            commit, stored_in = found
+            self._post([reply], answer_of(commit, partition.journal_stream), stored_in)
+            return None
+        if len(self.awaited) >= AWAITED_MAX:
+            return Answer("waiting", question.id)
+        key = question.agent, question.id
+        self.awaited.setdefault(key, []).append(reply)
+        partition.later(lambda: self._forget_awaited(key, reply), READY)
+        return None
+
+    def _forget_awaited(self, key: tuple[str, str], reply: str) -> None:
+        replies = self.awaited.get(key)
+        if replies is not None and reply in replies:
+            replies.remove(reply)
+            if not replies:
+                del self.awaited[key]
+
+    def _committed(self, entity: Entity, question: Question) -> bool:
+        fold = entity.fold
+        if fold is None:
+            return True  # it was forgotten meanwhile: the journal knows
+        if question.number:
+            return fold.windows.has(question.sender, question.lane, question.number)
+        return question.id in fold.ids
+
+    # queries
+
+    async def _query(self, question: Question, encoding: Encoding, reply: str) -> Answer:
+        partition = self._partition
+        handler = partition.agent_type.queries.get(question.name)
+        if handler is None:
+            known = ", ".join(sorted(partition.agent_type.queries)) or "none"
+            return _failed(
+                question.id,
+                "UnknownCommand",
+                f"agent type {partition.agent_type.name} has no query {question.name!r}; it has:"
+                f" {known}",
+            )
+        query = handler.message.decode(question.body, question.version, encoding)
+        entity = await self._warm(question)
+        await self._see(entity, question.at_least)
+        fold = entity.fold
+        if fold is None:
+            raise Unavailable(f"{question.agent} is being read again; ask again")
+        context = Context(
+            self_id=question.agent,
+            revision=fold.revision,
+            now_us=max(fold.time.micros, partition.services.bus.clock.now_us()),
+            command_id=question.id,
+            sender=question.sender,
+            correlation_id=question.correlation_id,
+        )
+        arguments = (fold.state, query, context) if handler.wants_context else (fold.state, query)
+        try:
+            value = handler.function(*arguments)
+        except MoonletError:
+            raise
+        except Exception as error:
+            return _failed(
+                question.id, "Rejected", f"the query failed: {type(error).__name__}: {error}"
+            )
+        return Answer(
+            "answered",
+            question.id,
+            msgspec.Raw(encode_plain(value, encoding)),
+            stream=partition.journal_stream,
+            sequence=fold.sequence,
+            revision=fold.revision,
+        )
+
+    async def _see(self, entity: Entity, at_least: int) -> None:
+        """Have the agent's state no older than the sequence that the client has seen."""
+        partition = self._partition
+        fold = entity.fold
+        if fold is None or fold.sequence >= at_least:
+            return
+        last = await partition.services.journal(partition.journal_stream).last(entity.id)
+        if last is not None and entity.fold is not None and last.sequence > entity.fold.sequence:
+            if not entity.appending:
+                entity.forget()
+            await self._until_ready(entity)
+
+    # orders
+
+    async def _control(self, question: Question, encoding: Encoding, reply: str) -> Answer:
+        partition = self._partition
+        agent = AgentId.parse(question.agent)
+        check_name(agent.key, "agent key")
+        match question.name:
+            case "stop":
+                await partition.stop_agent(agent)
+            case "start":
+                await partition.start_agent(agent)
+            case "status":
+                entity = partition.entities.get(agent.key)
+                status = partition.status_of(agent, entity)
+                return Answer("answered", question.id, msgspec.Raw(encode_plain(status, encoding)))
+            case _:
+                return _failed(question.id, "UnknownCommand", f"no order {question.name!r}")
+        return Answer("answered", question.id)
+
+    # shared
+
+    async def _serve(self, message: Message, answer: Any) -> None:
+        """One question; every failure is an answer too."""
+        encoding: Encoding = "json"
+        try:
+            question, encoding = decode_question(message.data, message.headers)
+            result = await answer(question, encoding, message.reply)
+        except MoonletError as error:
+            result = _failed("", type(error).__name__, str(error))
+        if result is not None and message.reply:
+            self._post([message.reply], result, encoding)
+
+    async def _warm(self, question: Question) -> Entity:
+        """The agent, recovered; raises what stands against it."""
+        agent = AgentId.parse(question.agent)
+        partition = self._partition
+        if agent.type != partition.agent_type.name:
+            raise InvalidId(f"{agent} is not of type {partition.agent_type.name}")
+        entity = partition.entity(agent.key)
+        if entity.stopped:
+            raise Unavailable(f"{agent} is stopped: start it with `start_agent`")
+        if entity.status is Status.BROKEN and entity.error is not None:
+            raise entity.error
+        if entity.fold is None or entity.status is not Status.RUNNING:
+            await self._until_ready(entity)
+        return entity
+
+    async def _until_ready(self, entity: Entity) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(entity.id.key, []).append(future)
+        entity.wake()
+        try:
+            async with asyncio.timeout(READY):
+                await future
+        except TimeoutError:
+            raise Unavailable(f"{entity.id} is still being recovered; ask again") from None
+        if entity.error is not None:
+            raise entity.error
+
+    def ready(self, key: str) -> None:
+        """An agent is warm, or broken."""
+        for future in self._waiting.pop(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+def _failed(id: str, error: str, reason: str) -> Answer:
+    return Answer("failed", id, reason=reason, error=error)
+
+
+def _conflict(id: str, agent: str) -> Answer:
+    return _failed(
+        id, "Conflict", f"{agent}: the id {id} was used before, with another command: use a new id"
+    )

@@ -1,0 +1,442 @@
+"""One live agent: recover → run → passivate. It takes commands from a queue, whoever put them in.
+
+Hot path: a delivery is offered, decided at once if the agent is warm and nothing of it is in
+flight, and appended; while that append is in flight the queue fills, and what waits then goes as
+one chain. No task, future or lock is made for it.
+"""
+
+import asyncio
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from moonlet.agents.decide import Decided, Item, Verdict, judge
+from moonlet.agents.outbox import Outbox, indexes_to_dispatch
+from moonlet.agents.recovery import recover, to_dispatch
+from moonlet.core.commit import place
+from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
+from moonlet.core.fold import Fold
+from moonlet.core.ids import LANES, AgentId
+from moonlet.streams import Delivery, Intake
+from moonlet.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from moonlet.agents.partition import OwnedPartition
+
+log = get_logger(__name__)
+
+CHAIN_MAX: Final = 64
+"""Commands decided ahead in one chain: all land, or none."""
+
+QUEUE_MAX: Final = 1_024
+"""Deliveries that an agent keeps in memory; of more only sequence and reply are kept."""
+
+SNAPSHOT_EVERY: Final = 256
+"""Commits after which a snapshot is taken."""
+
+SNAPSHOT_AT_REST: Final = 16
+"""Commits from which passivating is worth a snapshot."""
+
+WEIGHTS: Final = (64, 16, 4, 1)
+"""Turns that the lanes have of each other, from critical to low."""
+
+
+class Status(Enum):
+    """Where an agent is in its life."""
+
+    COLD = "cold"
+    RECOVERING = "recovering"
+    RUNNING = "running"
+    BROKEN = "broken"
+    CLOSED = "closed"
+
+
+class Entity:
+    """One agent of an owned partition. At most one append of it is in flight."""
+
+    __slots__ = (
+        "_chain",
+        "_credits",
+        "_lanes",
+        "_outbox",
+        "_partition",
+        "_recovering",
+        "_snapshot_revision",
+        "blocked",
+        "error",
+        "fold",
+        "held",
+        "id",
+        "last_used",
+        "queued",
+        "status",
+        "stopped",
+    )
+
+    def __init__(self, id: AgentId, partition: "OwnedPartition") -> None:
+        self.id = id
+        self._partition = partition
+        self.fold: Fold[Any] | None = None
+        self.status = Status.COLD
+        self.error: MoonletError | None = None
+        self.stopped = False
+        self.blocked = False
+        self.queued = 0
+        self.held: list[tuple[int, Intake, int, str]] | None = None
+        self.last_used = 0.0
+        self._lanes: list[deque[Item]] | None = None
+        self._credits: list[int] | None = None
+        self._chain: list[Decided] | None = None
+        self._outbox: Outbox | None = None
+        self._recovering: asyncio.Task[None] | None = None
+        self._snapshot_revision = 0
+
+    # taking commands
+
+    def offer(self, lane: int, intake: Intake, delivery: Delivery) -> None:
+        """Take one delivery; never raises. What can't be kept in memory is read back later."""
+        if self.held or self.stopped or self.queued >= QUEUE_MAX or self.status is Status.BROKEN:
+            if self.held is None:
+                self.held = []
+            self.held.append((lane, intake, delivery.sequence, delivery.reply))
+            intake.release()
+            return
+        self._enqueue(lane, Item(intake, delivery, True))
+        self.wake()
+
+    def _enqueue(self, lane: int, item: Item) -> None:
+        lanes = self._lanes
+        if lanes is None:
+            lanes = self._lanes = [deque(), deque(), deque(), deque()]
+            self._credits = list(WEIGHTS)
+        lanes[lane].append(item)
+        self.queued += 1
+
+    def _next(self) -> tuple[int, Item] | None:
+        """The next item: the highest lane that has one and turns left; 64 : 16 : 4 : 1."""
+        lanes, credits = self._lanes, self._credits
+        if not self.queued or lanes is None or credits is None:
+            return None
+        for _ in range(2):
+            for lane, waiting in enumerate(lanes):
+                if waiting and credits[lane]:
+                    credits[lane] -= 1
+                    self.queued -= 1
+                    return lane, waiting.popleft()
+            credits[:] = WEIGHTS
+        raise AssertionError("the queue's count is wrong")
+
+    def _put_back(self, lane: int, item: Item) -> None:
+        assert self._lanes is not None
+        self._lanes[lane].appendleft(item)
+        self.queued += 1
+
+    # running
+
+    def wake(self) -> None:
+        """Go on if there is anything to do."""
+        if self.status is Status.RUNNING:
+            self._pump()
+        elif self.status is Status.COLD:
+            self._start_recovery()
+
+    def _pump(self) -> None:
+        """Decide what waits, up to a chain, and append it; returns while that is in flight."""
+        if self._chain is not None or self.stopped or self.blocked or not self.queued:
+            return
+        if self._partition.careful is not None:
+            self._partition.careful.enter(self)
+            return
+        self._append(self._decide_chain(CHAIN_MAX))
+
+    def decide_one(self) -> bool:
+        """Decide and append one command, as a suspicious owner does; False if none waits."""
+        if self._chain is not None or self.stopped or self.blocked or not self.queued:
+            return False
+        chain = self._decide_chain(1)
+        self._append(chain)
+        return bool(chain)
+
+    def peek(self) -> Item | None:
+        """The delivery that would be decided next, for the note of a suspicious owner."""
+        taken = self._next()
+        if taken is None:
+            return None
+        self._put_back(*taken)
+        assert self._credits is not None
+        self._credits[taken[0]] += 1
+        return taken[1]
+
+    def _decide_chain(self, most: int) -> list[Decided]:
+        fold = self.fold
+        assert fold is not None
+        partition = self._partition
+        chain: list[Decided] = []
+        room = self._outbox is None or self._outbox.has_room
+        while len(chain) < most and room:
+            taken = self._next()
+            if taken is None:
+                break
+            lane, item = taken
+            verdict = judge(partition, self.id, fold, chain, item, self._dispatched)
+            if isinstance(verdict, Decided):
+                verdict.lane = lane
+                chain.append(verdict)
+            elif verdict is Verdict.LATER:
+                self._put_back(lane, item)
+                break
+            else:
+                self._settle(item)
+        return chain
+
+    def _dispatched(self, revision: int) -> int:
+        return revision if self._outbox is None else self._outbox.dispatched(revision)
+
+    def _settle(self, item: Item) -> None:
+        """Acknowledge what an earlier commit dealt with, once that commit's effects are out."""
+        outbox = self._outbox
+        if outbox is None or outbox.empty:
+            item.acknowledge()
+        else:
+            outbox.when_empty(item.acknowledge)
+
+    def _append(self, chain: list[Decided]) -> None:
+        if not chain:
+            return
+        assert self.fold is not None
+        self._chain = chain
+        partition = self._partition
+        partition.writer.append(
+            partition.journal_subject(self.id),
+            self.fold.sequence,
+            [decided.record for decided in chain],
+            self._landed,
+        )
+
+    def _landed(self, result: "list[int] | MoonletError") -> None:
+        """The append's outcome. A closed agent's deliveries come again to the next owner."""
+        chain, self._chain = self._chain, None
+        if self.status is Status.CLOSED or chain is None:
+            return
+        if isinstance(result, MoonletError):
+            self._not_appended(result, chain)
+            return
+        fold = self.fold
+        assert fold is not None
+        for sequence, decided in zip(result, chain, strict=True):
+            commit = place(decided.commit, sequence, decided.digest)
+            fold.advance(commit, decided.state, body=decided.body)
+            self._partition.committed(self.id, decided)
+            indexes = indexes_to_dispatch(commit)
+            if indexes:
+                self._dispatch(decided, indexes)
+            else:
+                decided.item.acknowledge()
+        self._partition.touched(self)
+        if self.held and self.wants_more:
+            self._partition.read_back(self)
+        if fold.revision - self._snapshot_revision >= SNAPSHOT_EVERY:
+            self.snapshot()
+        self._pump()
+
+    def _dispatch(self, decided: Decided, indexes: list[int]) -> None:
+        outbox = self._outbox
+        if outbox is None:
+            outbox = self._outbox = Outbox(self.id, self._partition.services)
+
+        def out() -> None:
+            decided.item.acknowledge()
+            self.wake()
+
+        outbox.add(decided.commit, decided.encoding, indexes, out, stack=decided.stack)
+
+    def _not_appended(self, error: MoonletError, chain: list[Decided]) -> None:
+        """Nothing of the chain is taken for stored: read again, or wait, then decide again."""
+        for decided in reversed(chain):
+            self._put_back(decided.lane, decided.item)
+        if isinstance(error, LimitExceeded):
+            self._partition.services.alarm("journal full", agent=str(self.id), error=str(error))
+            self.blocked = True
+            self._partition.later(self._unblock, 1.0)
+            return
+        if not isinstance(error, Conflict):
+            log.info("an append has no answer", agent=str(self.id), error=str(error))
+        self.forget()
+        self._start_recovery()
+
+    def _unblock(self) -> None:
+        self.blocked = False
+        self.wake()
+
+    # recovering
+
+    def forget(self) -> None:
+        """Drop the state; the next command, or `wake`, reads the journal again."""
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
+        self.fold = None
+        if self.status is not Status.CLOSED:
+            self.status = Status.COLD
+
+    def _start_recovery(self) -> None:
+        self.status = Status.RECOVERING
+        self._recovering = self._partition.spawn(self._recover(), f"recover {self.id}")
+
+    async def _recover(self) -> None:
+        partition = self._partition
+        services = partition.services
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                recovered = await recover(services, partition.agent_type, self.id)
+                break
+            except (Undecodable, Corrupt) as error:
+                self.break_down(error)
+                return
+            except MoonletError as error:
+                log.info("recovery waits", agent=str(self.id), error=str(error))
+                await services.bus.backoff(attempt)
+        fold = self.fold = recovered.fold
+        self._snapshot_revision = recovered.snapshot_revision
+        services.hlc.observe(fold.time, services.bus.clock.now_us())
+        await self._dispatch_again(recovered.redo)
+        if fold.timers:
+            await partition.assert_timers(self.id, fold)
+        self._recovering = None
+        self.status = Status.RUNNING
+        partition.touched(self)
+        partition.recovered(self)
+        self._pump()
+
+    async def _dispatch_again(self, redo: list[tuple[Any, Any]]) -> None:
+        """All that may not be out, in order, before anything is decided."""
+        assert self.fold is not None
+        jobs = [(commit, encoding, to_dispatch(self.fold, commit)) for commit, encoding in redo]
+        jobs = [job for job in jobs if job[2]]
+        if not jobs:
+            return
+        outbox = self._outbox = Outbox(self.id, self._partition.services)
+        for commit, encoding, indexes in jobs:
+            await outbox.room()
+            outbox.add(commit, encoding, indexes, lambda: None)
+        await outbox.drained()
+
+    def doubt(self) -> None:
+        """The server may have lost its tail: read the last commit again before the next append."""
+        if self.status is not Status.RUNNING or self.fold is None:
+            return
+        if self._chain is not None or self.fold.revision == 0:
+            return  # the append's own answer will tell, or there is nothing to compare
+        self.status = Status.RECOVERING
+        self._recovering = self._partition.spawn(self._verify(), f"verify {self.id}")
+
+    async def _verify(self) -> None:
+        partition = self._partition
+        fold = self.fold
+        assert fold is not None
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                same = await partition.holds(fold)
+                break
+            except MoonletError as error:
+                log.info("verifying waits", agent=str(self.id), error=str(error))
+                await partition.services.bus.backoff(attempt)
+        if same:
+            self.status = Status.RUNNING
+            partition.recovered(self)
+            self._pump()
+        else:
+            self.forget()
+            self._start_recovery()
+
+    def break_down(self, error: MoonletError) -> None:
+        """Stop because a stored record can't be read; what waits stays unacknowledged."""
+        self.forget()
+        self.status = Status.BROKEN
+        self.error = error
+        log.error("agent stopped", agent=str(self.id), error=str(error))
+        self.hold()
+        self._partition.recovered(self)
+
+    def hold(self) -> None:
+        """Keep only sequence and reply of what waits, so that others have the credit."""
+        while (taken := self._next()) is not None:
+            lane, item = taken
+            if self.held is None:
+                self.held = []
+            self.held.append((lane, item.intake, item.delivery.sequence, item.delivery.reply))
+            if item.credited:
+                item.intake.release()
+
+    def resume(self) -> None:
+        """Try again after `hold`: what was held is read back, in order."""
+        self.error = None
+        if self.status is Status.BROKEN:
+            self.status = Status.COLD
+        if self.held:
+            self._partition.read_back(self)
+        else:
+            self.wake()
+
+    def take_back(self, lane: int, item: Item) -> None:
+        """One held delivery that was read back."""
+        self._enqueue(lane, item)
+
+    # resting
+
+    @property
+    def appending(self) -> bool:
+        """Whether an append is in flight."""
+        return self._chain is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, is in flight, or is on its way out."""
+        return (
+            not self.queued
+            and not self.held
+            and self._chain is None
+            and self.status in (Status.RUNNING, Status.COLD)
+            and (self._outbox is None or self._outbox.empty)
+        )
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether held deliveries may be read back into memory."""
+        return self.queued < QUEUE_MAX // 2
+
+    async def effects_out(self) -> None:
+        """Wait until no effect of this agent is on its way."""
+        if self._outbox is not None:
+            await self._outbox.drained()
+
+    def snapshot(self) -> None:
+        """Write a snapshot, unless effects are on their way: it must not hide them."""
+        fold = self.fold
+        if fold is None or (self._outbox is not None and not self._outbox.empty):
+            return
+        self._snapshot_revision = fold.revision
+        self._partition.take_snapshot(self.id, fold)
+
+    def passivate(self) -> None:
+        """Leave memory; the next command brings it back."""
+        fold = self.fold
+        if fold is not None and fold.revision - self._snapshot_revision >= SNAPSHOT_AT_REST:
+            self.snapshot()
+        self.close()
+
+    def close(self) -> None:
+        """Stop for good; nothing more is decided or dispatched here."""
+        self.status = Status.CLOSED
+        self.forget()
+        if self._recovering is not None:
+            self._recovering.cancel()
+
+
+def lane_index(lane: str) -> int:
+    """The place of a lane in order of priority, critical first."""
+    return LANES.index(lane)

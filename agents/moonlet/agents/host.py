@@ -1,0 +1,288 @@
+"""A host: a process, or a part of one, that runs agents while it holds a lease.
+
+The lease only says that it lives. A host that slept past its lease carries on as a newcomer; what
+it did in between was fenced by compare-and-set, and its late effects are recognised by receivers.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from moonlet.agents.agent_type import AgentType
+from moonlet.agents.calls import CallRunner
+from moonlet.agents.partition import OwnedPartition
+from moonlet.agents.placement import plan_moves
+from moonlet.agents.services import Services
+from moonlet.agents.tasks import Tasks
+from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
+from moonlet.streams import HostLease, Leases, Partition, apply
+from moonlet.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from moonlet.agents.client import Moon
+
+log = get_logger(__name__)
+
+PASSES_PER_LEASE: Final = 5
+"""How often a host looks for partitions within one lease; at least five times a second."""
+
+SWEEP: Final = 5.0
+"""Seconds between two looks for idle agents."""
+
+
+class Host:
+    """Runs agents of `types` over the client's connection: `async with Host(moon, [account])`.
+
+    `lease` is in whole seconds, from 1: a killed host is taken over within it plus one second.
+    Agents idle for `idle_after` seconds leave memory, and the least used above `max_agents`.
+    """
+
+    def __init__(
+        self,
+        moon: "Moon",
+        types: Sequence[AgentType[Any]],
+        *,
+        lease: int = 5,
+        idle_after: float = 300.0,
+        max_agents: int = 100_000,
+    ) -> None:
+        if not isinstance(lease, int) or lease < 1:
+            raise InvalidSettings(f"lease={lease!r}: give whole seconds, at least 1")
+        names = [agent_type.name for agent_type in types]
+        if len(set(names)) != len(names) or not names:
+            raise InvalidSettings(f"a host needs agent types of different names, not {names}")
+        self.types = {agent_type.name: agent_type for agent_type in types}
+        self.id = ""
+        self.failure: BaseException | None = None
+        self._moon = moon
+        self._lease = lease
+        self._idle_after = idle_after
+        self._max_agents = max_agents
+        self._owned: dict[tuple[str, int], OwnedPartition] = {}
+        self._revision = 0
+        self._renewed = 0.0
+        self._leaving = False
+        self._changing = asyncio.Lock()
+
+    async def __aenter__(self) -> "Host":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Check and register the types, take a lease, and own what is free of the fair share.
+
+        Raises `InvalidAgentType`, `InvalidSettings`, `Unavailable`; then nothing runs.
+        """
+        for agent_type in self.types.values():
+            agent_type.check()
+        moon = self._moon
+        bus = moon.bus
+        self._tasks = Tasks(self._died)
+        self.services = Services(bus, moon.registry, _app_version())
+        self._leases = Leases(bus, self._lease)
+        for journal_type in self.types:
+            bus.topology.journal_of(journal_type)
+        await apply(bus.js, bus.topology)
+        for agent_type in self.types.values():
+            await moon.registry.register(agent_type.name, agent_type.partitions)
+            moon.learn(agent_type)
+            await self.services.incarnation(bus.topology.journal_of(agent_type.name))
+        await self._join()
+        await self._place()
+        self._calls = CallRunner(self.services, list(self.types.values()), self._tasks)
+        await self._calls.open()
+        self._unhook = bus.js.on_reconnect(self._reconnected)
+        self._tasks.spawn(self._renew_for_ever(), f"lease {self.id}")
+        self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
+        self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
+
+    async def stop(self) -> None:
+        """Stop pulling, finish what is in flight, hand over, leave. Bounded at about 10 s."""
+        if self._leaving or not self.id:
+            return
+        self._leaving = True
+        self._unhook()
+        async with self._changing:
+            await self._calls.close()
+            await self._tasks.close()
+            await asyncio.gather(*(self._hand_over(key) for key in list(self._owned)))
+            try:
+                await self._leases.leave(self.id)
+            except MoonletError as error:
+                log.info("the lease will run out by itself", host=self.id, error=str(error))
+
+    # ownership
+
+    @property
+    def partitions(self) -> list[tuple[str, int]]:
+        """What this host owns now, sorted."""
+        return sorted(self._owned)
+
+    @property
+    def agents(self) -> int:
+        """How many agents are in memory."""
+        return sum(len(partition.entities) for partition in self._owned.values())
+
+    @property
+    def lease_holds(self) -> bool:
+        """Whether the lease can't have run out, by our own clock."""
+        return self.services.bus.clock.monotonic() - self._renewed < self._lease
+
+    def partition(self, type: str, number: int) -> OwnedPartition | None:
+        """An owned partition; None if it is another's."""
+        return self._owned.get((type, number))
+
+    async def _join(self) -> None:
+        bus = self.services.bus
+        self.id = f"h-{bus.entropy.token()}"
+        self._started = bus.clock.now_us()
+        self._revision = 0
+        await self._renew()
+
+    async def _renew(self) -> None:
+        asked = self.services.bus.clock.monotonic()
+        lease = HostLease(self.id, sorted(self.types), self._started)
+        self._revision = await self._leases.renew(lease, self._revision)
+        self._renewed = asked
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 3 if self.lease_holds else 0.1)
+            try:
+                await self._renew()
+            except Conflict:
+                # It ran out, or a write of ours had no answer: either way, start as a newcomer.
+                await self._start_over()
+            except MoonletError as error:
+                log.info("the lease can't be renewed", host=self.id, error=str(error))
+                if not self.lease_holds:
+                    await self._drop_all()
+
+    async def _start_over(self) -> None:
+        log.warning("the lease was lost", host=self.id)
+        await self._drop_all()
+        try:
+            await self._join()
+        except MoonletError as error:
+            log.info("joining again waits", error=str(error))
+
+    async def _drop_all(self) -> None:
+        async with self._changing:
+            for key in list(self._owned):
+                await self._owned.pop(key).close(hand_over=False)
+
+    async def _place_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(min(0.2, self._lease / PASSES_PER_LEASE))
+            try:
+                if self.lease_holds:
+                    await self._place()
+            except MoonletError as error:
+                log.info("placement waits", host=self.id, error=str(error))
+
+    async def _place(self) -> None:
+        """One look at who lives and owns what; claims and releases are done before it returns."""
+        hosts = await self._leases.hosts()
+        records = await self._leases.partitions()
+        types = {name: agent_type.partitions for name, agent_type in self.types.items()}
+        moves = plan_moves(self.id, types, hosts, records, list(self._owned))
+        async with self._changing:
+            if self._leaving:
+                return
+            await asyncio.gather(*(self._hand_over(key) for key in moves.release))
+            await asyncio.gather(*(self._claim(record) for record in moves.claim))
+
+    async def _claim(self, record: Partition) -> None:
+        key = record.type, record.number
+        crashes = record.crashes + 1 if record.owner else 0
+        mine = await self._leases.write(
+            msgspec.structs.replace(record, owner=self.id, crashes=crashes)
+        )
+        if mine is None:
+            return  # another came first
+        partition = OwnedPartition(
+            self.services,
+            self.types[record.type],
+            mine,
+            self._lost,
+            self._died,
+            self._leases.write,
+        )
+        try:
+            await partition.open(await self.services.registry.stopped(record.type))
+        except MoonletError as error:
+            log.info(
+                "a claimed partition can't be opened", partition=partition.name, why=str(error)
+            )
+            await partition.close(hand_over=False)
+            return
+        self._owned[key] = partition
+
+    async def _hand_over(self, key: tuple[str, int]) -> None:
+        partition = self._owned.pop(key, None)
+        if partition is None:
+            return
+        await partition.close(hand_over=True)
+        record = partition.record
+        try:
+            await self._leases.write(msgspec.structs.replace(record, owner="", crashes=0, note=""))
+        except MoonletError as error:
+            log.info("a partition is handed over late", partition=partition.name, error=str(error))
+
+    def _lost(self, partition: OwnedPartition) -> None:
+        key = partition.record.type, partition.record.number
+        if self._owned.get(key) is partition:
+            del self._owned[key]
+            self._tasks.spawn(partition.close(hand_over=False), f"drop {partition.name}")
+
+    # keeping house
+
+    def _reconnected(self) -> None:
+        self.services.reconnected()
+        for partition in self._owned.values():
+            for entity in list(partition.entities.values()):
+                entity.doubt()
+        self._tasks.spawn(self._learn_incarnations(), "incarnations")
+
+    async def _learn_incarnations(self) -> None:
+        attempt = 0
+        for name in self.types:
+            while True:
+                attempt += 1
+                try:
+                    await self.services.incarnation(self.services.bus.topology.journal_of(name))
+                    break
+                except MoonletError as error:
+                    log.info("a journal can't be asked", type=name, error=str(error))
+                await self.services.bus.backoff(attempt)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(min(SWEEP, self._idle_after))
+            before = self.services.bus.clock.monotonic() - self._idle_after
+            over = self.agents - self._max_agents
+            for partition in list(self._owned.values()):
+                over -= partition.passivate_idle(before, max(0, over))
+
+    def _died(self, error: BaseException) -> None:
+        """A background task died: that is a bug of ours; the manager reports it as unhealthy."""
+        self.failure = error
+
+
+def _app_version() -> str:
+    try:
+        return version("moonlet")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,312 @@
+"""One agent's effects on their way out: in commit order per receiver, each tried until it landed.
+
+One publish is in flight per receiver and lane, so effect n is only sent once n-1 has landed: a
+receiver then needs one highest number to know what it has had. What can't be delivered within its
+time is parked, which counts as dispatched. Nothing is lost by a crash: recovery dispatches all
+above `dispatched` again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from moonlet.core.codec import ENCODING_HEADER, Encoding
+from moonlet.core.commit import Commit, Effect
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import (
+    InvalidId,
+    InvalidMessage,
+    MoonletError,
+    PayloadTooLarge,
+    UnknownAgentType,
+)
+from moonlet.core.fold import call_id, effect_number
+from moonlet.core.ids import AgentId
+from moonlet.streams import MESSAGE_ID, ServerRefused, encode_envelope, is_full
+from moonlet.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from moonlet.agents.services import Services
+
+log = get_logger(__name__)
+
+COMMITS_MAX: Final = 64
+"""Commits of one agent whose effects may be outstanding."""
+
+EFFECT_DEADLINE: Final = 30.0
+"""Seconds that an effect is tried before it is parked."""
+
+SEND_TIMEOUT: Final = 5.0
+"""Seconds until one try's answer is taken for lost."""
+
+Job = tuple[Commit[Any], Encoding, int]
+"""A commit, its encoding, and the index of an effect; -1: the commit itself is to be parked."""
+
+
+class Outbox:
+    """The outstanding effects of one agent. Its tasks end with `close`."""
+
+    def __init__(self, agent: AgentId, services: "Services") -> None:
+        self._agent = agent
+        self._services = services
+        self._waiting: dict[str, deque[Job]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._left: dict[int, int] = {}
+        self._done: dict[int, Callable[[], None]] = {}
+        self._stacks: dict[int, str] = {}
+        self._when_empty: list[Callable[[], None]] = []
+        self._changed = asyncio.Event()
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything is out."""
+        return not self._left
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another commit with effects may be added."""
+        return len(self._left) < COMMITS_MAX
+
+    def dispatched(self, revision: int) -> int:
+        """The revision up to which effects are out, if `revision` is the agent's last."""
+        return min(self._left) - 1 if self._left else revision
+
+    def add(
+        self,
+        commit: Commit[Any],
+        encoding: Encoding,
+        indexes: list[int],
+        done: Callable[[], None],
+        *,
+        stack: str = "",
+    ) -> None:
+        """Dispatch these effects of a commit, then call `done`; commits come in order.
+
+        `stack` is kept with a parked command; it is not in the commit.
+        """
+        assert indexes
+        if stack:
+            self._stacks[commit.revision] = stack
+        self._left[commit.revision] = len(indexes)
+        self._done[commit.revision] = done
+        for index in indexes:
+            key = _key(commit.effects[index]) if index >= 0 else "park"
+            self._waiting.setdefault(key, deque()).append((commit, encoding, index))
+            if key not in self._tasks:
+                self._tasks[key] = asyncio.get_running_loop().create_task(
+                    self._run(key), name=f"outbox {self._agent} {key}"
+                )
+
+    def when_empty(self, callback: Callable[[], None]) -> None:
+        """Call back once, when everything is out; not at all if the outbox is closed first."""
+        assert self._left
+        self._when_empty.append(callback)
+
+    async def room(self) -> None:
+        """Wait until another commit may be added."""
+        while not self.has_room:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def drained(self) -> None:
+        """Wait until everything is out."""
+        while self._left:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def close(self) -> None:
+        """Stop; what is not out is dispatched by the next owner."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._left.clear()
+        self._done.clear()
+        self._waiting.clear()
+        self._stacks.clear()
+        self._when_empty.clear()
+
+    async def _run(self, key: str) -> None:
+        waiting = self._waiting[key]
+        try:
+            while waiting:
+                job = waiting[0]
+                await self._deliver(job)
+                waiting.popleft()
+                self._landed(job[0].revision)
+        finally:
+            self._tasks.pop(key, None)
+            self._waiting.pop(key, None)
+
+    def _landed(self, revision: int) -> None:
+        self._left[revision] -= 1
+        if self._left[revision] == 0:
+            del self._left[revision]
+            self._stacks.pop(revision, None)
+            self._done.pop(revision)()
+            self._changed.set()
+            if not self._left:
+                callbacks, self._when_empty = self._when_empty, []
+                for callback in callbacks:
+                    callback()
+
+    async def _deliver(self, job: Job) -> None:
+        """Try until the effect is out, or parked."""
+        services = self._services
+        clock = services.bus.clock
+        started = clock.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._try(job)
+                return
+            except (PayloadTooLarge, InvalidId, InvalidMessage) as error:
+                await self._park(job, error, attempt)
+                return
+            except MoonletError as error:
+                if isinstance(error, ServerRefused) and is_full(error):
+                    services.alarm("internal queue full", agent=str(self._agent), error=str(error))
+                waited = clock.monotonic() - started
+                limit = EFFECT_DEADLINE / 6 if isinstance(error, UnknownAgentType) else None
+                if waited > (limit or EFFECT_DEADLINE):
+                    await self._park(job, error, attempt)
+                    return
+            await services.bus.backoff(attempt)
+
+    async def _try(self, job: Job) -> None:
+        commit, encoding, index = job
+        if index < 0:
+            stack = self._stacks.get(commit.revision, "")
+            await self._services.parked.park_commit(self._agent, commit, stack=stack)
+            return
+        effect = commit.effects[index]
+        match effect.kind:
+            case "send":
+                await self._send(commit, encoding, index, effect)
+            case "publish":
+                await self._publish(commit, encoding, index, effect)
+            case "schedule":
+                await self._schedule(commit, encoding, index, effect)
+            case "cancel":
+                await self._services.timers.cancel_all(self._agent, effect.target)
+            case "perform":
+                await self._perform(commit, encoding, index, effect)
+
+    async def _send(
+        self, commit: Commit[Any], encoding: Encoding, index: int, effect: Effect[Any]
+    ) -> None:
+        services = self._services
+        target = AgentId.parse(effect.target)
+        partitions = services.registry.known(target.type)
+        if partitions is None:
+            partitions = await services.registry.partitions(target.type)
+        envelope = caused_envelope(commit, index, agent=effect.target, lane=effect.lane)
+        await services.mailboxes.put_internal(
+            target, envelope, partitions, encoding, timeout=SEND_TIMEOUT
+        )
+
+    async def _publish(
+        self, commit: Commit[Any], encoding: Encoding, index: int, effect: Effect[Any]
+    ) -> None:
+        message = effect.message
+        assert message is not None
+        bus = self._services.bus
+        headers = {
+            MESSAGE_ID: call_id(commit.agent, commit.revision, index),
+            "Moonlet-Schema": f"{message.name}/{message.version}",
+            "Moonlet-Agent": commit.agent,
+        }
+        if encoding != "json":
+            headers[ENCODING_HEADER] = encoding
+        await bus.js.publish(
+            bus.subjects.topic(effect.target),
+            bytes(message.body),
+            headers=headers,
+            timeout=SEND_TIMEOUT,
+        )
+
+    async def _schedule(
+        self, commit: Commit[Any], encoding: Encoding, index: int, effect: Effect[Any]
+    ) -> None:
+        services = self._services
+        await services.timers.cancel_all(self._agent, effect.target, but=commit.revision)
+        envelope = caused_envelope(
+            commit, index, agent=commit.agent, lane="high", timer=effect.target
+        )
+        partitions = await services.registry.partitions(self._agent.type)
+        await services.timers.set(self._agent, envelope, effect.due, partitions, encoding)
+
+    async def _perform(
+        self, commit: Commit[Any], encoding: Encoding, index: int, effect: Effect[Any]
+    ) -> None:
+        bus = self._services.bus
+        id = call_id(commit.agent, commit.revision, index)
+        envelope = caused_envelope(commit, index, agent=commit.agent, lane="medium", call=id)
+        payload, headers = encode_envelope(envelope, encoding, bus.command_limit)
+        headers[MESSAGE_ID] = id
+        await bus.js.publish(
+            bus.subjects.call(self._agent), payload, headers=headers, timeout=SEND_TIMEOUT
+        )
+
+    async def _park(self, job: Job, error: MoonletError, attempts: int) -> None:
+        """Keep what could not be delivered where an operator finds it; only this has no limit."""
+        commit, _, index = job
+        self._services.alarm(
+            "effect parked", agent=str(self._agent), revision=commit.revision, error=str(error)
+        )
+        attempt = 0
+        while index >= 0:
+            attempt += 1
+            try:
+                await self._services.parked.park_effect(self._agent, commit, index, error, attempts)
+                return
+            except MoonletError as refused:
+                log.error("an effect can't be parked", agent=str(self._agent), error=str(refused))
+            await self._services.bus.backoff(attempt)
+
+
+def _key(effect: Effect[Any]) -> str:
+    """What shares a key goes out one after the other."""
+    if effect.kind == "send":
+        return f"send:{effect.target}:{effect.lane}"
+    if effect.kind in ("schedule", "cancel"):
+        return f"timer:{effect.target}"
+    return effect.kind
+
+
+def caused_envelope(
+    commit: Commit[Any],
+    index: int,
+    *,
+    agent: str,
+    lane: Any,
+    timer: str = "",
+    call: str = "",
+) -> Envelope:
+    """The command that effect `index` of `commit` causes; equal at every dispatch."""
+    message = commit.effects[index].message
+    assert message is not None
+    command = commit.command
+    return Envelope(
+        id=call_id(commit.agent, commit.revision, index),
+        agent=agent,
+        name=message.name,
+        body=message.body,
+        version=message.version,
+        lane=lane,
+        sender=commit.agent,
+        number=commit.revision if timer else effect_number(commit.revision, index),
+        correlation_id=command.correlation_id or command.id,
+        causation_id=command.id,
+        traceparent=command.traceparent,
+        timer=timer,
+        call=call,
+    )
+
+
+def indexes_to_dispatch(commit: Commit[Any]) -> list[int]:
+    """All effects of a commit, and -1 if it is to be parked."""
+    indexes = list(range(len(commit.effects)))
+    if commit.outcome == "parked":
+        indexes.append(-1)
+    return indexes

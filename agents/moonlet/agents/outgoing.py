@@ -1,0 +1,152 @@
+"""A client's commands on their way: numbered, encoded, sent until the outcome is known."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from moonlet.agents.agent_type import AgentType
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import (
+    InvalidMessage,
+    InvalidSettings,
+    Unavailable,
+    Unknown,
+    UnknownCommand,
+)
+from moonlet.core.ids import AgentId
+from moonlet.core.schema import MessageType, encode_plain, is_message_class
+from moonlet.core.windows import WINDOW
+from moonlet.streams import (
+    Bus,
+    Disconnected,
+    Mailboxes,
+    NoResponders,
+    ServerRefused,
+    explain,
+    is_full,
+)
+
+Timeout = float | timedelta
+
+
+class Plain(msgspec.Struct, frozen=True):
+    """A message without its class: the schema's name and plain data, as the console sends it."""
+
+    name: str
+    body: Any
+    version: int = 1
+
+
+def seconds(timeout: Timeout) -> float:
+    """A timeout in seconds; raises `InvalidSettings` unless it is positive and finite."""
+    value = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not 0 < value < 1e9:
+        raise InvalidSettings(f"timeout={timeout!r}: give a positive number of seconds")
+    return value
+
+
+class Outgoing:
+    """The sender's side of mailboxes: one session, its numbers, and what is in flight."""
+
+    def __init__(self, bus: Bus, types: Mapping[str, AgentType[Any]]) -> None:
+        self._bus = bus
+        self._types = types
+        self._mailboxes = Mailboxes(bus)
+        self._messages: dict[type, MessageType[Any]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._in_flight: dict[tuple[str, str], asyncio.Semaphore] = {}
+        self.session = f"c-{bus.entropy.token()}"
+
+    def encode(
+        self, agent: AgentId, message: Any, *, query: bool = False
+    ) -> tuple[str, int, bytes]:
+        """Name, version and body of a message; raises `InvalidMessage`, `UnknownCommand`."""
+        encoding = self._bus.encoding
+        if isinstance(message, Plain):
+            name, version, body = (
+                message.name,
+                message.version,
+                encode_plain(message.body, encoding),
+            )
+        else:
+            cls = type(message)
+            known = self._messages.get(cls)
+            if known is None:
+                if not is_message_class(cls):
+                    raise InvalidMessage(
+                        f"{message!r:.100} is no message: use a msgspec.Struct, a dataclass or a"
+                        " pydantic model"
+                    )
+                known = self._messages[cls] = MessageType(cls)
+            name, version, body = known.name, known.version, known.encode(message, encoding)
+        self._check(agent, name, version, body, query)
+        return name, version, body
+
+    def _check(self, agent: AgentId, name: str, version: int, body: bytes, query: bool) -> None:
+        """Where the type is known here, tell the sender at once what its owner would say."""
+        agent_type = self._types.get(agent.type)
+        if agent_type is None:
+            return
+        table = agent_type.queries if query else agent_type.behavior.commands
+        handler = table.get(name)
+        if handler is None:
+            if query:
+                known = ", ".join(sorted(table)) or "none"
+                raise UnknownCommand(
+                    f"agent type {agent.type} has no query {name!r}; it has: {known}"
+                )
+            raise UnknownCommand(agent_type.unknown_command(name))
+        handler.message.decode(body, version, self._bus.encoding)
+
+    def number(self, agent: AgentId, lane: str) -> int:
+        """The next number to this agent in this lane."""
+        key = str(agent), lane
+        number = self._numbers.get(key, 0) + 1
+        self._numbers[key] = number
+        return number
+
+    def slot(self, agent: AgentId, lane: str) -> asyncio.Semaphore:
+        """Bounds how many numbers are in flight, so that the agent's window holds them all."""
+        key = str(agent), lane
+        slot = self._in_flight.get(key)
+        if slot is None:
+            slot = self._in_flight[key] = asyncio.Semaphore(WINDOW)
+        return slot
+
+    async def put(
+        self, agent: AgentId, envelope: Envelope, partitions: int, *, until: float
+    ) -> None:
+        """Store the command, with retries under the same id and number, until monotonic `until`.
+
+        Raises `MailboxFull`, `PayloadTooLarge`, `PermissionDenied`; `Unknown` when time is up,
+        'no' if it was never sent, 'maybe' if a try had no answer.
+        """
+        clock = self._bus.clock
+        stored = False
+        attempt = 0
+        while True:
+            attempt += 1
+            left = until - clock.monotonic()
+            if left <= 0:
+                raise Unknown(
+                    f"no answer from {self._bus.js.description} for {envelope.name} to {agent}:"
+                    " ask for its outcome with the same id",
+                    stored="maybe" if stored else "no",
+                    command_id=envelope.id,
+                )
+            try:
+                await self._mailboxes.put(agent, envelope, partitions, timeout=min(left, 2.0))
+                return
+            except ServerRefused as error:
+                if is_full(error) and not stored:
+                    raise explain(error, agent, self._bus.topology.mailbox) from None
+                if error.code < 500:
+                    raise
+            except (Disconnected, NoResponders):
+                pass
+            except Unavailable:
+                stored = True
+            await self._bus.backoff(attempt)

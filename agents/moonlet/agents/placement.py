@@ -1,0 +1,54 @@
+"""Which partitions a host should own: an even share, decided by each host for itself.
+
+Pure. Hosts that see the same leases come to the same shares; where they don't, compare-and-set
+lets one of them have the partition.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from moonlet.core.ids import partition_of
+from moonlet.streams import HostLease, Partition
+
+
+class Move(NamedTuple):
+    """What a host should do now: partitions to claim, over their records, and to hand over."""
+
+    claim: list[Partition]
+    release: list[tuple[str, int]]
+
+
+def plan_moves(
+    host: str,
+    types: Mapping[str, int],
+    hosts: Sequence[HostLease],
+    records: Mapping[tuple[str, int], Partition],
+    owned: Sequence[tuple[str, int]],
+) -> Move:
+    """The moves of `host`, which runs `types` (name → partitions) and owns `owned`."""
+    claim: list[Partition] = []
+    release: list[tuple[str, int]] = []
+    living = {lease.host for lease in hosts} | {host}
+    for type_, count in types.items():
+        runners = sorted({lease.host for lease in hosts if type_ in lease.types} | {host})
+        share = _share(type_, count, runners, host)
+        mine = sorted(number for t, number in owned if t == type_)
+        release += [(type_, number) for number in mine[share:]]
+        free = [
+            records.get((type_, number), Partition(type_, number))
+            for number in range(count)
+            if number not in mine and not _is_owned(records.get((type_, number)), living, host)
+        ]
+        claim += free[: max(0, share - len(mine))]
+    return Move(claim, release)
+
+
+def _is_owned(record: Partition | None, living: set[str], host: str) -> bool:
+    """Whether another living host owns it; our own record without ownership is a former life's."""
+    return record is not None and record.owner in living and record.owner != host
+
+
+def _share(type: str, partitions: int, runners: list[str], host: str) -> int:
+    """How many a host should have: the remainders of the types fall on different hosts."""
+    rank = (runners.index(host) + partition_of(type, len(runners))) % len(runners)
+    return partitions // len(runners) + (rank < partitions % len(runners))

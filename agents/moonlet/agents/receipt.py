@@ -1,0 +1,54 @@
+"""What `tell` returns: proof that a command is durable, and the way to its commit."""
+
+from typing import TYPE_CHECKING, Any
+
+from moonlet.agents.answers import error_of
+from moonlet.agents.asking import await_outcome
+from moonlet.agents.outgoing import Timeout, seconds
+from moonlet.core.commit import Commit
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import Corrupt
+from moonlet.core.ids import AgentId
+from moonlet.streams import decode_plain_commit
+
+if TYPE_CHECKING:
+    from moonlet.agents.client import Moon
+
+
+class Receipt:
+    """A stored command: `id` names it for ever."""
+
+    def __init__(self, moon: "Moon", agent: AgentId, envelope: Envelope) -> None:
+        self._moon = moon
+        self._agent = agent
+        self._envelope = envelope
+        self.id = envelope.id
+
+    def __repr__(self) -> str:
+        return f"Receipt(id={self.id!r}, agent={str(self._agent)!r})"
+
+    async def committed(self, timeout: Timeout = 5.0) -> Commit[Any]:
+        """The command's commit, whatever its outcome; may be asked for any number of times.
+
+        Raises `Unknown(stored='yes')` when time is up, `Conflict` if the id was another command's.
+        """
+        moon = self._moon
+        bus = moon.bus
+        until = bus.clock.monotonic() + seconds(timeout)
+        partitions = await moon.registry.partitions(self._agent.type)
+        answer = await await_outcome(
+            moon, self._agent, self._envelope, partitions, None, until=until
+        )
+        if not answer.sequence:
+            error = error_of(answer)
+            assert error is not None
+            raise error
+        moon.see(answer.stream, answer.sequence)
+        stored = await bus.js.message(answer.stream, answer.sequence)
+        if stored is None:
+            raise Corrupt(
+                f"{answer.stream} has no message {answer.sequence}, though its commit was answered",
+                stream=answer.stream,
+                sequence=answer.sequence,
+            )
+        return decode_plain_commit(answer.stream, stored)

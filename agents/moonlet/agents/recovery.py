@@ -1,0 +1,185 @@
+"""Recovery: an agent's fold from its last snapshot and the commits after it.
+
+The end is read from the leader first, so absence is never concluded from a replica that lags. The
+snapshot's own last commit is read again and its digest compared. Commits whose effects may not be
+out are handed back, in order.
+"""
+
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from moonlet.agents.agent_type import AgentType
+from moonlet.agents.outbox import indexes_to_dispatch
+from moonlet.agents.services import Services
+from moonlet.core.codec import Encoding
+from moonlet.core.commit import Commit
+from moonlet.core.errors import Corrupt, InvalidMessage, MoonletError, Undecodable, UnknownCommand
+from moonlet.core.fold import Fold
+from moonlet.core.ids import AgentId
+from moonlet.streams import Snapshot, StoredMessage, decode_commit, restore
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+S = TypeVar("S")
+
+
+class Recovered(NamedTuple):
+    """A fold, the commits to dispatch again, and the revision of the snapshot it came from."""
+
+    fold: Fold[Any]
+    redo: list[tuple[Commit[Any], Encoding]]
+    snapshot_revision: int
+
+
+async def recover(services: Services, agent_type: AgentType[S], agent: AgentId) -> Recovered:
+    """The agent as its journal says. Raises `Undecodable`, `Corrupt`, `Unavailable`."""
+    stream = services.bus.topology.journal_of(agent.type)
+    journal = services.journal(stream)
+    last = await journal.last(agent)
+    await services.check_end(stream)
+    if last is None:
+        return Recovered(Fold(agent_type.behavior.initial()), [], 0)
+    snapshot = await _usable_snapshot(services, agent_type, agent, stream, last)
+    if snapshot is not None:
+        recovered = await _after(services, agent_type, agent, stream, snapshot, last)
+        if recovered is not None:
+            return recovered
+        log.warning("a snapshot does not fit its journal", agent=str(agent))
+    fold = Fold(agent_type.behavior.initial())
+    return await _replay(services, agent_type, agent, stream, fold, 1, last)
+
+
+async def _usable_snapshot(
+    services: Services, agent_type: AgentType[Any], agent: AgentId, stream: str, last: StoredMessage
+) -> tuple[Snapshot, Any] | None:
+    """The snapshot and its state, if it is of this journal, this code, and not of the future."""
+    snapshot = await services.snapshots.load(agent)
+    if snapshot is None or snapshot.sequence > last.sequence:
+        return None
+    if snapshot.code != agent_type.state_code():
+        return None
+    if snapshot.incarnation != await services.incarnation(stream):
+        return None
+    try:
+        return snapshot, agent_type.decode_state(snapshot.state)
+    except (msgspec.MsgspecError, ValueError) as error:
+        log.warning("a snapshot can't be read", agent=str(agent), error=str(error))
+        return None
+
+
+async def _after(
+    services: Services,
+    agent_type: AgentType[Any],
+    agent: AgentId,
+    stream: str,
+    found: tuple[Snapshot, Any],
+    last: StoredMessage,
+) -> Recovered | None:
+    """Replay the tail, beginning with the snapshot's own commit; None if that isn't the same."""
+    snapshot, state = found
+    if snapshot.sequence == last.sequence:
+        own: StoredMessage | None = last
+    else:
+        own = await services.bus.js.message(stream, snapshot.sequence)
+    if own is None or own.subject != last.subject:
+        return None
+    commit, _ = decode_commit(stream, own)
+    if commit.digest != snapshot.digest or commit.revision != snapshot.revision:
+        return None
+    fold = restore(snapshot, state)
+    if snapshot.sequence == last.sequence:
+        return Recovered(fold, [], snapshot.revision)
+    recovered = await _replay(
+        services, agent_type, agent, stream, fold, snapshot.sequence + 1, last
+    )
+    return recovered._replace(snapshot_revision=snapshot.revision)
+
+
+async def _replay(
+    services: Services,
+    agent_type: AgentType[Any],
+    agent: AgentId,
+    stream: str,
+    fold: Fold[Any],
+    start: int,
+    last: StoredMessage,
+) -> Recovered:
+    redo: list[tuple[Commit[Any], Encoding]] = []
+    if last.sequence >= start:
+        async for batch in services.journal(stream).messages(agent, start=start):
+            for message in batch:
+                if message.sequence <= last.sequence:
+                    _take(agent_type, stream, fold, message, redo)
+    if fold.sequence < last.sequence:
+        # The replica that answered lags behind the leader, or only the last commit is missing.
+        _take(agent_type, stream, fold, last, redo)
+    out = fold.dispatched
+    return Recovered(fold, [job for job in redo if job[0].revision > out], 0)
+
+
+def _take(
+    agent_type: AgentType[Any],
+    stream: str,
+    fold: Fold[Any],
+    message: StoredMessage,
+    redo: list[tuple[Commit[Any], Encoding]],
+) -> None:
+    commit, encoding = decode_commit(stream, message)
+    try:
+        fold.advance(commit, fold_state(agent_type, stream, fold.state, commit, encoding))
+    except Corrupt as error:
+        error.stream = stream
+        raise
+    if commit.effects or commit.outcome == "parked":
+        redo.append((commit, encoding))
+
+
+def fold_state(
+    agent_type: AgentType[S], stream: str, state: S, commit: Commit[Any], encoding: Encoding
+) -> S:
+    """The state after a stored commit's events; raises `Undecodable` that names the event."""
+    for event in commit.events:
+        try:
+            state = agent_type.behavior.evolve_stored(state, event, encoding)
+        except (InvalidMessage, UnknownCommand) as error:
+            raise Undecodable(
+                f"{stream}: event {event.name} of {commit.agent} at sequence {commit.sequence}"
+                f" can't be read: {error}",
+                stream=stream,
+                sequence=commit.sequence,
+                type=event.name,
+                field=getattr(error, "path", ""),
+            ) from None
+        except MoonletError:
+            raise
+        except Exception as error:
+            raise Undecodable(
+                f"{stream}: the on_event handler of {event.name} failed on {commit.agent} at"
+                f" sequence {commit.sequence}: {type(error).__name__}: {error}; mend the handler",
+                stream=stream,
+                sequence=commit.sequence,
+                type=event.name,
+            ) from error
+    return state
+
+
+def to_dispatch(fold: Fold[Any], commit: Commit[Any]) -> list[int]:
+    """What of a commit is to be dispatched again: closed calls and timers are left alone."""
+    indexes: list[int] = []
+    for index in indexes_to_dispatch(commit):
+        effect = commit.effects[index] if index >= 0 else None
+        if effect is not None and effect.kind == "perform":
+            open_call = any(
+                where.revision == commit.revision and where.index == index
+                for where in fold.calls.values()
+            )
+            if not open_call:
+                continue
+        if effect is not None and effect.kind == "schedule":
+            timer = fold.timers.get(effect.target)
+            if timer is None or timer.revision != commit.revision:
+                continue
+        indexes.append(index)
+    return indexes

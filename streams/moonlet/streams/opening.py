@@ -1,0 +1,33 @@
+"""From settings to a bus: a server that runs, or the embedded one of a folder."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from moonlet.core.codec import Encoding
+from moonlet.streams import connection, embedded, settings
+from moonlet.streams.bus import Bus
+from moonlet.streams.system import SystemClock, SystemEntropy
+from moonlet.streams.topology import Topology
+
+
+async def open_bus(
+    stack: AsyncExitStack,
+    url: str | None = None,
+    *,
+    context: str | None = None,
+    folder: Path | None = None,
+    topology: Topology | None = None,
+    encoding: Encoding = "json",
+) -> Bus:
+    """Connect as `settings.resolve` says; what was opened ends with `stack`.
+
+    Without any address: attach to the server of `folder` (default: the working folder), or start
+    it; who started it stops it.
+    """
+    found = settings.resolve(url, context=context)
+    if found is None:
+        server = await stack.enter_async_context(await embedded.open(folder or Path.cwd()))
+        found = settings.from_url(server.url, "the embedded server")
+    js = await connection.open(found)
+    stack.push_async_callback(js.close)
+    return Bus(js, SystemClock(), SystemEntropy(), topology=topology, encoding=encoding)

@@ -1,0 +1,89 @@
+"""The parked stream: commands and effects that could not be done, with cause and stack."""
+
+from typing import Any
+
+import msgspec
+
+from moonlet.core.codec import Codec
+from moonlet.core.commit import Commit, Effect
+from moonlet.core.errors import MoonletError
+from moonlet.core.fold import call_id, plain_body
+from moonlet.core.ids import AgentId
+from moonlet.streams.bus import Bus
+from moonlet.streams.mailbox import MESSAGE_ID
+
+HEADER_MAX = 3_000
+"""Characters of a cause or a stack that a header carries."""
+
+
+class Parked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is parked: the revision and sequence of the commit, and the effect if it is one.
+
+    A parked command's body is in its commit; an effect's message is in `effect` and there too.
+    """
+
+    agent: str
+    id: str
+    name: str
+    reason: str
+    revision: int
+    sequence: int
+    effect: Effect[Any] | None = None
+
+
+_CODEC = Codec[Parked](Parked, "json")
+
+
+class ParkedStream:
+    """The writer of the parked stream."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def park_commit(self, agent: AgentId, commit: Commit[Any], *, stack: str = "") -> None:
+        """Note a parked command; twice within the server's duplicate window is one."""
+        parked = Parked(
+            commit.agent,
+            commit.command.id,
+            commit.command.name,
+            commit.reason,
+            commit.revision,
+            commit.sequence,
+        )
+        await self._put(agent, parked, cause=commit.reason, stack=stack, attempts=1)
+
+    async def park_effect(
+        self, agent: AgentId, commit: Commit[Any], index: int, error: MoonletError, attempts: int
+    ) -> None:
+        """Note an effect that could not be delivered."""
+        effect = commit.effects[index]
+        id = call_id(commit.agent, commit.revision, index)
+        name = effect.message.name if effect.message is not None else effect.kind
+        reason = f"{type(error).__name__}: {error}"
+        if effect.message is not None:
+            body = plain_body(effect.message.body)
+            message = msgspec.structs.replace(effect.message, body=body)
+            effect = msgspec.structs.replace(effect, message=message)
+        parked = Parked(
+            commit.agent, id, name, reason, commit.revision, commit.sequence, effect=effect
+        )
+        await self._put(agent, parked, cause=reason, stack="", attempts=attempts)
+
+    async def _put(
+        self, agent: AgentId, parked: Parked, *, cause: str, stack: str, attempts: int
+    ) -> None:
+        headers = {
+            MESSAGE_ID: f"parked/{parked.agent}/{parked.revision}/{parked.id}",
+            "Moonlet-Cause": _one_line(cause),
+            "Moonlet-Attempts": str(attempts),
+        }
+        if stack:
+            headers["Moonlet-Stack"] = _one_line(stack)
+        await self._bus.js.publish(
+            self._bus.subjects.parked(agent), _CODEC.encode(parked), headers=headers, timeout=5.0
+        )
+
+
+def _one_line(text: str) -> str:
+    """For a header: ASCII, no line breaks, bounded."""
+    return ascii(text)[1:-1][:HEADER_MAX]
