@@ -223,8 +223,8 @@ def _yields(result: Any, function: Callable[..., Any]) -> Iterable[Any]:
     ):
         return result
     raise Invalid(
-        f"{getattr(function, '__name__', function)} returned {type(result).__name__}: yield events and effects, or return"
-        " None or a list of them"
+        f"{getattr(function, '__name__', function)} returned {type(result).__name__}: yield events"
+        " and effects, or return None or a list of them"
     )
 
 
