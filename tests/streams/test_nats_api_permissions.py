@@ -10,7 +10,7 @@ from moonlet.core.errors import PermissionDenied
 from moonlet.streams import connection
 from moonlet.streams.api import Outgoing, PullStatus
 from moonlet.streams.server_process import ServerProcess
-from moonlet.streams.settings import from_url
+from moonlet.streams.settings import Settings, from_url
 from tests.streams.support import connected, eventually
 
 USERS = """
@@ -110,7 +110,7 @@ async def test_a_user_without_an_inbox_is_told_at_the_opening(server: ServerProc
     settings = from_url(url, "test")
     with pytest.raises(PermissionDenied, match="inbox_prefix"):
         await connection.open(settings)
-    boxed = connection.Settings(
+    boxed = Settings(
         settings.servers, "test", user="boxed", password="secret", inbox_prefix="_INBOX.boxed"
     )
     js = await connection.open(boxed)

@@ -23,7 +23,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {"XDG_CONFIG_HOME": str(home.parent), **more}
 
 
-def write(home: Path, name: str, selected: bool = False, **fields: Any) -> Path:
+def write(home: Path, name: str, /, selected: bool = False, **fields: Any) -> Path:
     file = home / "context" / f"{name}.json"
     file.write_text(json.dumps(fields))
     if selected:
@@ -65,10 +65,11 @@ def test_contexts_are_found_below_the_home_folder(tmp_path: Path) -> None:
 
 
 def test_a_context_gives_all_its_fields(home: Path) -> None:
-    files = {}
+    files: dict[str, Any] = {}
     for field in ("creds", "nkey", "cert", "key", "ca"):
-        files[field] = home / f"my.{field}"
-        files[field].write_text("x")
+        file = home / f"my.{field}"
+        file.write_text("x")
+        files[field] = str(file)
     write(
         home,
         "full",
@@ -82,17 +83,17 @@ def test_a_context_gives_all_its_fields(home: Path) -> None:
         nsc="",
         jetstream_domain="",
         color_scheme="",
-        **{field: str(file) for field, file in files.items()},
+        **files,
     )
     settings = resolve(context="full", environment=environment(home))
     assert settings is not None
     assert settings.servers == ("nats://a:4222", "nats://b:4223")
     assert (settings.user, settings.password, settings.token) == ("me", SECRET, SECRET)
-    assert settings.credentials_file == str(files["creds"])
-    assert settings.nkey_file == str(files["nkey"])
-    assert settings.certificate_file == str(files["cert"])
-    assert settings.key_file == str(files["key"])
-    assert settings.authority_file == str(files["ca"])
+    assert settings.credentials_file == files["creds"]
+    assert settings.nkey_file == files["nkey"]
+    assert settings.certificate_file == files["cert"]
+    assert settings.key_file == files["key"]
+    assert settings.authority_file == files["ca"]
     assert settings.inbox_prefix == "_INBOX.me"
     assert settings.tls_first
 
