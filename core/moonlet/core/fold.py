@@ -8,13 +8,17 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
-from moonlet.core.digest import GENESIS
-from moonlet.core.errors import Corrupt
+from moonlet.core.digest import GENESIS, canonical
+from moonlet.core.errors import Corrupt, InvalidMessage
 from moonlet.core.hlc import Timestamp
+from moonlet.core.schema import decode_plain
 from moonlet.core.windows import Windows
 
 S = TypeVar("S")
+
+_ENCODINGS: Final[tuple[Encoding, ...]] = ("json", "msgpack")
 
 MAX_EFFECTS: Final = 1_024
 """Events, and effects, that one commit may hold at most."""
@@ -30,8 +34,7 @@ def effect_number(revision: int, index: int) -> int:
 
 def body_digest(name: str, body: Any) -> str:
     """Tells two commands of one id apart; `body` is plain data, the order of its keys no matter."""
-    data = msgspec.json.encode([name, body], order="sorted")
-    return blake2b(data, digest_size=8).hexdigest()
+    return blake2b(canonical([name, body]), digest_size=8).hexdigest()
 
 
 class Where(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -120,24 +123,29 @@ class Fold(Generic[S]):
                 del self.timers[command.timer]
         elif command.call:
             self.calls.pop(command.call, None)
-        elif command.number:
+        elif command.number and command.sender:
             self.windows.add(command.sender, command.lane, command.number)
         else:
             digest = body or body_digest(command.name, plain_body(command.body))
-            self.ids[command.id] = Seen(commit.sequence, digest)
+            self.ids.setdefault(command.id, Seen(commit.sequence, digest))
             if len(self.ids) > IDS:
                 del self.ids[next(iter(self.ids))]
 
 
 def plain_body(body: Any) -> Any:
-    """The plain data of a body that may still be encoded (as JSON, or else MessagePack)."""
+    """The plain data of a body that may still be encoded (as JSON, or else MessagePack).
+
+    None for one that nobody can read, which is how it is recorded.
+    """
     if not isinstance(body, msgspec.Raw):
         return body
     data = bytes(body)
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.msgpack.decode(data)
+    for encoding in _ENCODINGS:
+        try:
+            return decode_plain(data, encoding)
+        except InvalidMessage:
+            continue
+    return None
 
 
 def call_id(agent: str, revision: int, index: int) -> str:
