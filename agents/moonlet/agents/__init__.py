@@ -8,6 +8,7 @@ from moonlet.agents.client import Moon
 from moonlet.agents.connect import connect
 from moonlet.agents.context import Context
 from moonlet.agents.host import Host
+from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.agents.outgoing import Plain
 from moonlet.agents.receipt import Receipt
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
@@ -18,6 +19,8 @@ Decision = Iterator[Any]
 """What a command handler that is a generator returns: events and effects, one by one."""
 
 __all__ = [
+    "AgentManager",
+    "AgentStatus",
     "AgentType",
     "Cancel",
     "Context",
@@ -33,6 +36,7 @@ __all__ = [
     "Reply",
     "Schedule",
     "Send",
+    "SystemStatus",
     "connect",
     "schema",
     "upcast",

@@ -40,15 +40,14 @@ PULL_EXPIRES: Final = 1.0
 class CallRunner:
     """The calls of a host's types."""
 
-    def __init__(self, services: Services, types: list[AgentType[Any]], tasks: Tasks) -> None:
+    def __init__(self, services: Services, tasks: Tasks) -> None:
         self._services = services
-        self._types = [agent_type for agent_type in types if agent_type.performs]
         self._tasks = tasks
         self._pullers: list[_Puller] = []
 
-    async def open(self) -> None:
-        """Make the consumers, and begin to pull."""
-        for agent_type in self._types:
+    async def open(self, agent_type: AgentType[Any]) -> None:
+        """Make the consumer of a type's calls, if it has any, and begin to pull."""
+        if agent_type.performs:
             puller = _Puller(self._services, agent_type)
             self._pullers.append(puller)
             await puller.create()

@@ -65,7 +65,7 @@ class Host:
         self._owned: dict[tuple[str, int], OwnedPartition] = {}
         self._revision = 0
         self._renewed = 0.0
-        self._leaving = False
+        self._running = False
         self._changing = asyncio.Lock()
 
     async def __aenter__(self) -> "Host":
@@ -85,41 +85,62 @@ class Host:
 
         Raises `InvalidAgentType`, `InvalidSettings`, `Unavailable`; then nothing runs.
         """
-        for agent_type in self.types.values():
-            agent_type.check()
         moon = self._moon
         bus = moon.bus
+        for agent_type in self.types.values():
+            agent_type.check()
+            bus.topology.journal_of(agent_type.name)
         self._tasks = Tasks(self._died)
         self.services = Services(bus, moon.registry, _app_version())
         self._leases = Leases(bus, self._lease)
-        for journal_type in self.types:
-            bus.topology.journal_of(journal_type)
-        await apply(bus.js, bus.topology)
-        for agent_type in self.types.values():
-            await moon.registry.register(agent_type.name, agent_type.partitions)
-            moon.learn(agent_type)
-            await self.services.incarnation(bus.topology.journal_of(agent_type.name))
-        await self._join()
-        await self._place()
-        self._calls = CallRunner(self.services, list(self.types.values()), self._tasks)
-        await self._calls.open()
+        self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.js.on_reconnect(self._reconnected)
+        self._running = True
+        try:
+            await apply(bus.js, bus.topology)
+            for agent_type in self.types.values():
+                await self._register(agent_type)
+            await self._join()
+            await self._place()
+            for agent_type in self.types.values():
+                await self._calls.open(agent_type)
+        except BaseException:
+            await self.stop()
+            raise
         self._tasks.spawn(self._renew_for_ever(), f"lease {self.id}")
         self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
         self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
 
+    async def add(self, agent_type: AgentType[Any]) -> None:
+        """Run another type too, on a host that has started; raises as `start`."""
+        if agent_type.name in self.types:
+            raise InvalidSettings(f"agent type {agent_type.name} runs on this host already")
+        agent_type.check()
+        await self._register(agent_type)
+        self.types[agent_type.name] = agent_type
+        await self._renew()
+        await self._place()
+        await self._calls.open(agent_type)
+
+    async def _register(self, agent_type: AgentType[Any]) -> None:
+        moon = self._moon
+        await moon.registry.register(agent_type.name, agent_type.partitions)
+        moon.learn(agent_type)
+        await self.services.incarnation(moon.bus.topology.journal_of(agent_type.name))
+
     async def stop(self) -> None:
         """Stop pulling, finish what is in flight, hand over, leave. Bounded at about 10 s."""
-        if self._leaving or not self.id:
+        if not self._running:
             return
-        self._leaving = True
+        self._running = False
         self._unhook()
         async with self._changing:
             await self._calls.close()
             await self._tasks.close()
             await asyncio.gather(*(self._hand_over(key) for key in list(self._owned)))
             try:
-                await self._leases.leave(self.id)
+                if self.id:
+                    await self._leases.leave(self.id)
             except MoonletError as error:
                 log.info("the lease will run out by itself", host=self.id, error=str(error))
 
@@ -199,7 +220,7 @@ class Host:
         types = {name: agent_type.partitions for name, agent_type in self.types.items()}
         moves = plan_moves(self.id, types, hosts, records, list(self._owned))
         async with self._changing:
-            if self._leaving:
+            if not self._running:
                 return
             await asyncio.gather(*(self._hand_over(key) for key in moves.release))
             await asyncio.gather(*(self._claim(record) for record in moves.claim))

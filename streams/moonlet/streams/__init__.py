@@ -43,6 +43,8 @@ from moonlet.streams.parked import ParkedStream
 from moonlet.streams.registry import Registry
 from moonlet.streams.replay import read_messages
 from moonlet.streams.snapshots import Snapshot, Snapshots, restore, take
+from moonlet.streams.system import SystemClock, SystemEntropy
+from moonlet.streams.temporary import TemporaryServer
 from moonlet.streams.timers import Timers
 from moonlet.streams.topology import Topology, apply, plan
 
@@ -79,6 +81,9 @@ __all__ = [
     "Snapshots",
     "StoredMessage",
     "Subscription",
+    "SystemClock",
+    "SystemEntropy",
+    "TemporaryServer",
     "Timers",
     "Topology",
     "apply",
