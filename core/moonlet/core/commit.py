@@ -97,7 +97,11 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     digest: str = ""
 
     def decode(self, agent_type: Decodes) -> "Decoded":
-        """The typed command, events and effect messages, by the agent type's own classes."""
+        """The typed command and events, by the agent type's own classes.
+
+        For a `Commit[Any]`, bodies plain. Raises `UnknownCommand` and `InvalidMessage`, as a
+        command that was refused for one of these would.
+        """
         return Decoded(
             command=agent_type.decode_command(
                 self.command.name, self.command.version, self.command.body
