@@ -1,5 +1,6 @@
 """Forge: plans and executes transactions, and only those that Aegis approved, each once."""
 
+from itertools import pairwise
 from typing import Final
 
 from msgspec.structs import asdict
@@ -212,7 +213,7 @@ def run_validation_suite(state: Forge, command: RunValidationSuite) -> Decision:
         "bars are out of order": all(
             before.tick < after.tick
             for bars in state.bars.values()
-            for before, after in zip(bars, bars[1:], strict=False)
+            for before, after in pairwise(bars)
         ),
     }
     faults = tuple(name for name, holds in checks.items() if not holds)

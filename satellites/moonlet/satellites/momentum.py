@@ -1,6 +1,7 @@
 """The momentum strategy: hold an asset while it trades above the mean of its last closes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -35,7 +36,7 @@ def signal(asset: str, bars: Sequence[Bar]) -> TradingSignal:
     action: Action = "hold"
     if len(window) == WINDOW and abs(distance) >= FLAT:
         action = "buy" if distance > 0 else "sell"
-    falls = sum(after < before for before, after in zip(window, window[1:], strict=False))
+    falls = sum(after < before for before, after in pairwise(window))
     agreeing = falls if distance < 0 else len(window) - 1 - falls
     return TradingSignal(
         asset,

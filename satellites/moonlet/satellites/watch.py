@@ -132,20 +132,22 @@ def reduction(state: Aegis, id: str, position: Position, tick: int) -> Trade:
     """The sale that brings a position back to `TARGET`."""
     price = state.prices[position.asset]
     amount = to_sell(position, price, TARGET)
-    return sale(id, position.asset, amount, price, tick, name=f"reduce-{id}-{tick}")
+    return sale(id, position, amount, price, tick, name=f"reduce-{id}-{tick}")
 
 
 def liquidation(state: Aegis, id: str, position: Position) -> Trade:
     """The sale that pays all of a position's debt, or as much as its collateral can."""
     price = state.prices[position.asset]
     amount = min(amount_for(position.debt, price * (BPS - SLIPPAGE) // BPS), position.collateral)
-    return sale(id, position.asset, amount, price, state.tick, name=f"liquidate-{id}-{state.tick}")
+    return sale(id, position, amount, price, state.tick, name=f"liquidate-{id}-{state.tick}")
 
 
-def sale(id: str, asset: str, amount: int, price: int, tick: int, *, name: str) -> Trade:
+def sale(id: str, of: Position, amount: int, price: int, tick: int, *, name: str) -> Trade:
     """A sale for a position, with the limit that slippage allows."""
     limit = max(1, price * (BPS - SLIPPAGE) // BPS)
-    return Trade(name, "reduce", asset, "sell", amount, price, limit, tick, position=id)
+    return Trade(
+        name, "reduce", of.asset, "sell", amount, price, limit, tick, position=id, debt=of.debt
+    )
 
 
 def judge(state: Aegis, trade: Trade, price: int, gas: int) -> str:

@@ -33,8 +33,8 @@ class ProtocolRating(Struct, frozen=True):
 class Trade(Struct, frozen=True):
     """What a satellite wants done, and the price it saw when it asked.
 
-    A sale names the `position` it relieves, or the tax `lot` it closes; a move takes `amount`
-    from the protocol `source` to `target`. `limit` is the lowest price that will do.
+    A sale names the `position` it relieves, which owes `debt`, or the tax `lot` it closes; a move
+    takes `amount` from the protocol `source` to `target`. `limit` is the lowest price that will do.
     """
 
     id: Name
@@ -46,6 +46,7 @@ class Trade(Struct, frozen=True):
     limit: Price
     tick: Tick
     position: str = ""
+    debt: Money = 0
     lot: str = ""
     source: str = ""
     target: str = ""

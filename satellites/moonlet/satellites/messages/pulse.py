@@ -129,7 +129,7 @@ class StakingOptimizationCompleted(Struct, frozen=True):
 
 
 class PegNoted(Struct, frozen=True):
-    """Whether the dollar token is inside its band, where this changed."""
+    """The price that moves rest on, and whether it is inside the band."""
 
     asset: Name
     inside: bool
