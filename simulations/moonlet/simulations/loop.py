@@ -24,7 +24,7 @@ from moonlet.simulations.asyncgens import AsyncGenerators
 from moonlet.simulations.errors import Deadlock, Livelock
 from moonlet.simulations.node import LIFE, Life, Node
 from moonlet.simulations.offline import OfflineLoop
-from moonlet.simulations.task import SimFuture, SimHandle, SimTask, SimTimer
+from moonlet.simulations.task import AsyncioTask, SimFuture, SimHandle, SimTask, SimTimer
 from moonlet.simulations.trace import BLOCK_STEPS, Trace
 from moonlet.simulations.waits import waiting
 
@@ -113,19 +113,27 @@ class SimLoop(OfflineLoop):
         context: contextvars.Context | None = None,
         **eager: bool,
     ) -> SimTask[T]:
-        """A task of the node of its context, called `qualname#number` if it gets no name."""
+        """A task of the node of its context, called `qualname#number` if it gets no name.
+
+        A task factory must not make asyncio's own tasks, which hash by their address.
+        """
         self._check_closed()  # type: ignore[attr-defined]
-        if self.get_task_factory() is not None:
-            eager.setdefault("eager_start", True)
+        factory = self.get_task_factory()
+        if factory is not None and factory is getattr(asyncio, "eager_task_factory", None):
+            eager["eager_start"] = True
+        elif factory is not None:
+            task: SimTask[T] = self._check_made(
+                super().create_task(coro, name=name, context=context)
+            )
+            return task
         return SimTask(coro, loop=self, name=name, context=context, **eager)
 
-    def set_task_factory(self, factory: Any) -> None:
-        """None or `asyncio.eager_task_factory`: tasks of any other class hash by address."""
-        if factory is not None and factory is not getattr(asyncio, "eager_task_factory", None):
+    def _check_made(self, task: Any) -> Any:
+        if isinstance(task, AsyncioTask) and SimTask not in type(task).__mro__:
             raise self.escape(
-                "set_task_factory()", "wrap the coroutines; tasks must be the simulation's own"
+                "a factory of asyncio's own tasks", "make them with asyncio.Task in the run"
             )
-        super().set_task_factory(factory)
+        return task
 
     # Time.
 

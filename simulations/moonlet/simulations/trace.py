@@ -15,10 +15,11 @@ from moonlet.simulations.errors import Diverged
 
 BLOCK_STEPS = 256
 EVENTS_KEPT = 1_000_000
+STEPS_KEPT = 4_000_000
 DIGEST_BYTES = 16
 
 Field: TypeAlias = str | int | bytes | None
-Event: TypeAlias = tuple[int, str, str, tuple[Field, ...]]
+Event: TypeAlias = tuple[int, int, str, str, tuple[Field, ...]]  # step, ns, node, kind, fields
 
 
 class Checkpoint(NamedTuple):
@@ -28,30 +29,24 @@ class Checkpoint(NamedTuple):
     digest: bytes
 
 
-class Step(NamedTuple):
-    """One step: when (ns), and who: a task's number, 0 the driver, -n the life n of a node."""
-
-    at_ns: int
-    who: int
-
-
 class Trace:
     """The trace of one run, in the making.
 
     `expected` are the checkpoints of an earlier run: the first that differs raises `Diverged`.
-    `window` names steps to keep one by one in `kept`, with all names in `names`: for the search
-    after a difference. Events beyond a million are in the digest but no longer in `events`.
+    `keep` keeps the steps, (ns, who) after (ns, who), in `kept` and the tasks' names in `names`:
+    up to four million, for the search after a difference. Who is a task's number, 0 the driver,
+    -n the life n of a node. Events beyond a million are in the digest but not in `events`.
     """
 
-    def __init__(self, *, expected: Sequence[Checkpoint] = (), window: range | None = None) -> None:
+    def __init__(self, *, expected: Sequence[Checkpoint] = (), keep: bool = False) -> None:
         self.steps = array("q")  # (ns, who) of each step since the last checkpoint
         self.events: list[Event] = []
         self.events_dropped = 0
         self.checkpoints: list[Checkpoint] = []
-        self.kept: list[Step] = []
+        self.kept = array("q")
         self.names: dict[int, str] = {}
         self._expected = expected
-        self._window = window
+        self._keep = keep
         self._before = 0
         self._new_names: list[str] = []
         self._new_events: list[bytes] = []
@@ -72,14 +67,15 @@ class Trace:
     def name(self, number: int, name: str) -> None:
         """A task was created."""
         self._new_names.append(f"{number} {name}")
-        if self._window is not None:
+        if self._keep:
             self.names[number] = name
 
     def event(self, at_ns: int, node: str, kind: str, *fields: Field) -> None:
         """Something worth reading happened. Payload bytes and state digests belong in `fields`."""
-        self._new_events.append(self._encode((self.count, at_ns, node, kind, fields)))
+        event = (self.count, at_ns, node, kind, fields)
+        self._new_events.append(self._encode(event))
         if len(self.events) < EVENTS_KEPT:
-            self.events.append((at_ns, node, kind, fields))
+            self.events.append(event)
         else:
             self.events_dropped += 1
 
@@ -92,7 +88,8 @@ class Trace:
         self._hash.update(steps)
         self._hash.update("\n".join(names).encode())
         self._hash.update(b"".join(events))
-        self._keep()
+        if self._keep and len(self.kept) < 2 * STEPS_KEPT:
+            self.kept += steps
         self._before += len(steps) // 2
         del steps[:]
         names.clear()
@@ -103,11 +100,3 @@ class Trace:
         if index < len(self._expected) and self._expected[index] != done:
             start = self._expected[index - 1].steps if index else 0
             raise Diverged(start, f"The block up to step {done.steps:,} has another digest.")
-
-    def _keep(self) -> None:
-        if self._window is None:
-            return
-        start = self._before
-        for at in range(len(self.steps) // 2):
-            if start + at in self._window:
-                self.kept.append(Step(self.steps[2 * at], self.steps[2 * at + 1]))

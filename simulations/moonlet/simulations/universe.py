@@ -61,6 +61,7 @@ class Universe:
 
     def _finish(self, value: T) -> T:
         loop = self.loop
+        self.trace.checkpoint()  # compares the last block too, if there is a trace to replay
         for task in loop.known():
             unseen = task.done() and task._log_traceback
             if unseen and (task.life is None or task.life.alive):
