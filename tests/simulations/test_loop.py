@@ -5,6 +5,7 @@ import gc
 import weakref
 from asyncio import sleep
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_a_livelock_is_reported_with_the_busiest_tasks(monkeypatch: pytest.Monke
     monkeypatch.setattr(loop_module, "STEPS_PER_INSTANT_MAX", 2_000)
 
     async def spin() -> None:
-        while this_loop().time() <= 1:
+        while this_loop().time() <= 1:  # noqa: ASYNC110
             await sleep(0)
 
     async def main() -> None:
@@ -249,7 +250,8 @@ def test_executors_run_inline_in_a_step_of_their_own_and_outside_the_loop() -> N
     def blocking() -> str:
         with pytest.raises(RuntimeError):
             asyncio.get_running_loop()
-        return order.append("thread") or "done"
+        order.append("thread")
+        return "done"
 
     order: list[str] = []
 
@@ -354,7 +356,8 @@ def test_sockets_signals_and_foreign_task_factories_are_errors_of_the_loop() -> 
                 getattr(loop, fenced)(1, None)
         with pytest.raises(Escape, match="network"):
             await asyncio.open_connection("example.com", 80)
-        loop.set_task_factory(lambda loop, coro, **options: Odd(coro, loop=loop, **options))
+        factory: Any = lambda loop, coro, **options: Odd(coro, loop=loop, **options)  # noqa: E731
+        loop.set_task_factory(factory)
         with pytest.raises(Escape, match="factory"):
             await asyncio.create_task(sleep(0))
         loop.set_task_factory(None)
@@ -381,14 +384,16 @@ def test_a_network_takes_the_place_of_sockets() -> None:
         def __init__(self, protocol: asyncio.Protocol) -> None:
             super().__init__()
             self.protocol = protocol
+            self.closed = False
 
         def write(self, data: bytes | bytearray | memoryview) -> None:
             this_loop().call_soon(self.protocol.data_received, bytes(data))
 
         def is_closing(self) -> bool:
-            return False
+            return self.closed
 
-        def close(self) -> None: ...
+        def close(self) -> None:
+            self.closed = True
 
     class Net:
         async def create_connection(
@@ -404,7 +409,9 @@ def test_a_network_takes_the_place_of_sockets() -> None:
         this_loop().network = Net()  # type: ignore[assignment]
         reader, writer = await asyncio.open_connection("sim", 4222)
         writer.write(b"PING\r\n")
-        return await reader.readline()
+        line = await reader.readline()
+        writer.close()
+        return line
 
     assert run(main) == b"PING\r\n"
 
