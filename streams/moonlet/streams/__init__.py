@@ -15,6 +15,10 @@ from moonlet.streams.api import (
 )
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full
+from moonlet.streams.embedded import Embedded
+from moonlet.streams.embedded import attach as attach_embedded
+from moonlet.streams.embedded import erase as erase_embedded
+from moonlet.streams.embedded import open as open_embedded
 from moonlet.streams.group_commit import GroupCommit
 from moonlet.streams.intake import Intake
 from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit, encode_commit
@@ -42,7 +46,10 @@ from moonlet.streams.outcomes import (
 from moonlet.streams.parked import ParkedStream
 from moonlet.streams.registry import Registry
 from moonlet.streams.replay import read_messages
+from moonlet.streams.settings import Settings
+from moonlet.streams.settings import resolve as resolve_settings
 from moonlet.streams.snapshots import Snapshot, Snapshots, restore, take
+from moonlet.streams.sync_mode import SyncMode, sync_mode
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.temporary import TemporaryServer
 from moonlet.streams.timers import Timers
@@ -59,6 +66,7 @@ __all__ = [
     "Bus",
     "Delivery",
     "Disconnected",
+    "Embedded",
     "Entry",
     "GroupCommit",
     "HostLease",
@@ -77,16 +85,19 @@ __all__ = [
     "Question",
     "Registry",
     "ServerRefused",
+    "Settings",
     "Snapshot",
     "Snapshots",
     "StoredMessage",
     "Subscription",
+    "SyncMode",
     "SystemClock",
     "SystemEntropy",
     "TemporaryServer",
     "Timers",
     "Topology",
     "apply",
+    "attach_embedded",
     "decode_answer",
     "decode_commit",
     "decode_envelope",
@@ -96,12 +107,16 @@ __all__ = [
     "encode_commit",
     "encode_envelope",
     "encode_question",
+    "erase_embedded",
     "explain",
     "is_conflict",
     "is_full",
     "open_bus",
+    "open_embedded",
     "plan",
     "read_messages",
+    "resolve_settings",
     "restore",
+    "sync_mode",
     "take",
 ]
