@@ -1,11 +1,12 @@
 """The embedded server: one per folder, owned by the process that started it.
 
-Below `<folder>/.moonlet/`: `lock`, `server/` (configuration, log) and `data/` (the streams).
+Below `<folder>/.moonlet/`: `lock`, `owner`, `server/` (configuration, log), `data/` (streams).
 
 The lock is the kernel's (`flock`), held by the owner and inherited by its server: it is free
 exactly when neither lives, so it can't go stale by a crash, nor be confused by a pid that was
 given to another process, and no second server ever opens the same data. What stands in the file
-(the owner's pid, when it started, the addresses) tells others where to attach.
+(the owner's pid, when it started, the addresses) tells others where to attach. `owner` is locked
+by the owner alone: once that is free the server is about to end, and nobody attaches any more.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -59,12 +61,14 @@ class Record(msgspec.Struct, frozen=True):
 class Embedded:
     """The running server of a folder; `owned` if this process started it."""
 
-    def __init__(self, record: Record, process: ServerProcess | None, lock: int | None) -> None:
+    def __init__(
+        self, record: Record, process: ServerProcess | None = None, locks: tuple[int, ...] = ()
+    ) -> None:
         self.url = record.url
         self.monitoring_url = record.monitoring_url
         self.owner_pid = record.pid
         self._process = process
-        self._lock = lock
+        self._locks = locks
 
     @property
     def owned(self) -> bool:
@@ -79,10 +83,10 @@ class Embedded:
 
     async def stop(self) -> None:
         """The owner stops the server, within 5 s; for who is attached this does nothing."""
-        if self._process is None or self._lock is None:
+        if self._process is None or not self._locks:
             return
-        lock, self._lock = self._lock, None
-        await asyncio.shield(asyncio.to_thread(_stop, self._process, lock))
+        locks, self._locks = self._locks, ()
+        await asyncio.shield(asyncio.to_thread(_stop, self._process, locks))
 
     async def __aenter__(self) -> "Embedded":
         return self
@@ -101,12 +105,12 @@ async def open(folder: Path, *, fsync: bool = True) -> Embedded:
     home = _home(folder)
     deadline = time.monotonic() + ATTACH_SECONDS
     while True:
-        lock = _take_lock(home)
+        lock = _take_lock(home / "lock")
         if lock is not None:
             return await _start(home, lock, fsync)
         record = _read_record(home)
-        if record is not None and await _lives(record):
-            return Embedded(record, None, None)
+        if record is not None and _is_owned(home) and await _answers(record):
+            return Embedded(record)
         if time.monotonic() > deadline:
             owner = f"process {record.pid} owns it, but its" if record else "its"
             raise Unavailable(
@@ -118,16 +122,17 @@ async def open(folder: Path, *, fsync: bool = True) -> Embedded:
 
 async def attach(folder: Path) -> Embedded | None:
     """The running server of `folder`, None if there is none; starts nothing."""
-    record = _read_record(folder / FOLDER)
-    if record is None or not await _lives(record):
+    home = folder / FOLDER
+    record = _read_record(home)
+    if record is None or not _is_owned(home) or not await _answers(record):
         return None
-    return Embedded(record, None, None)
+    return Embedded(record)
 
 
 def erase(folder: Path) -> None:
     """Remove all that is stored in `folder`; `Unavailable` while a server runs on it."""
     home = _home(folder)
-    lock = _take_lock(home)
+    lock = _take_lock(home / "lock")
     if lock is None:
         raise Unavailable(f"{home} is in use by a running server: stop that first")
     try:
@@ -145,12 +150,12 @@ def _home(folder: Path) -> Path:
     return home
 
 
-def _take_lock(home: Path) -> int | None:
-    """The lock's descriptor, None if another process has it."""
+def _take_lock(file: Path) -> int | None:
+    """The descriptor of the locked file, None if another process has it."""
     try:
-        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise InvalidSettings(f"{home / 'lock'} can't be written: {error.strerror}") from None
+        raise InvalidSettings(f"{file} can't be written: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -159,9 +164,17 @@ def _take_lock(home: Path) -> int | None:
     except OSError as error:
         os.close(lock)
         raise InvalidSettings(
-            f"{home / 'lock'} can't be locked ({error.strerror}): use a folder on a local disk"
+            f"{file} can't be locked ({error.strerror}): use a folder on a local disk"
         ) from None
     return lock
+
+
+def _is_owned(home: Path) -> bool:
+    """Whether the owner lives."""
+    owner = _take_lock(home / "owner")
+    if owner is not None:
+        os.close(owner)
+    return owner is None
 
 
 async def _start(home: Path, lock: int, fsync: bool) -> Embedded:
@@ -174,8 +187,13 @@ async def _start(home: Path, lock: int, fsync: bool) -> Embedded:
 
 
 def _launch(home: Path, lock: int, fsync: bool) -> Embedded:
+    locks = [lock]
     try:
         os.ftruncate(lock, 0)
+        # Others hold this for an instant only, to see whether the owner lives.
+        while (owner := _take_lock(home / "owner")) is None:
+            time.sleep(0.001)
+        locks.append(owner)
         executable = find_server(os.environ.get(SERVER_VARIABLE))
         server_version(executable)
         process = ServerProcess(
@@ -185,15 +203,20 @@ def _launch(home: Path, lock: int, fsync: bool) -> Embedded:
         record = Record(os.getpid(), time.time(), process.url, process.monitoring_url)
         os.pwrite(lock, msgspec.json.encode(record), 0)
     except BaseException:
-        os.close(lock)
+        _release(locks)
         raise
-    return Embedded(record, process, lock)
+    return Embedded(record, process, tuple(locks))
 
 
-def _stop(process: ServerProcess, lock: int) -> None:
+def _stop(process: ServerProcess, locks: Sequence[int]) -> None:
     process.stop()
-    os.ftruncate(lock, 0)
-    os.close(lock)
+    os.ftruncate(locks[0], 0)
+    _release(locks)
+
+
+def _release(locks: Sequence[int]) -> None:
+    for lock in locks:
+        os.close(lock)
 
 
 def _read_record(home: Path) -> Record | None:
@@ -203,21 +226,17 @@ def _read_record(home: Path) -> Record | None:
         return None
 
 
-async def _lives(record: Record) -> bool:
-    """Whether the owner lives and the server takes connections."""
-    try:
-        os.kill(record.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, as another user
-        pass
+async def _answers(record: Record) -> bool:
+    """Whether the server takes connections."""
     place = urlsplit(record.url)
     try:
         async with asyncio.timeout(1):
             reader, writer = await asyncio.open_connection(place.hostname, place.port)
-            greeting = await reader.readline()
-            writer.close()
-            await writer.wait_closed()
+            try:
+                greeting = await reader.readline()
+            finally:
+                writer.close()
+                await writer.wait_closed()
     except (OSError, TimeoutError):
         return False
     return greeting.startswith(b"INFO")
