@@ -169,7 +169,7 @@ class Moon:
         check_lane(lane)
         name, version, body = self._outgoing.encode(target, command)
         number = 0 if id is not None else self._outgoing.number(target, lane)
-        session = self._outgoing.session
+        session = self._outgoing.session  # after `number`, which may begin a new one
         own = f"{session}.{target.type}.{target.key}.{lane}.{number}"
         return target, Envelope(
             id=check_command_id(id) if id is not None else own,

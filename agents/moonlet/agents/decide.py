@@ -11,7 +11,7 @@ import msgspec
 
 from moonlet.agents.context import Context
 from moonlet.core.behavior import Decision, parked
-from moonlet.core.codec import ENCODING_HEADER, Encoding, check_json_depth
+from moonlet.core.codec import ENCODING_HEADER, MAX_PLAIN, Encoding, check_json_depth
 from moonlet.core.commit import Command, Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
@@ -34,7 +34,7 @@ OPEN_MAX: Final = 256
 """Timers, and calls, that one agent may have open."""
 
 RECORD_MARGIN: Final = 2_048
-"""Bytes of a commit's message that its headers take at most."""
+"""Bytes of a commit's message that its headers take at most; a larger record stands apart."""
 
 
 class Verdict(Enum):
@@ -47,13 +47,14 @@ class Verdict(Enum):
 class Item:
     """A delivery in an agent's queue; `credited` if it holds a credit of its intake."""
 
-    __slots__ = ("credited", "delivery", "encoding", "envelope", "intake")
+    __slots__ = ("credited", "delivery", "encoding", "envelope", "intake", "problem")
 
     def __init__(self, intake: Intake, delivery: Delivery, credited: bool) -> None:
         self.intake = intake
         self.delivery = delivery
         self.credited = credited
         self.envelope: Envelope | None = None
+        self.problem: MoonletError | None = None
         self.encoding: Encoding = "json"
 
     def acknowledge(self) -> None:
@@ -62,9 +63,13 @@ class Item:
 
 
 class Decided:
-    """A commit that is ready to be appended, and what to do when it is."""
+    """A commit that is ready to be appended, and what to do when it is.
+
+    `apart`: its record is over `limit` bytes, and has to be stored before the commit names it.
+    """
 
     __slots__ = (
+        "apart",
         "body",
         "commit",
         "digest",
@@ -85,6 +90,7 @@ class Decided:
         state: Any,
         stack: str,
         body: str,
+        limit: int,
     ) -> None:
         self.item = item
         self.envelope = envelope
@@ -95,6 +101,7 @@ class Decided:
         self.body = body
         self.lane = 0
         self.record, self.digest = encode_commit(commit, item.encoding)
+        self.apart = len(self.record[0]) > limit
 
 
 def judge(
@@ -107,9 +114,8 @@ def judge(
 ) -> "Decided | Verdict":
     """Decide one delivery on the state after `chain`, the commits decided ahead of it."""
     envelope = item.envelope
-    problem: MoonletError | None = None
     if envelope is None:
-        envelope, problem = _open(partition, agent, item)
+        envelope = _open(partition, agent, item)
     verdict = _known(partition, fold, chain, item, envelope)
     if verdict is not None:
         return verdict
@@ -118,6 +124,7 @@ def judge(
     services = partition.services
     now = services.bus.clock.now_us()
     time = services.hlc.tick(now)
+    problem = item.problem
     if problem is None and partition.noted:
         problem = partition.crashed_by(item)
     if problem is not None:
@@ -132,6 +139,7 @@ def judge(
     if not envelope.number and not envelope.timer and not envelope.call:
         body = body_digest(command.name, plain_body(command.body))
     previous = chain[-1].digest if chain else fold.digest
+    limit = services.bus.js.max_payload - RECORD_MARGIN
 
     def commit_of(decision: Decision[Any]) -> Decided:
         commit: Commit[Any] = Commit(
@@ -149,29 +157,27 @@ def judge(
             previous_digest=previous,
             dispatched=dispatched(fold.revision),
         )
-        return Decided(item, envelope, commit, decision.state, decision.stack, body)
+        return Decided(item, envelope, commit, decision.state, decision.stack, body, limit)
 
     decided = commit_of(decision)
-    limit = services.bus.js.max_payload - RECORD_MARGIN
-    size = len(decided.record[0])
-    if size > limit:
-        error = PayloadTooLarge(
-            f"the command's events, effects and reply take {size} bytes, over the limit of {limit}:"
-            " yield less at once",
-            limit=limit,
-            value=size,
-        )
-        decided = commit_of(parked(state, error))
+    if len(decided.record[0]) > MAX_PLAIN:
+        decided = commit_of(parked(state, _too_large(len(decided.record[0]))))
     return decided
 
 
-def _open(
-    partition: "OwnedPartition", agent: AgentId, item: Item
-) -> tuple[Envelope, MoonletError | None]:
+def _too_large(size: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"the command's events, effects and reply take {size} bytes, over the limit of"
+        f" {MAX_PLAIN}: yield less at once",
+        limit=MAX_PLAIN,
+        value=size,
+    )
+
+
+def _open(partition: "OwnedPartition", agent: AgentId, item: Item) -> Envelope:
     """The envelope of a delivery; for foreign bytes one that names where they stand."""
     delivery = item.delivery
     headers = delivery.headers
-    problem: MoonletError | None = None
     try:
         envelope, item.encoding = decode_envelope(
             delivery.data, headers.get(ENCODING_HEADER) if headers else None
@@ -182,7 +188,7 @@ def _open(
             check_json_depth(envelope.body)
         envelope = _trusted(partition, envelope, item.intake.stream)
     except (InvalidMessage, PayloadTooLarge) as error:
-        problem = error
+        item.problem = error
         envelope = Envelope(
             id=f"foreign:{item.intake.stream}:{delivery.sequence}",
             agent=str(agent),
@@ -191,7 +197,7 @@ def _open(
         )
         item.encoding = "json"
     item.envelope = envelope
-    return envelope, problem
+    return envelope
 
 
 def _trusted(partition: "OwnedPartition", envelope: Envelope, stream: str) -> Envelope:

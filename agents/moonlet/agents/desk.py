@@ -241,6 +241,8 @@ class Desk:
         encoding: Encoding = "json"
         try:
             question, encoding = decode_question(message.data, message.headers)
+            if not self._partition.owns():
+                return  # we slept past our lease: the next owner answers
             result = await answer(question, encoding, message.reply)
         except MoonletError as error:
             result = _failed("", type(error).__name__, str(error))

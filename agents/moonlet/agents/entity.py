@@ -17,7 +17,7 @@ from moonlet.core.commit import place
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import LANES, AgentId
-from moonlet.streams import Delivery, Intake
+from moonlet.streams import Delivery, Intake, store_apart
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -178,7 +178,12 @@ class Entity:
             if taken is None:
                 break
             lane, item = taken
-            verdict = judge(partition, self.id, fold, chain, item, self._dispatched)
+            try:
+                verdict = judge(partition, self.id, fold, chain, item, self._dispatched)
+            except Exception as error:  # ours: a handler's own are caught and park its command
+                self._put_back(lane, item)
+                self.break_down(MoonletError(f"deciding failed: {error!r}; report this bug"))
+                return []
             if isinstance(verdict, Decided):
                 verdict.lane = lane
                 chain.append(verdict)
@@ -203,8 +208,28 @@ class Entity:
     def _append(self, chain: list[Decided]) -> None:
         if not chain:
             return
-        assert self.fold is not None
         self._chain = chain
+        if any(decided.apart for decided in chain):
+            self._partition.spawn(self._append_apart(chain), f"outcomes of {self.id}")
+        else:
+            self._hand_over(chain)
+
+    async def _append_apart(self, chain: list[Decided]) -> None:
+        """Store the records that are too large for a message, then the commits that name them."""
+        bus = self._partition.services.bus
+        try:
+            for decided in chain:
+                if decided.apart:
+                    payload, headers = decided.record
+                    kept, named = await store_apart(bus, decided.digest, payload)
+                    decided.record = kept, {**headers, **named}
+        except MoonletError as error:
+            self._landed(error)
+            return
+        self._hand_over(chain)
+
+    def _hand_over(self, chain: list[Decided]) -> None:
+        assert self.fold is not None
         partition = self._partition
         partition.writer.append(
             partition.journal_subject(self.id),

@@ -237,6 +237,7 @@ class Host:
             self.services,
             self.types[record.type],
             mine,
+            lambda: self.lease_holds,
             self._lost,
             self._died,
             self._leases.write,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,9 @@ from moonlet.streams import (
 )
 
 Timeout = float | timedelta
+
+COUNTERS_MAX: Final = 100_000
+"""Receivers and lanes that one session counts for; then a new session begins."""
 
 
 class Plain(msgspec.Struct, frozen=True):
@@ -103,6 +106,11 @@ class Outgoing:
 
     def number(self, agent: AgentId, lane: str) -> int:
         """The next number to this agent in this lane."""
+        if len(self._numbers) >= COUNTERS_MAX:
+            # A new session counts from 1 again; what is in flight keeps its old sender.
+            self.session = f"c-{self._bus.entropy.token()}"
+            self._numbers.clear()
+            self._in_flight.clear()
         key = str(agent), lane
         number = self._numbers.get(key, 0) + 1
         self._numbers[key] = number

@@ -39,13 +39,17 @@ DRAIN: Final = 8.0
 
 
 class OwnedPartition:
-    """One partition while this host owns it. `lost` is called when another owner is noticed."""
+    """One partition while this host owns it.
+
+    `owns` says whether the host's lease holds; `lost` is called when another owner is noticed.
+    """
 
     def __init__(
         self,
         services: Services,
         agent_type: AgentType[Any],
         record: Partition,
+        owns: Callable[[], bool],
         lost: Callable[["OwnedPartition"], None],
         on_death: Callable[[BaseException], None],
         write_record: Callable[[Partition], Coroutine[Any, Any, Partition | None]],
@@ -63,6 +67,7 @@ class OwnedPartition:
         self.internal_stream = topology.stream("internal")
         self.writer = services.writer(self.journal_stream)
         self.careful: Careful | None = None
+        self.owns = owns
         self._lost = lost
         self._tasks = Tasks(on_death)
         self._write_record = write_record
@@ -313,7 +318,7 @@ class OwnedPartition:
 
     async def assert_timers(self, id: AgentId, fold: Fold[Any]) -> None:
         """Set open timers again whose schedule does not stand; firing twice is harmless."""
-        js = self.services.bus.js
+        journal = self.services.journal(self.journal_stream)
         for name, where in list(fold.timers.items()):
             attempt = 0
             while True:
@@ -321,7 +326,7 @@ class OwnedPartition:
                 try:
                     if await self.services.timers.stands(id, name, where.revision):
                         break
-                    stored = await js.message(self.journal_stream, where.sequence)
+                    stored = await journal.message(where.sequence)
                     if stored is None:
                         break
                     commit, encoding = decode_commit(self.journal_stream, stored)
@@ -339,8 +344,7 @@ class OwnedPartition:
 
     async def holds(self, fold: Fold[Any]) -> bool:
         """Whether the journal still holds the fold's last commit."""
-        js = self.services.bus.js
-        stored = await js.message(self.journal_stream, fold.sequence)
+        stored = await self.services.journal(self.journal_stream).message(fold.sequence)
         if stored is None:
             return False
         commit, _ = decode_commit(self.journal_stream, stored)

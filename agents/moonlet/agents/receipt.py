@@ -9,7 +9,7 @@ from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt
 from moonlet.core.ids import AgentId
-from moonlet.streams import decode_plain_commit
+from moonlet.streams import Journal, decode_plain_commit
 
 if TYPE_CHECKING:
     from moonlet.agents.client import Moon
@@ -44,7 +44,7 @@ class Receipt:
             assert error is not None
             raise error
         moon.see(answer.stream, answer.sequence)
-        stored = await bus.js.message(answer.stream, answer.sequence)
+        stored = await Journal(bus, answer.stream).message(answer.sequence)
         if stored is None:
             raise Corrupt(
                 f"{answer.stream} has no message {answer.sequence}, though its commit was answered",

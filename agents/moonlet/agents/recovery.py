@@ -82,7 +82,7 @@ async def _after(
     if snapshot.sequence == last.sequence:
         own: StoredMessage | None = last
     else:
-        own = await services.bus.js.message(stream, snapshot.sequence)
+        own = await services.journal(stream).message(snapshot.sequence)
     if own is None or own.subject != last.subject:
         return None
     commit, _ = decode_commit(stream, own)

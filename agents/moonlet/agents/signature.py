@@ -34,13 +34,17 @@ def read_signature(
     may follow it. Raises `InvalidAgentType` that names the function and the fix.
     """
     name = f"@{decorator} {getattr(function, '__qualname__', function)!s}"
-    parameters = list(inspect.signature(function).parameters.values())
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise InvalidAgentType(f"{name} is no function that can be a handler: {error}") from None
     hints = _hints(function, name)
-    context, call_id = _extras(parameters[leading + 1 :], hints, name, extras)
+    shape = f"{name}: {_shape(leading, extras)}"
+    context, call_id = _extras(parameters[leading + 1 :], hints, shape, extras)
     if len(parameters) < leading + 1 or any(
         p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters
     ):
-        raise InvalidAgentType(f"{name}: {_shape(leading, extras)}")
+        raise InvalidAgentType(shape)
     parameter = parameters[leading].name
     if parameter not in hints:
         raise InvalidAgentType(
@@ -66,20 +70,18 @@ def _shape(leading: int, extras: tuple[str, ...]) -> str:
 def _extras(
     parameters: list[inspect.Parameter],
     hints: Mapping[str, Any],
-    name: str,
+    shape: str,
     extras: tuple[str, ...],
 ) -> tuple[bool, bool]:
     found: set[str] = set()
     for parameter in parameters:
         kind = (
             "context"
-            if parameter.name == "context" or hints.get(parameter.name) is Context
+            if parameter.name == "context" or Context in _members(hints.get(parameter.name))
             else parameter.name
         )
         if kind not in extras or kind in found:
-            raise InvalidAgentType(
-                f"{name}: unexpected parameter {parameter.name!r}: {_shape(1, extras)}"
-            )
+            raise InvalidAgentType(f"{shape}; {parameter.name!r} is an unexpected parameter")
         found.add(kind)
     return "context" in found, "call_id" in found
 
@@ -89,13 +91,16 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
         return typing.get_type_hints(
             function, localns=_visible_locals(function), include_extras=True
         )
-    except NameError as error:
+    except (NameError, AttributeError) as error:
         raise InvalidAgentType(
             f"{name}: an annotation can't be resolved ({error}): define or import that class"
             " before the handler"
         ) from None
-    except (TypeError, SyntaxError) as error:
-        raise InvalidAgentType(f"{name}: an annotation can't be read: {error}") from None
+    except Exception as error:  # an annotation is code: it may raise anything
+        raise InvalidAgentType(
+            f"{name}: an annotation can't be read ({type(error).__name__}: {error}): name a message"
+            " class"
+        ) from None
 
 
 def _visible_locals(function: Callable[..., Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from moonlet.streams.api import (
     StoredMessage,
     Subscription,
 )
+from moonlet.streams.blobs import store_apart
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full
 from moonlet.streams.embedded import Embedded
@@ -117,6 +118,7 @@ __all__ = [
     "read_messages",
     "resolve_settings",
     "restore",
+    "store_apart",
     "sync_mode",
     "take",
 ]

@@ -12,6 +12,7 @@ from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.errors import Corrupt, InvalidMessage, PayloadTooLarge, Undecodable
 from moonlet.core.ids import AgentId
 from moonlet.streams.api import StoredMessage
+from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.group_commit import Record
 from moonlet.streams.replay import read_messages
@@ -98,7 +99,15 @@ class Journal:
 
     async def last(self, agent: AgentId) -> StoredMessage | None:
         """The agent's last commit, read from the leader; None if it has none."""
-        return await self._bus.js.last_message(self.stream, self._bus.subjects.journal(agent))
+        subject = self._bus.subjects.journal(agent)
+        return await self._whole(await self._bus.js.last_message(self.stream, subject))
+
+    async def message(self, sequence: int) -> StoredMessage | None:
+        """The commit stored at `sequence`, read from the leader; None if there is none."""
+        return await self._whole(await self._bus.js.message(self.stream, sequence))
+
+    async def _whole(self, message: StoredMessage | None) -> StoredMessage | None:
+        return None if message is None else await with_record(self._bus, self.stream, message)
 
     async def messages(
         self, agent: AgentId, *, start: int = 1

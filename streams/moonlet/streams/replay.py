@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from moonlet.core.errors import Unavailable
 from moonlet.streams.api import Delivery, PullStatus, StoredMessage
+from moonlet.streams.blobs import BLOB_HEADER, with_record
 from moonlet.streams.bus import Bus
 
 FIRST_BATCH: Final = 256
@@ -38,7 +39,7 @@ async def read_messages(
     batch, more = await js.read_batch(stream, subject, start=start, batch=FIRST_BATCH)
     if batch:
         start = batch[-1].sequence + 1
-        yield batch
+        yield await _whole(bus, stream, batch)
     if not more and not follow:
         return
     stalls = 0
@@ -48,7 +49,7 @@ async def read_messages(
             async for batch in batches:
                 stalls = 0
                 start = batch[-1].sequence + 1
-                yield batch
+                yield await _whole(bus, stream, batch)
         if reader.finished:
             return
         stalls += 1
@@ -58,6 +59,13 @@ async def read_messages(
                 " log, then read again"
             )
         await bus.backoff(stalls)
+
+
+async def _whole(bus: Bus, stream: str, batch: list[StoredMessage]) -> list[StoredMessage]:
+    """The batch with records that stand apart brought in; nearly always as it is."""
+    if not any(message.headers and BLOB_HEADER in message.headers for message in batch):
+        return batch
+    return [await with_record(bus, stream, message) for message in batch]
 
 
 class _Reader:

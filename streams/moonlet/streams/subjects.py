@@ -60,6 +60,10 @@ class Subjects:
         """Where a topic's messages stand."""
         return f"{self.prefix}.pub.{topic}"
 
+    def blob(self, digest: str, chunk: int) -> str:
+        """Where a chunk of an outcome stands that was too large for its commit."""
+        return f"{self.prefix}.blob.{digest}.{chunk}"
+
     def owner(self, service: str, type: str, partition: int | str) -> str:
         """Where a partition's owner answers: `service` is query or outcome."""
         return f"{self.prefix}.{service}.{type}.{partition}"

@@ -115,6 +115,7 @@ class Topology(msgspec.Struct, frozen=True):
                 [f"{p}.timer.>", f"{p}.fire.>"],
                 retention="workqueue",
                 allow_msg_schedules=True,
+                allow_rollup_hdrs=True,  # the server sets it with schedules, asked or not
             ),
             self._stream(self.stream("snapshots"), [f"{p}.snap.>"], max_msgs_per_subject=1),
             self._stream(self.stream("parked"), [f"{p}.parked.>"]),

@@ -1,0 +1,72 @@
+"""Outcomes too large for one message: the record's bytes in chunks, its digest in the commit.
+
+The chunks are stored before the commit that names them, under the record's own digest; storing
+them twice is harmless, and chunks that no commit names are never read.
+"""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from moonlet.core.codec import MAX_PLAIN
+from moonlet.core.digest import DIGEST_HEADER
+from moonlet.core.errors import Corrupt, PayloadTooLarge
+from moonlet.streams.api import StoredMessage
+from moonlet.streams.bus import Bus
+
+BLOB_HEADER: Final = "Moonlet-Blob"
+"""Of a commit whose record stands apart: how many chunks it has."""
+
+HEADER_ROOM: Final = 1_024
+"""Bytes of a message that its headers and subject may take."""
+
+
+async def store_apart(bus: Bus, digest: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
+    """Store a packed record's bytes; returns the commit's payload and headers that name them.
+
+    Raises `PayloadTooLarge` over 16 MiB, else what the server says; then nothing names the chunks.
+    """
+    if len(payload) > MAX_PLAIN:
+        raise PayloadTooLarge(
+            f"the command's events, effects and reply take {len(payload)} bytes, over the limit of"
+            f" {MAX_PLAIN}: yield less at once",
+            limit=MAX_PLAIN,
+            value=len(payload),
+        )
+    size = bus.js.max_payload - HEADER_ROOM
+    chunks = [payload[start : start + size] for start in range(0, len(payload), size)]
+    for number, chunk in enumerate(chunks):
+        subject = bus.subjects.blob(digest, number)
+        await bus.js.publish(subject, chunk, headers={"Nats-Msg-Id": subject}, timeout=5.0)
+    return digest.encode(), {DIGEST_HEADER: digest, BLOB_HEADER: str(len(chunks))}
+
+
+async def with_record(bus: Bus, stream: str, message: StoredMessage) -> StoredMessage:
+    """The message with its record's bytes, wherever they stand; `Corrupt` if they are gone."""
+    headers = message.headers
+    if not headers or BLOB_HEADER not in headers:
+        return message
+    count = int(headers[BLOB_HEADER]) if headers[BLOB_HEADER].isdigit() else 0
+    digest = headers.get(DIGEST_HEADER, "")
+    store = bus.topology.stream("outcomes")
+    most = 1 + MAX_PLAIN // (bus.js.max_payload - HEADER_ROOM)
+    if not 1 <= count <= most or not digest.isalnum():
+        raise Corrupt(
+            f"{stream}: the message at sequence {message.sequence} names no readable outcome",
+            stream=stream,
+            sequence=message.sequence,
+        )
+    chunks = await asyncio.gather(
+        *(bus.js.last_message(store, bus.subjects.blob(digest, n)) for n in range(count))
+    )
+    if any(chunk is None for chunk in chunks):
+        raise Corrupt(
+            f"{stream}: the outcome of the commit at sequence {message.sequence} is gone from"
+            f" {store}: restore that stream from a backup",
+            stream=stream,
+            sequence=message.sequence,
+        )
+    kept = {key: value for key, value in headers.items() if key != BLOB_HEADER}
+    data = b"".join(chunk.data for chunk in chunks if chunk is not None)
+    return msgspec.structs.replace(message, data=data, headers=kept)
