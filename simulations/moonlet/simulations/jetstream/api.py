@@ -185,6 +185,10 @@ def _delete_message(model: "Model", now: int, tokens: list[str], data: bytes) ->
     stream = _stream(model, tokens[3])
     if stream.config.deny_delete:
         raise refused(10057, err="message delete not permitted")
+    store = stream.store
+    if store.file and not (store.messages and store.first <= request.seq <= store.last):
+        outside = "no message found" if request.seq <= store.last else "stream store EOF"
+        raise refused(10057, err=outside)
     if not stream.remove(now, request.seq):
         raise refused(10043, seq=request.seq)
     return {"success": True}

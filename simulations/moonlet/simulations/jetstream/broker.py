@@ -82,7 +82,8 @@ class Broker:
         if not received and reply:
             for number, subscription in self._clients[client].items():
                 if subscription in self._subscriptions.matching(reply):
-                    message = Message(reply, b"", {"Status": "503"}, "")
+                    headers = {"Status": "503", "Nats-Subject": subject}
+                    message = Message(reply, b"", headers, "")
                     self._deliver(client, number, message)
                     break
 

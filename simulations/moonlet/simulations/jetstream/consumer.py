@@ -376,9 +376,10 @@ class Consumer:
             self.stream.change_filters(self, config.filters)
             self._find_unread()
             if self.stream.config.retention == "interest":
-                self.stream.drop_unneeded(now, None)
+                self.stream.drop_unneeded(now, self, leaving=False)
             self.recount()
-        self.context.wake(self)
+        if config.max_ack_pending != old.max_ack_pending:
+            self.context.wake(self)
 
     def restart(self, now: int) -> None:
         """The server was restarted: waiting requests and queued redeliveries are forgotten."""
@@ -398,7 +399,12 @@ class Consumer:
         """The server's consumer info."""
         self.pulls.sweep(now, at_end=False)
         ledger, store = self.ledger, self.stream.store
-        pending = 0 if ledger.sequence > store.last else max(self.num_pending, 0)
+        # The server corrects its count when it is asked for it.
+        if ledger.sequence > store.last:
+            self.num_pending = 0
+        elif self.num_pending > 0:
+            left = store.last - ledger.sequence + 1
+            self.num_pending = min(self.num_pending, len(store.messages), left)
         repeated = 0 if self.config.max_deliver == 1 else len(ledger.repeats)
         return {
             "stream_name": self.stream.config.name,
@@ -416,7 +422,7 @@ class Consumer:
             "num_ack_pending": len(ledger.pending),
             "num_redelivered": repeated,
             "num_waiting": len(self.pulls),
-            "num_pending": min(pending, len(store.messages)),
+            "num_pending": max(self.num_pending, 0),
             "ts": fields.rfc3339(now),
         }
 

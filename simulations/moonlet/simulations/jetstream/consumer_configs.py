@@ -177,6 +177,10 @@ def _check(config: ConsumerConfig, stream: StreamConfig) -> None:
         for other in filters[:position] + filters[position + 1 :]:
             if subjects.matches(other, pattern):
                 raise refused(10138)
+    for position, pattern in enumerate(filters):
+        if any(subjects.collide(pattern, other) for other in filters[:position]):
+            # The server counts twice what both cover.
+            raise NotSimulated("consumers whose filters overlap in part")
     _check_start(config)
     if config.durable_name and config.name and config.name != config.durable_name:
         raise refused(10132)
@@ -207,3 +211,6 @@ def check_update(old: ConsumerConfig, new: ConsumerConfig) -> None:
     for name, why in _NOT_UPDATABLE:
         if getattr(old, name) != getattr(new, name):
             raise refused(10012, err=why)
+    if old.filters and not new.filters:
+        # nats-server 2.15.1 then no longer tells the consumer of new messages.
+        raise NotSimulated("taking a consumer's filters away")

@@ -89,7 +89,7 @@ def ttl_seconds(text: str) -> int | None:
     """A `Nats-TTL` in whole seconds, `NEVER`, or None if it is invalid. Below 1 s it is invalid."""
     if text.lower() == "never":
         return NEVER
-    length = duration(text) if not text.isdigit() else None
+    length = duration(text)
     if length is not None:
         return length // SECOND if length >= SECOND else None
     seconds = number(text)

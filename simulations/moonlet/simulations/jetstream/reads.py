@@ -157,6 +157,8 @@ def _last_of_many(stream: "Stream", request: GetRequest) -> Iterator[Answer]:
     store = stream.store
     up_to = request.up_to_seq or store.last
     found = store.last_per_subject(tuple(request.multi_last), up_to)
+    if store.file and not store.first <= up_to <= store.last:
+        found = []
     if len(found) > MAX_SUBJECTS:
         yield status(413, "Too Many Results"), b""
         return

@@ -1,6 +1,6 @@
 """The messages of one stream, by sequence and by subject."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
@@ -128,7 +128,7 @@ class Store:
             if (self.last - low) * 4 < len(self.messages):
                 return (s for s in range(low, self.last + 1) if s in self.messages)
             return (s for s in self.messages if s >= low)
-        lists = [same for pattern in patterns for _, same in self.matching(pattern)]
+        lists = self._lists(patterns)
         tails = [islice(same, bisect_left(same, start), None) for same in lists]
         return tails[0] if len(tails) == 1 else merge(*tails)
 
@@ -138,11 +138,12 @@ class Store:
             if start <= self.first:
                 return len(self.messages)
             return sum(1 for _ in self.sequences(patterns, start))
-        return sum(
-            len(same) - bisect_left(same, start)
-            for pattern in patterns
-            for _, same in self.matching(pattern)
-        )
+        return sum(len(same) - bisect_left(same, start) for same in self._lists(patterns))
+
+    def _lists(self, patterns: tuple[str, ...]) -> list[list[int]]:
+        """The sequences of each subject that one of `patterns` covers; patterns may overlap."""
+        found = dict(entry for pattern in patterns for entry in self.matching(pattern))
+        return list(found.values())
 
     def last_per_subject(self, patterns: tuple[str, ...], up_to: int = 0) -> list[int]:
         """The last sequence of each subject that one of `patterns` covers, sorted.
@@ -150,12 +151,11 @@ class Store:
         Only sequences up to `up_to` are seen, if that isn't 0.
         """
         found: list[int] = []
-        for pattern in patterns:
-            for _, same in self.matching(pattern):
-                end = bisect_left(same, up_to + 1) if up_to else len(same)
-                if end:
-                    insort(found, same[end - 1])
-        return found
+        for same in self._lists(patterns):
+            end = bisect_left(same, up_to + 1) if up_to else len(same)
+            if end:
+                found.append(same[end - 1])
+        return sorted(found)
 
     def from_time(self, time: int) -> int:
         """The first sequence stored at `time` or later; last + 1 if there is none."""

@@ -190,15 +190,19 @@ class Stream:
             self.interest.remove(pattern, consumer)
         consumer.close(now)
         if self.config.retention == "interest":
-            self.drop_unneeded(now, consumer)
+            self.drop_unneeded(now, consumer, leaving=True)
 
-    def drop_unneeded(self, now: int, leaving: Consumer | None) -> None:
-        """On interest retention, remove what no consumer but `leaving` needs."""
+    def drop_unneeded(self, now: int, consumer: Consumer, *, leaving: bool) -> None:
+        """On interest retention, remove what nobody needs now that `consumer` changed or left.
+
+        As the server, look only at what the consumer had not done with.
+        """
         if not self.consumers:
             self.purge(now, "")
             return
-        for sequence, message in list(self.store.messages.items()):
-            if not self._needed(sequence, message.subject, leaving):
+        gone = consumer if leaving else None
+        for sequence in list(self.store.sequences((), max(consumer.ledger.floor, 1))):
+            if not self._needed(sequence, self.store.messages[sequence].subject, gone):
                 self.remove(now, sequence)
 
     def state(self) -> dict[str, Any]:
