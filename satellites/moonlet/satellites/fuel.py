@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from moonlet.agents import Context, Decision, Rejected, Reply, Send
 from moonlet.satellites.bounds import require_room
 from moonlet.satellites.consensus import smoothed
@@ -59,6 +61,7 @@ from moonlet.satellites.messages.market import (
     TradeFailed,
 )
 from moonlet.satellites.peers import peer, require
+from moonlet.satellites.transfers import transfers, wanted_by_share
 from moonlet.satellites.units import BPS, amount_for, dollars, ratio, share_of
 
 __all__ = ["fuel"]
@@ -161,7 +164,8 @@ def settle_transfer(state: Fuel, command: SettleTransfer, context: Context) -> D
 def trade_executed(state: Fuel, command: TradeExecuted, context: Context) -> Decision:
     """Book a trade and its gas."""
     require(context, "forge", "an execution")
-    trade = command.trade
+    trade, wallet = command.trade, _live(state, command.chain)
+    command = replace(command, chain=wallet)
     booked: tuple[Posting, ...] = ()
     if trade.purpose == "reduce":
         booked = sale_of_collateral(command, state.balances, state.collateral)
@@ -171,7 +175,7 @@ def trade_executed(state: Fuel, command: TradeExecuted, context: Context) -> Dec
         booked = sale_of_lot(command, lot)
         loss = lot.cost - command.proceeds
         yield TaxLossHarvested(lot.id, lot.asset, command.proceeds, loss, command.at)
-    gas = gas_paid(command.chain, command.gas, post(state.balances, booked))
+    gas = gas_paid(wallet, command.gas, post(state.balances, booked))
     yield from _post(state, (f"{trade.purpose} {trade.id}", booked), (f"gas {trade.id}", gas))
 
 
@@ -269,21 +273,10 @@ def rebalance_portfolio(state: Fuel, command: RebalancePortfolio) -> Decision:
     if sum(command.targets.values()) != BPS:
         raise Rejected("the target shares must add up to 10,000")
     held = wallets(state)
-    total = sum(held.values())
-    drifts = {
-        wallet: held.get(wallet, 0) - share_of(total, command.targets.get(wallet, 0))
-        for wallet in sorted({*held, *command.targets})
-    }
-    proposals = []
-    if any(abs(drift) > share_of(total, command.drift) for drift in drifts.values()):
-        givers = [[wallet, drift] for wallet, drift in drifts.items() if drift > 0]
-        for taker, missing in [(wallet, -drift) for wallet, drift in drifts.items() if drift < 0]:
-            for giver in givers:
-                part = min(missing, int(giver[1]))
-                if part > 0:
-                    proposals.append(RebalanceProposed(str(giver[0]), taker, part))
-                    giver[1] = int(giver[1]) - part
-                    missing -= part
+    wanted = wanted_by_share(held, command.targets)
+    drift = max(abs(held.get(name, 0) - wanted.get(name, 0)) for name in {*held, *wanted})
+    moved = transfers(held, wanted) if drift > share_of(sum(held.values()), command.drift) else ()
+    proposals = [RebalanceProposed(*each) for each in moved]
     yield from proposals
     yield Reply(proposals)
 

@@ -16,7 +16,8 @@ Basis = Annotated[int, Meta(ge=-10_000, le=10_000)]
 class SetRoute(Struct, frozen=True):
     """A bridge between two chains: its fee, its size, and how its far side prices a depeg.
 
-    `premium` is synthetic: the share of the distance to the peg that dollars cost more there.
+    Both of these are synthetic: `premium`, the share of the distance to the peg that dollars cost
+    more there, and `outages`, the executions (1, 2 …) whose second leg the venue will refuse.
     """
 
     bridge: Name
@@ -25,6 +26,7 @@ class SetRoute(Struct, frozen=True):
     premium: Basis
     fee: Share
     size: Money
+    outages: tuple[int, ...] = ()
 
 
 class AssetPrices(Struct, frozen=True):
@@ -96,14 +98,17 @@ class CheckLeg(Struct, frozen=True):
 
 
 class TransferLeg(Struct, frozen=True):
-    """A call to the venue: one leg of an execution; `refuse` scripts its failure."""
+    """A call to the venue: one leg of an execution.
+
+    `gain` (basis points) is what the leg adds to the amount, or takes as its fee; `refuse` scripts
+    a failure.
+    """
 
     execution: Name
     action: Action
     chain: Name
     amount: Money
-    fee: Share
-    premium: Basis
+    gain: Basis = 0
     refuse: bool = False
 
 
@@ -142,6 +147,7 @@ class RouteSet(Struct, frozen=True):
     premium: Basis
     fee: Share
     size: Money
+    outages: tuple[int, ...]
 
 
 class ChainsPriced(Struct, frozen=True):
@@ -179,6 +185,7 @@ class ExecutionInitiated(Struct, frozen=True):
     opportunity: Name
     bridge: Name
     amount: Money
+    spread: Basis
 
 
 class LegStarted(Struct, frozen=True):
