@@ -43,8 +43,10 @@ class AgentType(Generic[S]):
         upcasts: tuple[Upcast, ...] = (),
     ) -> None:
         self.name = check_name(name, "agent type")
-        if not 1 <= partitions <= 256:
-            raise InvalidAgentType(f"agent type {name}: partitions are 1 to 256, not {partitions}")
+        if type(partitions) is not int or not 1 <= partitions <= 256:
+            raise InvalidAgentType(
+                f"agent type {name}: partitions are 1 to 256, not {partitions!r}"
+            )
         self.partitions = partitions
         self.state = state
         self.behavior: Behavior[S] = Behavior(_initial(name, state, initial))
@@ -106,8 +108,9 @@ class AgentType(Generic[S]):
                     )
         for function, signature in self._signatures:
             for cls in signature.returned:
-                name, _ = schema_of(cls)
-                if name not in self.behavior.events and cls not in (*EFFECTS, Reply):
+                handled = self.behavior.events.get(schema_of(cls)[0])
+                known = handled is not None and handled.message.cls is cls
+                if not known and cls not in (*EFFECTS, Reply):
                     raise InvalidAgentType(
                         f"agent type {self.name}: {function} may yield {cls.__name__}, which has no"
                         f" on_event handler: add one"
@@ -143,8 +146,8 @@ class AgentType(Generic[S]):
 
     def encode_state(self, state: S) -> bytes:
         """The state as MessagePack, for snapshots."""
-        data = state.model_dump(mode="python") if hasattr(state, "model_dump") else state
-        return msgspec.msgpack.encode(data)
+        dump = getattr(state, "model_dump", None)
+        return msgspec.msgpack.encode(dump(mode="python", by_alias=True) if dump else state)
 
     def decode_state(self, data: bytes) -> S:
         """The state of `encode_state`; raises msgspec's or pydantic's errors if it doesn't fit."""

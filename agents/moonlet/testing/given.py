@@ -3,21 +3,18 @@
 Every message goes through its codec, as it would on its way to the journal and back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
 from moonlet.agents.agent_type import AgentType
 from moonlet.agents.context import Context
-from moonlet.core.behavior import Decision
+from moonlet.core.behavior import Decision, Handler
 from moonlet.core.codec import Encoding
-from moonlet.core.effects import Cancel, Perform, Publish, Schedule, Send
 from moonlet.core.errors import InvalidMessage, UnknownCommand
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId
-from moonlet.core.schema import MessageType, decode_plain, is_message_class
+from moonlet.core.schema import MessageType, decode_plain, encode_plain
 
 S = TypeVar("S")
 
@@ -63,37 +60,45 @@ class Given(Generic[S]):
             raise UnknownCommand(self._type.unknown_command(name))
         command = _through_codecs(handler.message, command)
         self_id = str(AgentId.parse(agent or f"{self._type.name}/test"))
-        decisions = [
-            self._type.behavior.decide(
-                self._state,
-                handler,
-                command,
-                Context(
-                    self_id=self_id,
-                    revision=len(self._history),
-                    now_us=to_micros(now),
-                    command_id="test-1",
-                    sender=sender,
-                    correlation_id="test-1",
-                ),
-                encoding,
+
+        def decide(handler: Handler, encoding: Encoding) -> Decision[S]:
+            context = Context(
+                self_id=self_id,
+                revision=len(self._history),
+                now_us=to_micros(now),
+                command_id="test-1",
+                sender=sender,
+                correlation_id="test-1",
             )
-            for encoding in ENCODINGS
-        ]
-        return Outcome(self._type, decisions)
+            return self._type.behavior.decide(self._state, handler, command, context, encoding)
+
+        first = decide(handler, "json")
+        _check_equal(first, decide(handler, "json"), decide(handler, "msgpack"))
+
+        def record(effects: Sequence[Any]) -> Decision[S]:
+            yields_them = Handler(handler.message, lambda state, command: list(effects))
+            return decide(yields_them, "json")
+
+        return Outcome(self._type, first, record)
 
 
 class Outcome(Generic[S]):
-    """What came of one command."""
+    """What came of one command. `record` decides a command that yields the given effects."""
 
-    def __init__(self, agent_type: AgentType[S], decisions: Sequence[Decision[S]]) -> None:
+    def __init__(
+        self,
+        agent_type: AgentType[S],
+        decision: Decision[S],
+        record: Callable[[Sequence[Any]], Decision[S]],
+    ) -> None:
         self._type = agent_type
-        self._decisions = decisions
+        self._decision = decision
+        self._record = record
 
     @property
     def state(self) -> S:
         """The state after the command's events."""
-        return self._decisions[0].state
+        return self._decision.state
 
     @property
     def events(self) -> list[Any]:
@@ -101,13 +106,13 @@ class Outcome(Generic[S]):
         events = self._type.behavior.events
         return [
             events[event.name].message.decode(bytes(event.body), event.version, "json")
-            for event in self._decisions[0].events
+            for event in self._decision.events
         ]
 
     @property
     def reply(self) -> Any:
         """The reply as plain data; None if there was none."""
-        raw = self._decisions[0].reply
+        raw = self._decision.reply
         return None if raw is None else decode_plain(bytes(raw), "json")
 
     def then(
@@ -123,36 +128,33 @@ class Outcome(Generic[S]):
 
         Without `rejected` the command must have been accepted; `rejected` is the exact reason.
         """
-        for decision in self._decisions:
-            outcome = "accepted" if rejected is None else "rejected"
-            assert decision.outcome == outcome, (
-                f"expected {outcome}, got {decision.outcome}: {decision.reason}\n{decision.stack}"
-            )
-            if rejected is not None:
-                assert decision.reason == rejected, f"{decision.reason!r} != {rejected!r}"
+        decision = self._decision
+        outcome = "accepted" if rejected is None else "rejected"
+        assert decision.outcome == outcome, (
+            f"expected {outcome}, got {decision.outcome}: {decision.reason}\n{decision.stack}"
+        )
+        if rejected is not None:
+            assert decision.reason == rejected, f"{decision.reason!r} != {rejected!r}"
         if events is not _NOTHING:
             assert self.events == list(events), f"events {self.events} != {list(events)}"
         if reply is not _NOTHING:
-            expected = msgspec.to_builtins(reply)
+            expected = decode_plain(encode_plain(reply, "json"), "json")
             assert self.reply == expected, f"reply {self.reply!r} != {expected!r}"
         if effects is not _NOTHING:
-            assert self._effects() == [_expected(effect) for effect in effects], (
-                f"effects {self._effects()} != {[_expected(effect) for effect in effects]}"
-            )
+            got, expected = _shown(decision), _shown(self._expected(effects))
+            assert got == expected, f"effects {got} != {expected}"
         if state is not _NOTHING:
             assert self.state == state, f"state {self.state!r} != {state!r}"
         return self
 
-    def _effects(self) -> list[tuple[str, str, str, Any]]:
-        return [
-            (
-                effect.kind,
-                effect.target,
-                effect.message.name if effect.message else "",
-                decode_plain(bytes(effect.message.body), "json") if effect.message else None,
+    def _expected(self, effects: Sequence[Any]) -> Decision[S]:
+        recorded = self._record(effects)
+        if recorded.outcome != "accepted" or recorded.events or recorded.reply is not None:
+            raise AssertionError(
+                f"{list(effects)} has something that is no effect that could be expected"
+                f" {recorded.reason}"
             )
-            for effect in self._decisions[0].effects
-        ]
+        return recorded
 
 
 def given(agent_type: AgentType[S]) -> Given[S]:
@@ -170,23 +172,35 @@ def _through_codecs(message: MessageType[Any], value: Any) -> Any:
     return settled
 
 
-def _expected(effect: Any) -> tuple[str, str, str, Any]:
-    match effect:
-        case Send(agent=agent, command=command):
-            return ("send", agent, *_named(command))
-        case Publish(topic=topic, body=body):
-            return ("publish", topic, *_named(body))
-        case Schedule(command=command, name=name):
-            return ("schedule", name, *_named(command))
-        case Cancel(name=name):
-            return ("cancel", name, "", None)
-        case Perform(call=call):
-            return ("perform", "", *_named(call))
-    raise AssertionError(f"{effect!r} is no effect")
+def _check_equal(first: Decision[Any], again: Decision[Any], stored_otherwise: Any) -> None:
+    """A handler decides the same every time, however its messages are stored."""
+    same = _shown(again) == _shown(first) and _bodies(again) == _bodies(first)
+    for other in (again, stored_otherwise):
+        same = same and other.outcome == first.outcome and other.state == first.state
+    if not same:
+        raise AssertionError(
+            "the handler is not pure: on one command it decided"
+            f" {first.outcome} {first.reason} {_bodies(first)}, then"
+            f" {again.outcome} {again.reason} {_bodies(again)}, and as MessagePack"
+            f" {stored_otherwise.outcome} {stored_otherwise.reason}"
+        )
 
 
-def _named(message: Any) -> tuple[str, Any]:
-    if not is_message_class(type(message)):
-        return "", msgspec.to_builtins(message)
-    known = MessageType(type(message))
-    return known.name, decode_plain(known.encode(message, "json"), "json")
+def _bodies(decision: Decision[Any]) -> list[Any]:
+    reply = [] if decision.reply is None else [decode_plain(bytes(decision.reply), "json")]
+    return [(e.name, decode_plain(bytes(e.body), "json")) for e in decision.events] + reply
+
+
+def _shown(decision: Decision[Any]) -> list[dict[str, Any]]:
+    """Effects as they are recorded: due times, lanes and versions are part of them."""
+    return [
+        {
+            "kind": effect.kind,
+            "target": effect.target,
+            "lane": effect.lane,
+            "due": effect.due,
+            "message": effect.message and (effect.message.name, effect.message.version),
+            "body": effect.message and decode_plain(bytes(effect.message.body), "json"),
+        }
+        for effect in decision.effects
+    ]
