@@ -7,6 +7,7 @@ from moonlet.agents.agent_type import AgentType
 from moonlet.agents.client import Moon
 from moonlet.agents.connect import connect
 from moonlet.agents.context import Context
+from moonlet.agents.histories import fold_of
 from moonlet.agents.host import Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.agents.outgoing import Plain
@@ -38,6 +39,7 @@ __all__ = [
     "Send",
     "SystemStatus",
     "connect",
+    "fold_of",
     "schema",
     "upcast",
 ]

@@ -8,11 +8,18 @@ from typing import Any, TypeVar
 from moonlet.agents.agent_type import AgentType
 from moonlet.agents.recovery import fold_state
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Invalid
+from moonlet.core.errors import Invalid, Unavailable
 from moonlet.core.fold import Fold
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId
-from moonlet.streams import Bus, decode_commit, decode_plain_commit, read_messages
+from moonlet.streams import (
+    Bus,
+    NoResponders,
+    StoredMessage,
+    decode_commit,
+    decode_plain_commit,
+    read_messages,
+)
 
 S = TypeVar("S")
 
@@ -23,7 +30,7 @@ async def read_commits(
     """Commits of revisions `from_` to `to`, inclusive, with bodies as plain data."""
     stream = bus.topology.journal_of(agent.type)
     subject = bus.subjects.journal(agent)
-    async with aclosing(read_messages(bus, stream, subject, follow=follow)) as batches:
+    async with aclosing(_messages(bus, stream, subject, follow=follow)) as batches:
         async for batch in batches:
             for message in batch:
                 commit = decode_plain_commit(stream, message)
@@ -33,6 +40,23 @@ async def read_commits(
                     yield commit
                 if commit.revision == to:
                     return
+
+
+async def _messages(
+    bus: Bus, stream: str, subject: str, *, follow: bool = False
+) -> AsyncGenerator[list[StoredMessage], None]:
+    """`read_messages`, but a journal that no host has made yet is an empty one."""
+    try:
+        async with aclosing(read_messages(bus, stream, subject, follow=follow)) as batches:
+            async for batch in batches:
+                yield batch
+    except NoResponders:
+        if await bus.js.stream_info(stream) is not None:
+            raise
+        if follow:
+            raise Unavailable(
+                f"there is no journal {stream} to follow yet: start a host, then try again"
+            ) from None
 
 
 async def find_commit(bus: Bus, agent: AgentId, id: str) -> Commit[Any] | None:
@@ -52,6 +76,18 @@ async def state_of(
     time: datetime | None,
 ) -> S:
     """The state after `revision`, or after the last commit not later than `time`, or now."""
+    return (await fold_of(bus, agent_type, agent, revision=revision, time=time)).state
+
+
+async def fold_of(
+    bus: Bus,
+    agent_type: AgentType[S],
+    agent: AgentId,
+    *,
+    revision: int | None = None,
+    time: datetime | None = None,
+) -> Fold[S]:
+    """The state of `state_of`, with the revision, sequence and time of the commit it is after."""
     if revision is not None and time is not None:
         raise Invalid("give a revision or a time, not both")
     if revision is not None and revision < 0:
@@ -60,16 +96,16 @@ async def state_of(
     stream = bus.topology.journal_of(agent.type)
     fold = Fold(agent_type.behavior.initial())
     subject = bus.subjects.journal(agent)
-    async with aclosing(read_messages(bus, stream, subject)) as batches:
+    async with aclosing(_messages(bus, stream, subject)) as batches:
         async for batch in batches:
             for message in batch:
                 if fold.revision == revision:
-                    return fold.state
+                    return fold
                 commit, encoding = decode_commit(stream, message)
                 if until is not None and commit.time.micros > until:
-                    return fold.state
+                    return fold
                 state = fold_state(agent_type, stream, fold.state, commit, encoding)
                 fold.advance(commit, state)
     if revision is not None and fold.revision < revision:
         raise Invalid(f"{agent} has no revision {revision}: its last is {fold.revision}")
-    return fold.state
+    return fold

@@ -5,7 +5,9 @@ import msgspec
 from moonlet.core.codec import Codec
 from moonlet.core.errors import Conflict, InvalidAgentType, UnknownAgentType
 from moonlet.core.ids import AgentId
+from moonlet.streams.api import ServerRefused
 from moonlet.streams.bus import Bus
+from moonlet.streams.codes import STREAM_NOT_FOUND
 from moonlet.streams.kv import Bucket
 
 
@@ -33,7 +35,12 @@ class Registry:
         """The number of partitions of a type; raises `UnknownAgentType`."""
         known = self._known.get(type)
         if known is None:
-            entry = await self._bucket.get(f"type.{type}")
+            try:
+                entry = await self._bucket.get(f"type.{type}")
+            except ServerRefused as error:
+                if error.err_code != STREAM_NOT_FOUND:
+                    raise
+                entry = None  # no host was ever here
             if entry is None:
                 raise UnknownAgentType(
                     f"no agent type {type!r} is registered: start a host that runs it, with"
