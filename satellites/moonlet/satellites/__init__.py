@@ -1,3 +1,40 @@
-"""satellites."""
+"""The eight YieldSensei satellites: the worked example, and what `moonlet demo` runs.
 
-__all__: list[str] = []
+`driver.drive` takes them through the night of the depeg; `report.report` says what came of it.
+"""
+
+from typing import Any, Final
+
+from moonlet.agents import AgentType
+from moonlet.satellites.aegis import aegis
+from moonlet.satellites.bridge import bridge
+from moonlet.satellites.echo import echo
+from moonlet.satellites.forge import forge
+from moonlet.satellites.fuel import fuel
+from moonlet.satellites.oracle import oracle
+from moonlet.satellites.pulse import pulse
+from moonlet.satellites.sage import sage
+
+SATELLITES: Final[tuple[AgentType[Any], ...]] = (
+    sage,
+    forge,
+    pulse,
+    aegis,
+    echo,
+    fuel,
+    bridge,
+    oracle,
+)
+"""All eight, in YieldSensei's order. Their ids in the demo are `sage/main` to `oracle/main`."""
+
+__all__ = [
+    "SATELLITES",
+    "aegis",
+    "bridge",
+    "echo",
+    "forge",
+    "fuel",
+    "oracle",
+    "pulse",
+    "sage",
+]

@@ -176,6 +176,7 @@ async def transfer_leg(call: TransferLeg, call_id: str) -> LegSettled | LegFaile
 @bridge.on_command
 def leg_settled(state: Bridge, command: LegSettled, context: Context) -> Decision:
     """On to the next leg, or to the end."""
+    require(context, "bridge", "a leg's outcome")
     execution = _under_way(state, command.execution, command.action)
     most = execution.held + share_of(execution.held, max(execution.spread, 0))
     if command.amount > most:
@@ -203,6 +204,7 @@ def _settle(execution: Execution, wallet: str, returned: int, context: Context) 
 @bridge.on_command
 def leg_failed(state: Bridge, command: LegFailed, context: Context) -> Decision:
     """The venue refused: a release is compensated, a lock leaves nothing to undo."""
+    require(context, "bridge", "a leg's outcome")
     execution = _under_way(state, command.execution, command.action)
     yield Cancel(TIMER)
     yield LegRefused(execution.id, command.action, command.reason)
@@ -219,11 +221,12 @@ def leg_failed(state: Bridge, command: LegFailed, context: Context) -> Decision:
 
 
 @bridge.on_command
-def perform_failed(state: Bridge, command: PerformFailed) -> Decision:
+def perform_failed(state: Bridge, command: PerformFailed, context: Context) -> Decision:
     """The venue gave no answer, so the leg may have happened: ask it again, never undo it.
 
     The venue knows a leg by execution and action and does it once.
     """
+    require(context, "bridge", "a call's failure")
     execution = state.execution
     if execution is None or execution.action is None:
         raise Rejected("no leg is under way")

@@ -22,7 +22,7 @@ MAX_PRICE: Final = 1_000_000
 
 MAX_VOLUME: Final = 10**15
 
-SOURCE: Final = "coinbase"
+SOURCE: Final = "feed"
 LAGGING: Final = "synthetic-lagging"
 ERRATIC: Final = "synthetic-erratic"
 OUTLIER_EVERY: Final = 23
@@ -158,7 +158,7 @@ def _number(field: str, column: str, where: str, line: int, most: int, *, zero: 
     if not field:
         raise refuse("is empty: give a number, or leave the row out")
     try:
-        value = Decimal(field)
+        value = Decimal(field if field.isascii() and "_" not in field else "?")
     except InvalidOperation:
         raise refuse("is not a number") from None
     if not value.is_finite():

@@ -18,8 +18,8 @@ BPS: Final = 10_000
 PEG: Final = MICRO
 """What a dollar token is worth when all is well, in micro-dollars."""
 
-Money = Annotated[int, Meta(ge=0, le=10**15)]
-Signed = Annotated[int, Meta(ge=-(10**15), le=10**15)]
+Money = Annotated[int, Meta(ge=0, le=10**18)]
+Signed = Annotated[int, Meta(ge=-(10**18), le=10**18)]
 Amount = Annotated[int, Meta(ge=0, le=10**15)]
 Price = Annotated[int, Meta(gt=0, le=10**12)]
 Share = Annotated[int, Meta(ge=0, le=BPS)]
