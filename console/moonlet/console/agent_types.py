@@ -1,0 +1,143 @@
+"""Finding agent types in code: `--module MODULE[:NAME]`, the project file, or the satellites."""
+
+import importlib
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from moonlet.agents import AgentType
+from moonlet.core.errors import InvalidSettings, MoonletError
+
+DEFAULT: Final = "moonlet.satellites"
+PROJECT: Final = Path("pyproject.toml")
+
+Found = dict[str, AgentType[Any]]
+
+
+def find(given: Sequence[str] | None) -> Found:
+    """The checked agent types by name; raises `InvalidSettings`, `InvalidAgentType`.
+
+    `given` as on the command line: dotted names or `.py` files, a NAME for one of their types.
+    """
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    found: Found = {}
+    for text in given or _from_project() or [DEFAULT]:
+        for agent_type in _types_of(text):
+            other = found.setdefault(agent_type.name, agent_type)
+            if other is not agent_type:
+                raise InvalidSettings(
+                    f"{text} has a second agent type {agent_type.name}: name the one that is"
+                    " meant, as MODULE:NAME"
+                )
+            agent_type.check()
+    return found
+
+
+def _from_project() -> list[str]:
+    try:
+        text = PROJECT.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{PROJECT} can't be read: {error}") from None
+    try:
+        modules = tomllib.loads(text).get("tool", {}).get("moonlet", {}).get("modules", [])
+    except (tomllib.TOMLDecodeError, AttributeError) as error:
+        raise InvalidSettings(f"{PROJECT} can't be read: {error}") from None
+    if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
+        raise InvalidSettings(
+            f'{PROJECT}: [tool.moonlet] modules must be a list like ["bank.accounts"]'
+        )
+    return modules
+
+
+def _types_of(text: str) -> list[AgentType[Any]]:
+    place, colon, name = text.rpartition(":")
+    if not colon:
+        place, name = text, ""
+    module = _module(place)
+    if name:
+        value = getattr(module, name, None)
+        types = _in(value.values() if isinstance(value, dict) else value)
+        if not types:
+            raise InvalidSettings(f"{place} has no agent type {name!r}; it has: {_known(module)}")
+        return types
+    types = _in(vars(module).values())
+    if not types:
+        raise InvalidSettings(
+            f"{place} has no agent type: define one with AgentType(...), or name another module"
+        )
+    return types
+
+
+def _in(value: Any) -> list[AgentType[Any]]:
+    """`value` if it is an agent type, or those that it holds; each once."""
+    if isinstance(value, AgentType):
+        return [value]
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+        return []
+    return list({id(item): item for item in value if isinstance(item, AgentType)}.values())
+
+
+def _known(module: ModuleType) -> str:
+    names = (name for name, value in vars(module).items() if isinstance(value, AgentType))
+    return ", ".join(sorted(names)) or "none"
+
+
+def _module(place: str) -> ModuleType:
+    try:
+        if place.endswith(".py"):
+            return _from_file(Path(place))
+        return importlib.import_module(place)
+    except MoonletError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is not None and (place == error.name or place.startswith(f"{error.name}.")):
+            raise InvalidSettings(
+                f"there is no module {place!r} here: give a dotted name or a .py file, from"
+                f" {Path.cwd()}"
+            ) from None
+        raise _broken(place, error) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(place, error) from error
+
+
+def _broken(place: str, error: BaseException) -> InvalidSettings:
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<") and file != __file__:
+            line = f" ({file}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return InvalidSettings(
+        f"{place} can't be imported: {type(error).__name__}: {error}{line}; mend it, or see more"
+        " with --debug"
+    )
+
+
+def _from_file(path: Path) -> ModuleType:
+    """Import a file under its own name, its folder importable, as Python runs a script."""
+    file = path.resolve()
+    if not file.is_file():
+        raise InvalidSettings(f"there is no file {path}: give a dotted name or a .py file")
+    known = sys.modules.get(file.stem)
+    if known is not None and getattr(known, "__file__", None) == str(file):
+        return known
+    name = file.stem if known is None else f"moonlet_file_{file.stem}"
+    if str(file.parent) not in sys.path:
+        sys.path.insert(1, str(file.parent))
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # handlers' annotations are looked up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,28 @@
+"""The `moonlet` command: its sub-commands, and what `moonlet --help` says of all of them."""
+
+from typing import Final
+
+import typer
+
+from moonlet.console import reading, sending, serving
+from moonlet.console.exits import MEANINGS
+
+_EXITS: Final = "\n\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+
+app = typer.Typer(
+    name="moonlet",
+    help="Event-sourced agents on NATS JetStream: run them, talk to them, see what they did.",
+    epilog=f"Exit codes:\n\n{_EXITS}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.command()(serving.up)
+app.command()(serving.run)
+app.command()(sending.tell)
+app.command()(sending.ask)
+app.command()(sending.query)
+app.command()(reading.agents)
+app.command()(reading.history)
+app.command()(reading.state)
