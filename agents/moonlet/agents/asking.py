@@ -4,9 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from moonlet.agents.histories import find_commit
-from moonlet.agents.services import answer_of
+from moonlet.agents.services import answer_of, conflict_answer, same_command
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Unavailable, Unknown
+from moonlet.core.fold import body_digest, plain_body
 from moonlet.core.ids import AgentId, partition_of
 from moonlet.streams import (
     OWNER_OUTCOME,
@@ -70,6 +71,9 @@ async def await_outcome(
     owner the journal is read. Raises `Unknown(stored='yes')` when time is up.
     """
     bus = moon.bus
+    digest = ""
+    if not envelope.number:
+        digest = body_digest(envelope.name, plain_body(envelope.body))
     while True:
         left = until - bus.clock.monotonic()
         if left <= 0:
@@ -84,15 +88,16 @@ async def await_outcome(
             sender=envelope.sender,
             lane=envelope.lane,
             number=envelope.number,
+            body_digest=digest,
         )
         answer = await _outcome_from_owner(bus, agent, partitions, question, until)
         if answer is not None:
             return answer
         if future is not None and future.done():
             return future.result()
-    found = await find_commit(bus, agent, envelope.id)
-    if found is not None:
-        return answer_of(found, bus.topology.journal_of(agent.type))
+    stored = await _outcome_from_journal(bus, agent, envelope.id, digest)
+    if stored is not None:
+        return stored
     raise Unknown(
         f"{envelope.name} is stored for {agent}, but was not decided in time: its host may be"
         " down or busy; ask again with the same id",
@@ -114,11 +119,10 @@ async def _outcome_from_owner(
             subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
         )
     except NoResponders:
-        found = await find_commit(bus, agent, question.id)
-        if found is not None:
-            return answer_of(found, bus.topology.journal_of(agent.type))
-        await asyncio.sleep(min(0.2, left))
-        return None
+        stored = await _outcome_from_journal(bus, agent, question.id, question.body_digest)
+        if stored is None:
+            await asyncio.sleep(min(0.2, left))
+        return stored
     except Unavailable:
         return None
     answer = decode_answer(message.data, message.headers)
@@ -126,3 +130,12 @@ async def _outcome_from_owner(
         await asyncio.sleep(min(0.2, left))
         return None
     return answer
+
+
+async def _outcome_from_journal(bus: Bus, agent: AgentId, id: str, digest: str) -> Answer | None:
+    found = await find_commit(bus, agent, id)
+    if found is None:
+        return None
+    if not same_command(found, digest):
+        return conflict_answer(id, str(agent))
+    return answer_of(found, bus.topology.journal_of(agent.type))

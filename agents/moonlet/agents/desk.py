@@ -8,7 +8,7 @@ import msgspec
 from moonlet.agents.context import Context
 from moonlet.agents.decide import Decided
 from moonlet.agents.entity import Entity, Status
-from moonlet.agents.services import answer_of
+from moonlet.agents.services import answer_of, conflict_answer, same_command
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
@@ -96,7 +96,7 @@ class Desk:
         """Answer a sender's retry as its first try was, or would have been, answered."""
         partition = self._partition
         if conflict:
-            self._post([envelope.reply], _conflict(envelope.id, envelope.agent), "json")
+            self._post([envelope.reply], conflict_answer(envelope.id, envelope.agent), "json")
             return
         found = partition.services.recall(envelope.agent, envelope.id)
         if found is not None:
@@ -134,6 +134,8 @@ class Desk:
                 found = await self._find(entity.id, question.id)
         if found is not None:
             commit, stored_in = found
+            if not same_command(commit, question.body_digest):
+                return conflict_answer(question.id, question.agent)
             self._post([reply], answer_of(commit, partition.journal_stream), stored_in)
             return None
         if len(self.awaited) >= AWAITED_MAX:
@@ -285,9 +287,3 @@ class Desk:
 
 def _failed(id: str, error: str, reason: str) -> Answer:
     return Answer("failed", id, reason=reason, error=error)
-
-
-def _conflict(id: str, agent: str) -> Answer:
-    return _failed(
-        id, "Conflict", f"{agent}: the id {id} was used before, with another command: use a new id"
-    )

@@ -6,6 +6,7 @@ from typing import Any, Final
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Corrupt
+from moonlet.core.fold import body_digest, plain_body
 from moonlet.core.hlc import HybridClock
 from moonlet.streams import (
     Answer,
@@ -145,4 +146,20 @@ def answer_of(commit: Commit[Any], stream: str) -> Answer:
         stream,
         commit.sequence,
         commit.revision,
+    )
+
+
+def same_command(commit: Commit[Any], digest: str) -> bool:
+    """Whether a commit is that of the command with this `body_digest` ('' : not told)."""
+    command = commit.command
+    return not digest or digest == body_digest(command.name, plain_body(command.body))
+
+
+def conflict_answer(id: str, agent: str) -> Answer:
+    """What the sender of another command under a used id is told."""
+    return Answer(
+        "failed",
+        id,
+        reason=f"{agent}: the id {id} was used before, with another command: use a new id",
+        error="Conflict",
     )

@@ -32,7 +32,8 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a client asks a partition's owner.
 
     A query has `name`, `version` and `body`, and the sequence that the answer must have seen. An
-    outcome has the command's `id`, `sender`, `lane` and `number`. Control has `name` as the verb.
+    outcome has the command's `id`, `sender`, `lane` and `number`, and of one without a number the
+    digest of its name and body. Control has `name` as the verb.
     """
 
     agent: str
@@ -44,6 +45,7 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     sender: str = ""
     lane: str = "medium"
     number: int = 0
+    body_digest: str = ""
     correlation_id: str = ""
 
 
