@@ -87,8 +87,13 @@ def journal(encoding: Encoding) -> list[dict[str, Any]]:
     stored = []
     digest = GENESIS
     for revision, fields in enumerate(commands(), 1):
-        usual = {"agent": "account/alice", "revision": revision, "outcome": "accepted",
-                 "time": Timestamp(TIME + revision, revision % 2), "previous_digest": digest}  # fmt: skip
+        usual = {
+            "agent": "account/alice",
+            "revision": revision,
+            "outcome": "accepted",
+            "time": Timestamp(TIME + revision, revision % 2),
+            "previous_digest": digest,
+        }
         commit: Commit[Any] = Commit(**{**usual, **fields})
         data = Codec[Commit[Any]](Commit[Any], encoding).encode(commit)
         digest = record_digest(data)
