@@ -1,9 +1,9 @@
 """The guard of a run: whatever would read the real world is virtual, or an error that names it.
 
-Ring 1 replaces attributes of modules (`guard_attributes`), ring 2 listens to Python's audit
-events (`guard_audit`), ring 3 watches each call (`guard_calls`: aliases bound before the run,
-`datetime.now`). Ring 4 is to run a seed twice (`rerun`), for what no ring can see: addresses,
-hashes of strings, state left by an earlier run. Other threads of the process are left alone.
+Ring 1 replaces attributes of modules (`guard_attributes`) and methods (`guard_classes`), ring 2
+listens to Python's audit events (`guard_audit`), ring 3 watches each call (`guard_calls`: aliases
+bound before the run, `datetime.now`). Ring 4 is to run a seed twice (`rerun`), for what no ring can
+see: addresses, hashes of strings, state left by an earlier run. Other threads are left alone.
 
 Not caught by any ring, so left to review: the locale, `threading.get_ident`, a lock of another
 thread, and a C function that calls one of the real functions itself (`map(time.time, …)`).
@@ -20,17 +20,20 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from moonlet.simulations.guard_attributes import Attributes
 from moonlet.simulations.guard_audit import Audit
 from moonlet.simulations.guard_calls import Calls
+from moonlet.simulations.guard_classes import replace_methods
 from moonlet.simulations.guard_remedies import CLOCK, ENTROPY
+from moonlet.simulations.node import LIFE
 
 if TYPE_CHECKING:
     from moonlet.simulations.loop import SimLoop
     from moonlet.simulations.seed import Seed
 
-# Frames of these may touch the real world in a run: they read code, not data.
-TOOLS = (
-    "importlib._bootstrap", "importlib._bootstrap_external", "linecache", "coverage", "_pytest",
-    "pytest_timeout", "bdb", "pdb", "pydevd",
-)  # fmt: skip
+# Frames of these packages may touch the real world in a run: they read code, not data.
+TOOLS = frozenset((
+    "_pytest", "bdb", "coverage", "hypothesis", "linecache", "pdb", "pydevd", "pytest_timeout",
+    "traceback",
+))  # fmt: skip
+IMPORTING = frozenset(("importlib._bootstrap", "importlib._bootstrap_external"))
 WATCH_IS_CHEAP = sys.version_info >= (3, 12)  # on 3.11 ring 3 costs a factor of five
 
 
@@ -53,6 +56,8 @@ class Guard:
         self._calls = Calls(self) if (WATCH_IS_CHEAP if watch is None else watch) else None
 
     def __enter__(self) -> Self:
+        self._audit.check()
+        replace_methods()
         self.thread = threading.get_ident()
         with contextlib.ExitStack() as undo:
             undo.callback(self._attributes.remove)
@@ -73,6 +78,12 @@ class Guard:
         if not self._is_tool(sys._getframe(1)):
             self._raise(call, remedy)
 
+    def octets(self, count: int) -> bytes:
+        """Entropy for the current node; another node's draws don't shift it."""
+        life = LIFE.get(None)
+        name = "" if life is None else life.node.name
+        return self.seed.dice(f"entropy/{name}").octets(count)
+
     def judge(self, call: str, caller: FrameType) -> None:
         """Raise `Escape` for a call that is virtual, if an agent's module makes it."""
         module = str(caller.f_globals.get("__name__", ""))
@@ -85,7 +96,8 @@ class Guard:
     def _is_tool(self, frame: FrameType | None) -> bool:
         run = type(self.loop)._run_once.__code__
         while frame is not None and frame.f_code is not run:
-            if str(frame.f_globals.get("__name__", "")).startswith(TOOLS):
+            module = str(frame.f_globals.get("__name__", ""))
+            if module in IMPORTING or module.partition(".")[0] in TOOLS:
                 return True
             frame = frame.f_back
         return False

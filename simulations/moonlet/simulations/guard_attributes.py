@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from moonlet.simulations import guard_remedies as remedies
 from moonlet.simulations.node import EPOCH_NS, LIFE
-from moonlet.simulations.seed import Dice
-from moonlet.simulations.task import SimFuture, SimTask, number_of
+from moonlet.simulations.task import SimFuture, SimTask
 
 if TYPE_CHECKING:
     from moonlet.simulations.guard import Guard
@@ -42,8 +41,6 @@ TAKES_TIME = {"gmtime": 0, "localtime": 0, "ctime": 0, "asctime": 0, "strftime":
 REFUSED: list[tuple[Any, str, str]] = [
     (time, "sleep", remedies.CLOCK),
     (_thread, "start_new_thread", remedies.THREAD),
-    (threading.Thread, "start", remedies.THREAD),
-    (threading.Condition, "wait", remedies.BLOCK),
     (platform, "uname", remedies.MACHINE),
     *((select, name, remedies.SOCKET) for name in ("select", "poll", "epoll", "kqueue")),
     *(
@@ -61,10 +58,6 @@ REFUSED: list[tuple[Any, str, str]] = [
                      "sched_getaffinity", "times", "uname")
     ),
     *((os, name, remedies.PROCESS) for name in ("wait", "wait3", "wait4", "waitpid")),
-    *(
-        (type(os.environ), name, remedies.MACHINE)
-        for name in ("__getitem__", "__iter__", "__setitem__", "__delitem__")
-    ),
 ]  # fmt: skip
 
 
@@ -76,7 +69,6 @@ class Attributes:
         self._undo: list[tuple[Any, str, Any]] = []
         self._random_state = random.getstate()
         self._zone = os.environ.get("TZ")
-        self._dice: dict[int, Dice] = {}
         self.originals: dict[int, str] = {}
 
     def install(self) -> None:
@@ -103,12 +95,11 @@ class Attributes:
         real = getattr(owner, name)
         self._undo.append((owner, name, real))
         if watched and callable(real):
-            self.originals[id(real)] = f"{getattr(owner, '__name__', owner)}.{name}()"
+            self.originals[id(real)] = f"{owner.__name__}.{name}()"
         setattr(owner, name, value)
 
     def _refusal(self, owner: Any, name: str, remedy: str) -> Callable[..., Any]:
-        guard, real = self._guard, getattr(owner, name)
-        what = "os.environ" if owner is type(os.environ) else f"{owner.__name__}.{name}()"
+        guard, real, what = self._guard, getattr(owner, name), f"{owner.__name__}.{name}()"
 
         def refuse(*args: Any, **options: Any) -> Any:
             if threading.get_ident() == guard.thread:
@@ -179,29 +170,19 @@ class Attributes:
         if hasattr(time, "tzset"):
             time.tzset()
 
-    def _octets(self, count: int, flags: int = 0) -> bytes:
-        """Entropy of the current node; another node's draws don't shift it."""
-        life = LIFE.get(None)
-        name = "" if life is None else life.node.name
-        return self._guard.seed.dice(f"entropy/{name}").octets(count)
-
     def _replace_chance(self) -> None:
-        octets, guard = self._octets, self._guard
+        guard = self._guard
+
+        def octets(count: int, flags: int = 0) -> bytes:
+            return guard.octets(count)
+
         self._virtual(os, "urandom", octets)
         if hasattr(os, "getrandom"):
             self._virtual(os, "getrandom", octets)
         self._put(random, "_urandom", octets)
-        real_seed = random.Random.seed
-
-        def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
-            if a is None and threading.get_ident() == guard.thread:
-                a = int.from_bytes(octets(16), "big")
-            real_seed(self, a, version)
-
-        self._put(random.Random, "seed", seed, watched=False)
-        self._virtual(random, "seed", lambda a=None, version=2: seed(generator, a, version))
-        generator = random._inst
-        random.seed()
+        shared = random._inst
+        self._virtual(random, "seed", lambda a=None, version=2: shared.seed(a, version))
+        shared.seed(octets(16))
         for name, value in (("_generate_time_safe", None), ("_UuidCreate", None),
                             ("_node", NODE_ID), ("_last_timestamp", None)):  # fmt: skip
             if hasattr(uuid, name):
@@ -239,5 +220,3 @@ class Attributes:
             self._put(module, "Task", SimTask, watched=False)
         for module in (asyncio, futures):
             self._put(module, "Future", SimFuture, watched=False)
-        gathering = tasks._GatheringFuture  # type: ignore[attr-defined]
-        self._put(gathering, "__hash__", number_of, watched=False)

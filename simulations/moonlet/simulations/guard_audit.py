@@ -40,8 +40,16 @@ _known: dict[str, str | None] = {}  # remedies by event, as they occur
 _installed = False
 
 
-def _listen(event: str, args: tuple[Any, ...]) -> None:
+def active_guard() -> Guard | None:
+    """The guard of the run that goes on in this thread."""
     if not _active or threading.get_ident() != _active[0].thread:
+        return None
+    return _active[0]
+
+
+def _listen(event: str, args: tuple[Any, ...]) -> None:
+    guard = active_guard()
+    if guard is None:
         return
     try:
         remedy = _known[event]
@@ -53,7 +61,7 @@ def _listen(event: str, args: tuple[Any, ...]) -> None:
     if event == "open" and isinstance(args[0], int):
         return  # a descriptor that is open already
     shown = repr(args[0])[:80] if args else ""
-    _active[0].refuse(f"{event}({shown})", remedy)
+    guard.refuse(f"{event}({shown})", remedy)
 
 
 class Audit:
@@ -62,10 +70,13 @@ class Audit:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
 
+    def check(self) -> None:
+        """There must be no other run."""
+        assert not _active, "another run is on in this process"
+
     def install(self) -> None:
         """Begin to listen."""
         global _installed
-        assert not _active, "another run is on in this process"
         if not _installed:
             sys.addaudithook(_listen)
             _installed = True

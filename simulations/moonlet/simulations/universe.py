@@ -75,15 +75,16 @@ class Universe:
 
 @contextlib.contextmanager
 def _own_garbage() -> Iterator[None]:
-    """Collect no garbage in the run but at fixed steps, and none of it from before the run."""
-    was_enabled, was_frozen = gc.isenabled(), gc.get_freeze_count() > 0
+    """Collect garbage at fixed steps only, none from before the run, and call nobody about it."""
+    was_enabled, callbacks = gc.isenabled(), gc.callbacks[:]
     gc.disable()
     gc.freeze()
+    gc.callbacks.clear()
     try:
         yield
     finally:
-        if not was_frozen:
-            gc.unfreeze()
+        gc.callbacks[:] = callbacks
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
 
