@@ -1,9 +1,24 @@
 """All rows, in the order of the table."""
 
-from tests.benchmarks import end_to_end, journal
+from tests.benchmarks import (
+    activation,
+    asking,
+    end_to_end,
+    folding,
+    journal,
+    memory,
+    others,
+    replay,
+)
 from tests.benchmarks.rows import Work
 
 WORKS: tuple[Work, ...] = (
     *end_to_end.WORKS,
     *journal.WORKS,
+    *asking.WORKS,
+    *activation.WORKS,
+    *replay.WORKS,
+    *folding.WORKS,
+    *memory.WORKS,
+    *others.WORKS,
 )

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 from moonlet.core.codec import Encoding
-from moonlet.core.commit import Effect, Event, Outcome
+from moonlet.core.commit import Decoded, Effect, Event, Outcome
 from moonlet.core.effects import EFFECTS, Cancel, Perform, Publish, Reply, Schedule, Send
 from moonlet.core.errors import Invalid, InvalidAgentType, MoonletError, Rejected, UnknownCommand
 from moonlet.core.fold import MAX_EFFECTS
@@ -88,6 +88,14 @@ class Behavior(Generic[S]):
     def evolve(self, state: S, event: Any) -> S:
         """The state after one typed event. Raises whatever the handler raises."""
         return _evolved(self._event_classes[type(event)].function, state, event)
+
+    def fold(self, state: S, commits: Iterable[Decoded]) -> S:
+        """The state after the typed events of decoded commits, in their order."""
+        handlers = self._event_classes
+        for commit in commits:
+            for event in commit.events:
+                state = _evolved(handlers[type(event)].function, state, event)
+        return state
 
     def evolve_stored(self, state: S, event: Event[Any], encoding: Encoding) -> S:
         """The state after one stored event, its body still encoded or plain data."""
