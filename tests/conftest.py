@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, settings
 from moonlet.streams.embedded import configuration
 from moonlet.streams.server_process import ServerProcess, find_server
 
-
 # How long an example takes says only how busy the machine is.
 settings.register_profile(
     "moonlet", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
