@@ -1,5 +1,7 @@
 """The agent type that most tests of the runtime use."""
 
+import os
+import signal
 from datetime import timedelta
 
 import msgspec
@@ -64,6 +66,10 @@ class Fail(msgspec.Struct, frozen=True):
     text: str = "as asked"
 
 
+class Die(msgspec.Struct, frozen=True):
+    """Ends the process that decides it."""
+
+
 class GetBalance(msgspec.Struct, frozen=True):
     pass
 
@@ -111,6 +117,11 @@ def account_type(name: str = "account", *, partitions: int = 4) -> AgentType[Acc
     @account.on_command
     def fail(state: Account, command: Fail) -> Decision:
         raise ValueError(command.text)
+
+    @account.on_command
+    def die(state: Account, command: Die) -> Decision:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield Reply()
 
     @account.on_event
     def deposited(state: Account, event: Deposited) -> Account:
