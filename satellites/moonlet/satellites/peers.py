@@ -12,4 +12,5 @@ def require(context: Context, agent_type: str, what: str) -> None:
     """Reject a command that did not come from that satellite of this desk."""
     expected = peer(context, agent_type)
     if context.sender != expected:
-        raise Rejected(f"{what} comes from {expected} only, not from {context.sender or 'nobody'}")
+        sender = context.sender if "/" in context.sender else "a client"
+        raise Rejected(f"{what} comes from {expected} only, not from {sender}")

@@ -51,7 +51,7 @@ POSITIONS: Final = (
 """Id, protocol, tokens of collateral, and the health (basis points) that sets the debt."""
 
 YIELDS: Final = (
-    ("aave", 200_000, 420),
+    ("aave", 200_000, 580),
     ("compound", 250_000, 380),
     ("curve", 400_000, 610),
     ("yearn", 150_000, 550),
@@ -125,7 +125,7 @@ def books(price: int) -> OpenBooks:
     owing = [position for position in positions(price) if position.debt]
     collateral = sum(position.collateral for position in owing)
     return OpenBooks(
-        wallets={"arbitrum": 150_000 * MICRO, "ethereum": 500_000 * MICRO},
+        wallets={"arbitrum": 150_000 * MICRO, "ethereum": 750_000 * MICRO},
         lots=tuple(
             Lot(id, ASSET, tokens * MICRO, tokens * paid, bought)
             for id, tokens, paid, bought in LOTS
@@ -175,7 +175,7 @@ def seeds(price: int, first: int) -> list[tuple[str, Any]]:
             ("pulse", YieldOpportunity(protocol, apy, tokens * MICRO))
             for protocol, tokens, apy in YIELDS
         ),
-        ("bridge", SetRoute("canal", "ethereum", "arbitrum", 1_500, 30, 200_000 * MICRO, (1,))),
+        ("bridge", SetRoute("canal", "ethereum", "arbitrum", 1_500, 30, 100_000 * MICRO, (1,))),
         ("bridge", UpdateBridgeSecurityAudit("canal", 8_200, "a synthetic auditor")),
         ("forge", MempoolTx("0xfeed", ASSET, "sandwich-bot", 5_000 * MICRO, 50 * MICRO)),
         *(("forge", command) for command in intruder(price, first)),
