@@ -50,13 +50,13 @@ async def in_a_set(dice: Dice) -> None:
     note("wait", *[task.result() for task in done])
     for coming in asyncio.as_completed({asyncio.create_task(one(number)) for number in range(9)}):
         note("as_completed", await coming)
-    groups = {asyncio.gather(*(one(number) for number in range(3))) for _ in range(5)}
+    groups = [asyncio.gather(one(number), one(-number)) for number in range(12)]
     done_groups, _ = await asyncio.wait(groups)
-    note("gathered", *[number for group in done_groups for number in group.result()])
-    bare: set[asyncio.Future[int]] = {asyncio.Future() for _ in range(12)}
-    for place, future in enumerate(bare):
+    note("gathered", *[group.result()[0] for group in done_groups])
+    futures: list[asyncio.Future[int]] = [asyncio.Future() for _ in range(12)]
+    for place, future in enumerate(futures):
         future.set_result(place)
-    note("futures", *[future.result() for future in bare])
+    note("futures", *[future.result() for future in set(futures)])
 
 
 async def in_an_aborting_group(dice: Dice) -> None:

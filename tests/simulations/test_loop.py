@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from moonlet.simulations import loop as loop_module
+from moonlet.simulations.asyncgens import AsyncGenerators
 from moonlet.simulations.errors import Deadlock, Escape, Livelock, SilentDeath
 from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.universe import Universe
@@ -327,6 +328,42 @@ def test_generators_are_shut_down_in_the_order_in_which_they_began() -> None:
 
     run(main)
     assert closed[500:] == list(range(99, -1, -1))
+
+
+def test_a_generator_at_a_used_address_comes_after_those_before_it() -> None:
+    async def count() -> AsyncIterator[int]:
+        yield 1
+
+    known = AsyncGenerators()
+    kept: list[Any] = [count() for _ in range(20)]
+    for agen in kept:
+        known.add(agen)
+    for place in range(0, 20, 2):
+        kept[place] = None
+        kept[place] = count()
+    new = kept[::2]
+    for agen in new:
+        known.add(agen)
+    assert list(known) == [*kept[1::2], *new]
+
+
+def test_nobody_is_called_about_the_garbage_of_a_run() -> None:
+    called: list[str] = []
+
+    def hear(phase: str, info: object) -> None:
+        called.append(phase)
+
+    async def main() -> None:
+        gc.collect()
+
+    gc.callbacks.append(hear)
+    try:
+        run(main)
+        assert called == []
+        gc.collect()
+    finally:
+        gc.callbacks.remove(hear)
+    assert called == ["start", "stop"]
 
 
 def test_all_tasks_are_those_of_the_own_process_in_creation_order() -> None:

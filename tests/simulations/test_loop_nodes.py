@@ -1,6 +1,7 @@
 """Nodes: crash, restart, pause, slowness, and their clocks."""
 
 import asyncio
+import gc
 import time
 from asyncio import sleep
 from collections.abc import AsyncIterator
@@ -30,6 +31,9 @@ def test_tasks_and_callbacks_belong_to_the_node_that_made_them() -> None:
             await sleep(2)
 
         assert current_node() is None
+        node = this_loop().node("h2")
+        task = node.spawn(sleep(1))
+        assert this_loop().tasks_of(node.life) == [task]
         await this_loop().node("h1").spawn(outer())
         return names
 
@@ -56,9 +60,16 @@ def test_a_crash_is_a_power_cut() -> None:
         finally:
             heard.append(f"finally {name}")
 
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            heard.append("finally waiting")
+
     async def main() -> list[str]:
         loop = this_loop()
         node = loop.node("h1")
+        node.spawn(wait())
         node.spawn(work("a"))
         node.spawn(work("b"))
         await sleep(0.5)
@@ -68,11 +79,39 @@ def test_a_crash_is_a_power_cut() -> None:
         node.crash()
         node.crash()
         assert not node.up
+        gc.collect()
         await sleep(10)
         return list(heard)
 
     assert run(main) == ["the driver's"]
+    assert "finally waiting" in heard
     assert "finally a" in heard  # at the end of the universe, outside the loop
+
+
+def test_a_generator_of_a_dead_node_is_not_closed_by_whoever_drops_it_last() -> None:
+    heard: list[str] = []
+
+    async def generate(name: str) -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            heard.append(name)
+
+    async def main() -> list[str]:
+        kept: dict[str, AsyncIterator[int]] = {}
+
+        async def begin(name: str) -> None:
+            kept[name] = generate(name)
+            await anext(kept[name])
+
+        for name in ("dead", "alive"):
+            await this_loop().node(name).spawn(begin(name))
+        this_loop().node("dead").crash()
+        kept.clear()
+        await sleep(1)
+        return heard
+
+    assert run(main) == ["alive"]
 
 
 def test_a_crash_by_its_own_hand_ends_at_the_next_await() -> None:
