@@ -343,6 +343,8 @@ class Episode:
             members.append([subject, headers, self._data()])
         last = members[-1][1]
         last["Nats-Batch-Commit"] = self._pick("1", "1", "1", "1", "1", "1", "eob", "x")
+        if self.stream.get("discard") == "new" and "max_bytes" in self.stream:  # ledger 1
+            last["Nats-Batch-Commit"] = "1"
         if self._chance(0.08):
             broken = self._pick(*members)[1]
             broken.update(

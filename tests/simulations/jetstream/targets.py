@@ -13,7 +13,7 @@ from tests.simulations.jetstream.raw_client import RawClient
 Observation = dict[str, Any]
 WAIT = 3.0  # s that a server has to do what the model does
 STEP = 1_000_000  # ns of the model's time for each operation
-TAIL = 0.004  # s in which a server might do more than the model
+PAUSE = 0.02  # s, longer than the server's own short timers
 
 _STATE = ("messages", "bytes", "first_seq", "last_seq", "num_subjects", "num_deleted")
 _CONSUMER = ("num_ack_pending", "num_redelivered", "num_waiting", "num_pending")
@@ -168,6 +168,10 @@ def _observed(number: int, message: Message) -> list[Any]:
     return [number, "status", *_shown(message)]
 
 
+def _starts_a_timer(operation: list[Any]) -> bool:
+    return operation[0] == "ack" and str(operation[-1]).startswith("-NAK ")
+
+
 def _comparable(operation: list[Any], messages: list[list[Any]]) -> list[list[Any]]:
     """Sorted by inbox: consumers deliver side by side, so order only means something within one.
 
@@ -202,6 +206,9 @@ class ModelTarget(Target):
         """Run one operation; returns all that is observed."""
         self.now += STEP
         answer = self.answer(operation)
+        if _starts_a_timer(operation):
+            self.now += round(PAUSE * 1_000_000_000)
+            self.broker.advance(self.now)
         messages, self._inbox = _comparable(operation, self._inbox), []
         return {"answer": answer, "messages": messages, "state": self.state()}
 
@@ -243,6 +250,8 @@ class ServerTarget(Target):
     def run(self, operation: list[Any], foreseen: Observation) -> Observation:
         """Run one operation; returns all that is observed once it is as foreseen, or time is up."""
         answer = self.answer(operation)
+        if _starts_a_timer(operation):
+            time.sleep(PAUSE)  # sleeps: the server looks 10 ms after a delayed refusal
         count = len(foreseen["messages"])
         self._client.wait(count, WAIT)
         state = self.state()

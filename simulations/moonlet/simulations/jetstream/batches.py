@@ -49,6 +49,10 @@ class Batches:
             raise refused(10175)
         commit = headers.get(fields.BATCH_COMMIT)
         marker = commit == "eob"
+        config = self._stream.config
+        if marker and config.discard == "new" and config.max_bytes > 0:
+            # nats-server 2.15.1 forgets the header that it adds and may store half.
+            raise NotSimulated("end markers of batches under a limit in bytes")
         size = sequence - 1 if marker else sequence
         batch = self._open.get(id)
         if batch is None:

@@ -107,18 +107,18 @@ class Consumer:
         if sequence >= self.ledger.sequence and self.pulls:
             self.context.wake(self)
 
-    def removed(self, now: int, sequence: int) -> None:
+    def removed(self, sequence: int) -> None:
         """The stream removed a message that this consumer's filters cover."""
         ledger = self.ledger
         if sequence >= ledger.sequence:
             self.num_pending -= 1
         known = ledger.pending.get(sequence)
         if known is not None:
-            self.acknowledge(now, sequence, known.delivery)
+            self.context.release(self, sequence, known.delivery)
         else:
             ledger.repeats.pop(sequence, None)
 
-    def purged(self, now: int, pattern: str, first: int) -> None:
+    def purged(self, pattern: str, first: int) -> None:
         """The stream was purged of `pattern` (empty: all); `first` is what is left first of it."""
         store, ledger = self.stream.store, self.ledger
         # The server's comparison: is a filter within the pattern; the pattern within a filter?
@@ -174,8 +174,8 @@ class Consumer:
                 self._tell(reply, status(408, "Requests Pending"))
                 return
         expires = now + request.expires if request.expires else 0
-        self.pulls.add(now, Waiting(reply, request.batch, expires, request.no_wait))
-        self.context.wake(self)
+        if self.pulls.add(now, Waiting(reply, request.batch, expires, request.no_wait)):
+            self.context.wake(self)
 
     def answer(self, now: int, subject: str, reply: str, data: bytes) -> None:
         """Take what a client sent to the acknowledgement subject of a delivery."""
@@ -327,10 +327,11 @@ class Consumer:
     # by itself
 
     def _on_look(self, now: int) -> None:
-        found, again = self.ledger.expire(now, self.stream.store.first)
+        full = 0 < self.config.max_ack_pending <= len(self.ledger.pending)
+        found, given_up, again = self.ledger.expire(now, self.stream.store.first)
         if again is not None:
             self._look.set(again)
-        if found or self.pulls:
+        if found or (given_up and full):
             self.context.wake(self)
 
     def _on_expiry(self, now: int) -> None:

@@ -22,14 +22,26 @@ class Context:
         self.send = send
         self.listens = listens
         self._awake: dict[Consumer, None] = {}
+        self._released: list[tuple[Consumer, int, int]] = []
 
     def wake(self, consumer: "Consumer") -> None:
         """Let `consumer` deliver once what happens now is finished."""
         self._awake[consumer] = None
 
+    def release(self, consumer: "Consumer", sequence: int, delivery: int) -> None:
+        """A message is gone that `consumer` had delivered: it counts as acknowledged.
+
+        The server sees to that beside what it is doing, and practically always later.
+        """
+        self._released.append((consumer, sequence, delivery))
+
     def settle(self, now: int) -> None:
-        """Let all that were woken deliver, in the order they were."""
-        while self._awake:
-            consumer = next(iter(self._awake))
-            del self._awake[consumer]
-            consumer.deliver(now)
+        """Finish what was put off, then let all that were woken deliver, in order."""
+        while self._released or self._awake:
+            released, self._released = self._released, []
+            for consumer, sequence, delivery in released:
+                consumer.acknowledge(now, sequence, delivery)
+            if not self._released and self._awake:
+                consumer = next(iter(self._awake))
+                del self._awake[consumer]
+                consumer.deliver(now)

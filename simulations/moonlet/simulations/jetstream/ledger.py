@@ -121,11 +121,13 @@ class Ledger:
         self.repeats[sequence] = repeats
         return True
 
-    def expire(self, now: int, first: int) -> tuple[bool, int | None]:
+    def expire(self, now: int, first: int) -> tuple[bool, bool, int | None]:
         """Queue what waited too long, `first` being the stream's first sequence.
 
-        Returns whether there is something to deliver again, and when to look next (None: never).
+        Returns whether there is something to deliver again, whether something was given up, and
+        when to look next (None: never).
         """
+        given_up = False
         next_look = self.wait + ACK_SLACK
         expired: list[int] = []
         for sequence, known in list(self.pending.items()):
@@ -137,8 +139,11 @@ class Ledger:
             waited = now - known.since
             if waited < self.wait:
                 next_look = min(next_look, self.wait - waited)
-            elif sequence not in self.again and not self._is_exhausted(sequence):
-                expired.append(sequence)
+            elif sequence not in self.again:
+                if self._is_exhausted(sequence):
+                    given_up = True
+                else:
+                    expired.append(sequence)
         if expired:
             expired.sort()
             late = now - self.pending[expired[0]].since
@@ -146,10 +151,10 @@ class Ledger:
                 self.again[sequence] = None
                 self.pending[sequence].since += late
         if self.pending:
-            return bool(expired), now + next_look
+            return bool(expired), given_up, now + next_look
         self.again.clear()
         self.delivery_floor, self.floor = self.delivery - 1, self.sequence - 1
-        return bool(expired), None
+        return bool(expired), given_up, None
 
     def drop(self, sequence: int) -> None:
         """Forget all about one message."""

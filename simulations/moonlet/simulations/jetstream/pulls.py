@@ -87,13 +87,14 @@ class Pulls:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, now: int, waiting: Waiting) -> None:
-        """Put at the end; over the limit the request is refused with 409."""
+    def add(self, now: int, waiting: Waiting) -> bool:
+        """Put at the end; over the limit the request is refused with 409. Says which."""
         if len(self._queue) >= self.limit:
             self._tell(waiting.reply, status(409, "Exceeded MaxWaiting"))
-            return
+            return False
         self._queue.append(waiting)
         self.last_activity = now
+        return True
 
     def next(self, now: int) -> Waiting | None:
         """Whom the next delivery goes to; the delivery is counted. None if nobody is left."""

@@ -123,7 +123,7 @@ class Stream:
             return False
         self.schedules.removed(message)
         for consumer in self.interest.matching(message.subject):
-            consumer.removed(now, sequence)
+            consumer.removed(sequence)
         return True
 
     def purge(self, now: int, pattern: str, *, below: int = 0, keep: int = 0) -> int:
@@ -131,8 +131,6 @@ class Stream:
 
         Zero means no bound. Returns how many were removed.
         """
-        if below == 1:
-            return 0
         store = self.store
         everything = pattern in ("", ">")
         last = store.last
@@ -149,7 +147,7 @@ class Stream:
             self.schedules.removed(message)
             if len(found) == 1 and not everything:
                 for consumer in self.interest.matching(message.subject):
-                    consumer.removed(now, sequence)
+                    consumer.removed(sequence)
         if everything and below > last + 1:
             store.last, store.first = below - 1, below
         if len(found) > 1 or (found and everything):
@@ -160,7 +158,7 @@ class Stream:
         if pattern:
             first = next(store.sequences((pattern,), 0), 0)
         for consumer in list(self.consumers.values()):
-            consumer.purged(now, pattern, first)
+            consumer.purged(pattern, first)
         return len(found)
 
     def acknowledged(self, now: int, sequence: int) -> None:
