@@ -11,7 +11,7 @@ import msgspec
 
 from moonlet.agents.context import Context
 from moonlet.core.behavior import Decision, parked
-from moonlet.core.codec import ENCODING_HEADER, MAX_PLAIN, Encoding, check_json_depth
+from moonlet.core.codec import ENCODING_HEADER, Encoding, check_json_depth
 from moonlet.core.commit import Command, Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
@@ -159,19 +159,10 @@ def judge(
         )
         return Decided(item, envelope, commit, decision.state, decision.stack, body, limit)
 
-    decided = commit_of(decision)
-    if len(decided.record[0]) > MAX_PLAIN:
-        decided = commit_of(parked(state, _too_large(len(decided.record[0]))))
-    return decided
-
-
-def _too_large(size: int) -> PayloadTooLarge:
-    return PayloadTooLarge(
-        f"the command's events, effects and reply take {size} bytes, over the limit of"
-        f" {MAX_PLAIN}: yield less at once",
-        limit=MAX_PLAIN,
-        value=size,
-    )
+    try:
+        return commit_of(decision)
+    except PayloadTooLarge as error:
+        return commit_of(parked(state, error))
 
 
 def _open(partition: "OwnedPartition", agent: AgentId, item: Item) -> Envelope:

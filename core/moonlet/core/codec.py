@@ -45,6 +45,9 @@ _ODD_NUMBER: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
 # How msgspec ends its messages: "… - at `$.a[0]`", for keys "… - at `key` in `$.a`".
 _PATH: Final = re.compile(r"`(\$[^`]*)`$")
 
+MAX_COMMAND_PLAIN: Final = MAX_PLAIN // 2
+"""The same for a command, so that its commit, which repeats it, is readable in any case."""
+
 T = TypeVar("T")
 
 
@@ -181,8 +184,8 @@ def pack(data: bytes, encoding: Encoding) -> tuple[bytes, str]:
     return zstandard.compress(data), f"{encoding}+zstd"
 
 
-def unpack(payload: bytes, header: str | None) -> tuple[bytes, Encoding]:
-    """Undo `pack`. Raises `InvalidMessage` or, for a bomb, `PayloadTooLarge`."""
+def unpack(payload: bytes, header: str | None, limit: int = MAX_PLAIN) -> tuple[bytes, Encoding]:
+    """Undo `pack`. Raises `InvalidMessage` or, for what holds over `limit`, `PayloadTooLarge`."""
     known = _HEADERS.get(header or "json")
     if known is None:
         raise InvalidMessage(f"unknown encoding {header!a}: expected json or msgpack, or +zstd")
@@ -193,10 +196,10 @@ def unpack(payload: bytes, header: str | None) -> tuple[bytes, Encoding]:
         size = zstandard.frame_content_size(payload)
         if size < 0:
             raise InvalidMessage("the compressed payload does not state its size: state it")
-        if size > MAX_PLAIN:
+        if size > limit:
             raise PayloadTooLarge(
-                f"a compressed payload claims {size} bytes, over the limit of {MAX_PLAIN}",
-                limit=MAX_PLAIN,
+                f"a compressed payload claims {size} bytes, over the limit of {limit}",
+                limit=limit,
                 value=size,
             )
         plain = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)

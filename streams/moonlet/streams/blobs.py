@@ -11,7 +11,7 @@ import msgspec
 
 from moonlet.core.codec import MAX_PLAIN
 from moonlet.core.digest import DIGEST_HEADER
-from moonlet.core.errors import Corrupt, PayloadTooLarge
+from moonlet.core.errors import Corrupt
 from moonlet.streams.api import StoredMessage
 from moonlet.streams.bus import Bus
 
@@ -25,15 +25,8 @@ HEADER_ROOM: Final = 1_024
 async def store_apart(bus: Bus, digest: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
     """Store a packed record's bytes; returns the commit's payload and headers that name them.
 
-    Raises `PayloadTooLarge` over 16 MiB, else what the server says; then nothing names the chunks.
+    Raises what the server says; then nothing names the chunks.
     """
-    if len(payload) > MAX_PLAIN:
-        raise PayloadTooLarge(
-            f"the command's events, effects and reply take {len(payload)} bytes, over the limit of"
-            f" {MAX_PLAIN}: yield less at once",
-            limit=MAX_PLAIN,
-            value=len(payload),
-        )
     size = bus.js.max_payload - HEADER_ROOM
     chunks = [payload[start : start + size] for start in range(0, len(payload), size)]
     for number, chunk in enumerate(chunks):

@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.core.codec import ENCODING_HEADER, Codec, Encoding, check_plain, pack, unpack
+from moonlet.core.codec import (
+    ENCODING_HEADER,
+    MAX_PLAIN,
+    Codec,
+    Encoding,
+    check_plain,
+    pack,
+    unpack,
+)
 from moonlet.core.commit import Commit, place
 from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.errors import Corrupt, InvalidMessage, PayloadTooLarge, Undecodable
@@ -27,9 +35,19 @@ _PLAIN: Final = {
 
 
 def encode_commit(commit: Commit[Any], encoding: Encoding) -> tuple[Record, str]:
-    """The message of a commit that has no place yet, and its digest."""
+    """The message of a commit that has no place yet, and its digest.
+
+    Raises `PayloadTooLarge` for a record that no reader would take: over 16 MiB uncompressed.
+    """
     assert commit.sequence == 0 and commit.digest == ""
     data = _RAW[encoding].encode(commit)
+    if len(data) > MAX_PLAIN:
+        raise PayloadTooLarge(
+            f"the command's events, effects and reply take {len(data)} bytes, over the limit of"
+            f" {MAX_PLAIN}: yield less at once",
+            limit=MAX_PLAIN,
+            value=len(data),
+        )
     digest = record_digest(data)
     payload, header = pack(data, encoding)
     headers = {DIGEST_HEADER: digest}

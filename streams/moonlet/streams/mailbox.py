@@ -3,7 +3,14 @@
 import asyncio
 from typing import Final
 
-from moonlet.core.codec import ENCODING_HEADER, Codec, Encoding, pack, unpack
+from moonlet.core.codec import (
+    ENCODING_HEADER,
+    MAX_COMMAND_PLAIN,
+    Codec,
+    Encoding,
+    pack,
+    unpack,
+)
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import MailboxFull, PayloadTooLarge
 from moonlet.core.ids import AgentId
@@ -20,23 +27,30 @@ def encode_envelope(
     envelope: Envelope, encoding: Encoding, limit: int
 ) -> tuple[bytes, dict[str, str]]:
     """The message of an envelope; raises `PayloadTooLarge` over `limit` bytes, headers counted."""
-    payload, header = pack(_CODECS[encoding].encode(envelope), encoding)
+    plain = _CODECS[encoding].encode(envelope)
+    if len(plain) > MAX_COMMAND_PLAIN:
+        raise _too_large(envelope, len(plain), MAX_COMMAND_PLAIN, "uncompressed")
+    payload, header = pack(plain, encoding)
     headers = {ENCODING_HEADER: header} if header else {}
     size = len(payload) + sum(len(k) + len(v) + 4 for k, v in headers.items()) + 200
     if size > limit:
-        raise PayloadTooLarge(
-            f"{envelope.name} to {envelope.agent} takes {size} bytes, over the limit of {limit}"
-            " (the server's payload limit less what a commit adds): store the data elsewhere and"
-            " send a reference",
-            limit=limit,
-            value=size,
-        )
+        why = "the server's payload limit less what a commit adds"
+        raise _too_large(envelope, size, limit, why)
     return payload, headers
+
+
+def _too_large(envelope: Envelope, size: int, limit: int, why: str) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"{envelope.name} to {envelope.agent} takes {size} bytes, over the limit of {limit}"
+        f" ({why}): store the data elsewhere and send a reference",
+        limit=limit,
+        value=size,
+    )
 
 
 def decode_envelope(data: bytes, header: str | None) -> tuple[Envelope, Encoding]:
     """The envelope of a message; raises `InvalidMessage`, `PayloadTooLarge`."""
-    plain, encoding = unpack(data, header)
+    plain, encoding = unpack(data, header, MAX_COMMAND_PLAIN)
     return _CODECS[encoding].decode(plain), encoding
 
 
