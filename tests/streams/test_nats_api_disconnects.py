@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,10 @@ from moonlet.streams.api import (
     Outgoing,
     PubAck,
     PullStatus,
+    ServerRefused,
 )
 from moonlet.streams.nats_api import NatsJetStream
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server_process import ServerProcess, find_server
 from moonlet.streams.settings import from_url
 from tests.streams.support import connected, eventually, restart
 
@@ -42,8 +44,12 @@ async def test_what_is_under_way_when_the_server_dies_is_unknown(
         request = asyncio.ensure_future(js.request("silent", b"x", timeout=30))
         await asyncio.sleep(0)
         publish = js.publish("s.a", b"x", timeout=30)
+        subscribe = asyncio.ensure_future(js.subscribe("other", lambda message: None))
+        await asyncio.sleep(0.01)
         own_server.kill()
         async with asyncio.timeout(2):
+            with pytest.raises(NoAnswer, match="lost"):
+                await subscribe
             with pytest.raises(NoAnswer, match="lost"):
                 await publish
             with pytest.raises(NoAnswer, match="lost"):
@@ -304,3 +310,62 @@ async def test_a_pull_whose_consumer_dies_with_the_server_says_so(
         pull.request(5, expires=5)
         await eventually(lambda: len(statuses) == 1)
         assert (statuses[0].code, statuses[0].missing) == (503, 5)
+
+
+async def test_an_error_of_the_server_leads_to_a_reconnect_and_not_to_the_end() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(b'INFO {"version":"2.14.0","jetstream":true,"headers":true}\r\n')
+        try:
+            while line := await reader.readline():
+                if line.startswith(b"PING"):
+                    writer.write(b"PONG\r\n")
+                if line.startswith(b"PUB $JS.API.INFO "):
+                    reply = line.split()[2]
+                    writer.write(b"MSG %b 1 2\r\n{}\r\n" % reply)
+                if line.startswith(b"PUB provoke"):
+                    writer.write(b"-ERR 'maximum account active connections exceeded'\r\n")
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    js = await connection.open(from_url(f"nats://127.0.0.1:{port}", "test"))
+    closed: list[int] = []
+    js.on_closed(lambda: closed.append(1))
+    try:
+        js.post("provoke")
+        await eventually(lambda: connections == 2 and js.connected)
+        assert closed == []
+    finally:
+        await js.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_the_first_cause_of_a_refused_batch_is_told(tmp_path: Path) -> None:
+    config = f"""
+        jetstream {{
+            store_dir: "{tmp_path}/data"
+            limits {{ batch {{ max_inflight_per_stream: 1 }} }}
+        }}
+    """
+    server = ServerProcess(find_server(), tmp_path, config)
+    server.start()
+    try:
+        async with connected(server) as js:
+            await js.create_stream({"name": "S", "subjects": ["s.>"], "allow_atomic": True})
+            opened = {"Nats-Batch-Id": "open", "Nats-Batch-Sequence": "1"}
+            await js.request("s.a", b"x", headers=opened, timeout=5)
+            batch = [Outgoing("s.a", b"x", {}), Outgoing("s.b", b"x", {})]
+            # The last message is only told that there is no such batch (10176).
+            with pytest.raises(ServerRefused) as refusal:
+                await js.publish_batch(batch, timeout=5)
+            assert (refusal.value.code, refusal.value.err_code) == (429, 10210)
+    finally:
+        server.stop()

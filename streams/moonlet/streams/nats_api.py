@@ -63,6 +63,8 @@ class NatsJetStream(Administration):
         self._closed_callbacks: list[Callable[[], None]] = []
         self._closed = False
         self._denied_subscriptions: set[str] = set()
+        self._denials = 0
+        self._denial_logged = -1.0
         self._pulls: set[NatsPull] = set()
         wire.on_denied = self._take_denial
         wire.on_lost = self._take_loss
@@ -98,8 +100,6 @@ class NatsJetStream(Administration):
         """Send what is buffered, for 2 s at most, then disconnect. Twice is harmless."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                if self._wire.ready:
-                    await self._wire.round_trip(CLOSE_SECONDS)
                 await self._wire.close()
         except Exception as error:  # the server hangs or is gone: there is nothing to save
             log.debug("nats_close_failed", error=f"{type(error).__name__}: {error}")
@@ -278,7 +278,15 @@ class NatsJetStream(Administration):
             pull.deny()
             waited = True
         if not waited:
-            log.warning("nats_publish_denied", subject=subject)
+            self._log_denial(subject)
+
+    def _log_denial(self, subject: str) -> None:
+        """Once a second at most: a host without the right to acknowledge denies thousands."""
+        self._denials += 1
+        now = self._loop.time()
+        if now - self._denial_logged >= 1.0:
+            log.warning("nats_publish_denied", subject=subject, count=self._denials)
+            self._denials, self._denial_logged = 0, now
 
     def _take_loss(self, reason: str) -> None:
         log.warning("nats_connection_lost", server=self._description, reason=reason)
