@@ -27,7 +27,7 @@ from moonlet.satellites.messages.aegis import (
 from moonlet.satellites.positions import LEVELS, Position, depth
 from moonlet.satellites.watch import Aegis, health_of, open_alerts, with_price
 
-aegis = AgentType("aegis", Aegis)
+aegis = AgentType("aegis", Aegis, partitions=1)
 
 
 @aegis.on_event

@@ -88,7 +88,7 @@ class Bridge(Struct, frozen=True):
     at: int = 0
 
 
-bridge = AgentType("bridge", Bridge)
+bridge = AgentType("bridge", Bridge, partitions=1)
 
 
 @bridge.on_event

@@ -59,7 +59,7 @@ class Echo(Struct, frozen=True):
     read: int = 0
 
 
-echo = AgentType("echo", Echo)
+echo = AgentType("echo", Echo, partitions=1)
 
 
 @echo.on_command

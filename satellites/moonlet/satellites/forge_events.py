@@ -63,7 +63,7 @@ class Forge(Struct, frozen=True):
     mempool: dict[str, MempoolTx] = {}
 
 
-forge = AgentType("forge", Forge)
+forge = AgentType("forge", Forge, partitions=1)
 
 
 @forge.on_event

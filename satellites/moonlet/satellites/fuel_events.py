@@ -56,7 +56,7 @@ class Fuel(Struct, frozen=True):
     requested: int = 0
 
 
-fuel = AgentType("fuel", Fuel)
+fuel = AgentType("fuel", Fuel, partitions=1)
 
 
 @fuel.on_event

@@ -74,7 +74,7 @@ class Oracle(Struct, frozen=True):
     providers: dict[str, int] = {}
 
 
-oracle = AgentType("oracle", Oracle)
+oracle = AgentType("oracle", Oracle, partitions=1)
 
 
 @oracle.on_command

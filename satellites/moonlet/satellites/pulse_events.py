@@ -53,7 +53,7 @@ class Pulse(Struct, frozen=True):
     redeployed: int = 0
 
 
-pulse = AgentType("pulse", Pulse)
+pulse = AgentType("pulse", Pulse, partitions=1)
 
 
 @pulse.on_event

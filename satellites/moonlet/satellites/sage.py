@@ -62,7 +62,7 @@ class Sage(Struct, frozen=True):
     tick: int = 0
 
 
-sage = AgentType("sage", Sage)
+sage = AgentType("sage", Sage, partitions=1)
 
 
 @sage.on_command
