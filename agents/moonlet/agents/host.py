@@ -91,6 +91,8 @@ class Host:
             agent_type.check()
             bus.topology.journal_of(agent_type.name)
         self._tasks = Tasks(self._died)
+        self._process = f"h-{bus.entropy.token()}"
+        self._lives = 0
         self.services = Services(bus, moon.registry, _app_version())
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
@@ -167,7 +169,8 @@ class Host:
 
     async def _join(self) -> None:
         bus = self.services.bus
-        self.id = f"h-{bus.entropy.token()}"
+        self._lives += 1
+        self.id = f"{self._process}-{self._lives}"
         self._started = bus.clock.now_us()
         self._revision = 0
         await self._renew()
@@ -228,6 +231,9 @@ class Host:
     async def _claim(self, record: Partition) -> None:
         key = record.type, record.number
         crashes = record.crashes + 1 if record.owner else 0
+        if record.owner.rpartition("-")[0] == self._process:
+            # It was ours when the lease was lost: nothing crashed, whatever we were about to do.
+            crashes, record = record.crashes, msgspec.structs.replace(record, note="")
         mine = await self._leases.write(
             msgspec.structs.replace(record, owner=self.id, crashes=crashes)
         )

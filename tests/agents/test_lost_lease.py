@@ -1,0 +1,46 @@
+"""A host that lost its lease and lives on is no crashed one: nothing is held against its commands.
+
+The lease is lost as on a busy machine: the server forgets it while the host goes on.
+"""
+
+from moonlet.agents import AgentType, Host, Moon, connect
+from moonlet.streams import Bucket, Partition
+from moonlet.streams.leases import Leases
+from moonlet.streams.server_process import ServerProcess
+from tests.streams.support import eventually
+
+ledger = AgentType("ledger", dict, partitions=2)
+
+
+async def _lose_lease(moon: Moon, host: Host) -> None:
+    """Have the server forget the lease, and wait until the host owns all again as a newcomer."""
+    before = host.id
+    bus = moon.bus
+    await Bucket(bus.js, bus.topology.bucket("leases")).delete(f"host.{before}")
+    await eventually(lambda: host.id != before and len(host.partitions) == 2)
+
+
+async def _records(moon: Moon) -> list[Partition]:
+    return list((await Leases(moon.bus, 1).partitions()).values())
+
+
+async def test_a_host_that_lost_its_lease_counts_no_crash_against_itself(
+    own_server: ServerProcess,
+) -> None:
+    async with connect(own_server.url) as moon, Host(moon, [ledger], lease=1) as host:
+        for _ in range(3):
+            await _lose_lease(moon, host)
+        records = await _records(moon)
+        assert [record.owner for record in records] == [host.id, host.id]
+        assert [(record.crashes, record.note) for record in records] == [(0, ""), (0, "")]
+
+
+async def test_what_it_had_noted_is_not_taken_for_the_command_that_killed_it(
+    own_server: ServerProcess,
+) -> None:
+    async with connect(own_server.url) as moon, Host(moon, [ledger], lease=1) as host:
+        partition = host.partition("ledger", 1)
+        assert partition is not None
+        await partition.note("moon-mailboxes:7")
+        await _lose_lease(moon, host)
+        assert [record.note for record in await _records(moon)] == ["", ""]
