@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from moonlet.console import reading, sending, serving
+from moonlet.console import demo, reading, sending, serving
 from moonlet.console.exits import MEANINGS
 
 _EXITS: Final = "\n\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(demo.demo)
 app.command()(serving.up)
 app.command()(serving.run)
 app.command()(sending.tell)

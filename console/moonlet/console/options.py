@@ -55,8 +55,6 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "json": (Json, False),
     "debug": (Debug, False),
 }
-ADDRESS = ("url", "context", "data")
-"""The shared options that a command with a server of its own has no use for."""
 
 
 def command(function: Callable[..., Any], *, without: tuple[str, ...] = ()) -> Callable[..., None]:
@@ -85,6 +83,11 @@ def command(function: Callable[..., Any], *, without: tuple[str, ...] = ()) -> C
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper
+
+
+def command_without(*names: str) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """As `command`, without those of the shared options that it has no use for."""
+    return functools.partial(command, without=names)
 
 
 def _outcome(function: Callable[..., Any], options: Options, given: dict[str, Any]) -> int:

@@ -12,11 +12,12 @@ from moonlet.console.agent_types import find
 from moonlet.console.options import Modules, Options, command
 from moonlet.console.output import compact, pretty, table
 from moonlet.console.sending import Agent
-from moonlet.console.session import Session, opened
+from moonlet.console.session import opened
 from moonlet.core.commit import Commit, Effect, plain
 from moonlet.core.digest import state_digest
 from moonlet.core.errors import Invalid, UnknownAgentType
 from moonlet.core.ids import AgentId
+from moonlet.streams import Bus
 
 COLORS = {"accepted": "green", "rejected": "yellow", "expired": "yellow", "parked": "red"}
 
@@ -25,7 +26,7 @@ COLORS = {"accepted": "green", "rejected": "yellow", "expired": "yellow", "parke
 async def agents(options: Options) -> None:
     """List the agents that have a journal, with how many commits each has."""
     async with opened(options) as session:
-        counts, foreign = await count_commits(session)
+        counts, foreign = await count_commits(session.moon.bus)
     rows = [("AGENT", "COMMITS"), *((agent, f"{count:,}") for agent, count in counts.items())]
     lines = table(rows, right=(1,))
     if not options.output.json and counts:
@@ -40,9 +41,8 @@ async def agents(options: Options) -> None:
         )
 
 
-async def count_commits(session: Session) -> tuple[dict[str, int], list[str]]:
+async def count_commits(bus: Bus) -> tuple[dict[str, int], list[str]]:
     """Commits by agent, sorted by agent, and the subjects in the journals that are no agent's."""
-    bus = session.moon.bus
     counts: dict[str, int] = {}
     foreign: list[str] = []
     for stream in bus.topology.journal_streams:
