@@ -23,7 +23,7 @@ import pytest
 from moonlet.simulations.errors import Escape
 from moonlet.simulations.guard_attributes import FIRST_PID
 from moonlet.simulations.node import EPOCH_NS
-from moonlet.simulations.task import SimFuture, SimTask
+from moonlet.simulations.task import AsyncioFuture, AsyncioTask, SimFuture, SimTask
 from moonlet.simulations.trace import Trace
 from moonlet.simulations.universe import Universe
 from tests.simulations import programs
@@ -168,13 +168,21 @@ def test_after_a_run_everything_is_as_it_was() -> None:
 
 
 def test_other_threads_are_left_alone() -> None:
-    begin, end, times = threading.Event(), threading.Event(), list[float]()
+    begin, end, seen = threading.Event(), threading.Event(), list[Any]()
+
+    async def real_loop() -> None:
+        tasks = {asyncio.create_task(sleep(0)), asyncio.Task(sleep(0))}
+        await asyncio.wait(tasks)
+        seen.append([type(task) is AsyncioTask for task in tasks])
+        seen.append(type(asyncio.Future()) is AsyncioFuture)
+        seen.append(len(asyncio.all_tasks()))
 
     def outside() -> None:
         begin.wait(10)
-        times.append(time.time())
+        seen.append(time.time())
         os.stat(".")
         threading.Event().wait(0.001)
+        asyncio.run(real_loop())
         end.set()
 
     thread = threading.Thread(target=outside)
@@ -188,7 +196,8 @@ def test_other_threads_are_left_alone() -> None:
     real = time.time()
     run(main)
     thread.join(10)
-    assert abs(times[0] - real) < 60
+    assert abs(seen[0] - real) < 60
+    assert seen[1:] == [[True, True], True, 1]
 
 
 def test_what_reads_code_may_read_files() -> None:
@@ -266,6 +275,7 @@ def test_futures_and_tasks_made_without_the_loop_are_the_simulations() -> None:
         assert isinstance(task, asyncio.Task) and isinstance(task, asyncio.Future)
         assert isinstance(asyncio.gather(task), asyncio.Future)
         assert not isinstance(3, asyncio.Future)
+        assert issubclass(SimTask, asyncio.Task) and not issubclass(int, asyncio.Task)
         await task
 
     run(main)

@@ -391,7 +391,7 @@ def test_sockets_signals_and_foreign_task_factories_are_errors_of_the_loop() -> 
         for fenced in ("add_reader", "sock_recv", "add_signal_handler", "subprocess_exec"):
             with pytest.raises(Escape, match=rf"loop\.{fenced}\(\).*test_loop"):
                 getattr(loop, fenced)(1, None)
-        with pytest.raises(Escape, match="network"):
+        with pytest.raises(Escape, match="wire"):
             await asyncio.open_connection("example.com", 80)
         factory: Any = lambda loop, coro, **options: Odd(coro, loop=loop, **options)  # noqa: E731
         loop.set_task_factory(factory)
@@ -416,7 +416,7 @@ def test_an_escape_that_is_swallowed_fails_the_run() -> None:
         run(main)
 
 
-def test_a_network_takes_the_place_of_sockets() -> None:
+def test_a_wire_takes_the_place_of_sockets() -> None:
     class Echo(asyncio.Transport):
         def __init__(self, protocol: asyncio.Protocol) -> None:
             super().__init__()
@@ -443,7 +443,7 @@ def test_a_network_takes_the_place_of_sockets() -> None:
             return transport, protocol
 
     async def main() -> bytes:
-        this_loop().network = Net()  # type: ignore[assignment]
+        this_loop().wire = Net()  # type: ignore[assignment]
         reader, writer = await asyncio.open_connection("sim", 4222)
         writer.write(b"PING\r\n")
         line = await reader.readline()

@@ -9,7 +9,7 @@ import pytest
 
 from moonlet.simulations import trace as trace_module
 from moonlet.simulations.errors import Diverged
-from moonlet.simulations.sim_file import Header, code_digest, read_sim, write_sim
+from moonlet.simulations.sim_file import SimHeader, code_digest, read_sim, write_sim
 from moonlet.simulations.trace import BLOCK_STEPS, Checkpoint, Trace
 from tests.simulations.programs import everything, note, run, this_loop
 
@@ -96,7 +96,7 @@ def test_a_replay_that_differs_stops_at_the_first_block_that_does() -> None:
 def test_a_written_file_reads_back_and_replays(tmp_path: Path) -> None:
     trace = traced(3)
     path = tmp_path / "a.sim"
-    header = Header(test="test_a", seed=3, plan=[["crash", "h1", 5]], workload=["open"]).here()
+    header = SimHeader(test="test_a", seed=3, plan=[["crash", "h1", 5]], workload=["open"]).here()
     write_sim(path, header, trace)
     found = read_sim(path)
     assert found.header.plan == [["crash", "h1", 5]]
@@ -123,7 +123,7 @@ def test_equal_runs_write_equal_bytes_and_large_files_are_compressed(tmp_path: P
     for name in ("a.sim", "b.sim"):
         trace = Trace()
         run(main, trace=trace)
-        write_sim(tmp_path / name, Header(seed=1), trace)
+        write_sim(tmp_path / name, SimHeader(seed=1), trace)
         sizes.append((tmp_path / name).stat().st_size)
         assert len(read_sim(tmp_path / name).events) == 3_000
     assert (tmp_path / "a.sim").read_bytes() == (tmp_path / "b.sim").read_bytes()
@@ -133,7 +133,7 @@ def test_equal_runs_write_equal_bytes_and_large_files_are_compressed(tmp_path: P
 def test_long_payloads_are_abridged_in_the_file_and_whole_in_the_digest(tmp_path: Path) -> None:
     trace = Trace()
     trace.event(7, "h1", "got", b"long" * 1000, b"short", "text")
-    write_sim(tmp_path / "a.sim", Header(), trace)
+    write_sim(tmp_path / "a.sim", SimHeader(), trace)
     ((at_ns, node, kind, long, short, text),) = read_sim(tmp_path / "a.sim").events
     assert (at_ns, node, kind, short, text) == (7, "h1", "got", b"short", "text")
     assert long["bytes"] == 4000
@@ -149,7 +149,7 @@ def test_checkpoints_stand_in_the_file_where_they_fell(tmp_path: Path) -> None:
     trace = Trace()
     run(main, trace=trace)
     path = tmp_path / "a.sim"
-    write_sim(path, Header(), trace)
+    write_sim(path, SimHeader(), trace)
     lines = path.read_text().splitlines()[1:]
     places = [place for place, line in enumerate(lines) if line.startswith('{"steps"')]
     assert len(places) == len(trace.checkpoints)
@@ -161,7 +161,7 @@ def test_a_file_that_is_none_and_one_of_tomorrow_are_refused(tmp_path: Path) -> 
     path.write_bytes(b"not json\n")
     with pytest.raises(ValueError, match=r"no \.sim file"):
         read_sim(path)
-    write_sim(path, Header(v=2), Trace())
+    write_sim(path, SimHeader(v=2), Trace())
     with pytest.raises(ValueError, match="version 2"):
         read_sim(path)
 

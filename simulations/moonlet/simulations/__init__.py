@@ -1,3 +1,49 @@
-"""simulations."""
+"""Deterministic simulation: one seed decides time, order, network, faults.
 
-__all__: list[str] = []
+`Universe` runs ordinary asyncio code on a loop of virtual time, guarded against the real world;
+`Node` is a process in it that crashes, pauses and has clocks of its own; `Trace` says what happened
+as one digest. `moonlet.simulations.jetstream` is the server of such a world.
+"""
+
+from moonlet.simulations.errors import (
+    Deadlock,
+    Diverged,
+    Escape,
+    Livelock,
+    SilentDeath,
+    SimulationError,
+)
+from moonlet.simulations.loop import SimLoop
+from moonlet.simulations.node import EPOCH_NS, Node, current_node
+from moonlet.simulations.offline import Wire
+from moonlet.simulations.rerun import run_elsewhere, run_twice
+from moonlet.simulations.seed import Dice, Seed, within
+from moonlet.simulations.sim_file import SimFile, SimHeader, read_sim, write_sim
+from moonlet.simulations.trace import Checkpoint, Trace
+from moonlet.simulations.universe import Universe
+
+__all__ = [
+    "EPOCH_NS",
+    "Checkpoint",
+    "Deadlock",
+    "Dice",
+    "Diverged",
+    "Escape",
+    "Livelock",
+    "Node",
+    "Seed",
+    "SilentDeath",
+    "SimFile",
+    "SimHeader",
+    "SimLoop",
+    "SimulationError",
+    "Trace",
+    "Universe",
+    "Wire",
+    "current_node",
+    "read_sim",
+    "run_elsewhere",
+    "run_twice",
+    "within",
+    "write_sim",
+]

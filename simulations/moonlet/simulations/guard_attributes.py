@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from moonlet.simulations import guard_remedies as remedies
 from moonlet.simulations.node import EPOCH_NS, LIFE
-from moonlet.simulations.task import SimFuture, SimTask
+from moonlet.simulations.stand_ins import StandInFuture, StandInTask
 
 if TYPE_CHECKING:
     from moonlet.simulations.guard import Guard
@@ -179,7 +179,7 @@ class Attributes:
         self._virtual(os, "urandom", octets)
         if hasattr(os, "getrandom"):
             self._virtual(os, "getrandom", octets)
-        self._put(random, "_urandom", octets)
+        self._virtual(random, "_urandom", octets, watched=False)
         shared = random._inst
         self._virtual(random, "seed", lambda a=None, version=2: shared.seed(a, version))
         shared.seed(octets(16))
@@ -216,7 +216,7 @@ class Attributes:
             return {task for task in loop.unfinished() if task.life is life}
 
         for module in (asyncio, tasks):
-            self._put(module, "all_tasks", all_tasks, watched=False)
-            self._put(module, "Task", SimTask, watched=False)
+            self._virtual(module, "all_tasks", all_tasks, watched=False)
+            self._put(module, "Task", StandInTask, watched=False)
         for module in (asyncio, futures):
-            self._put(module, "Future", SimFuture, watched=False)
+            self._put(module, "Future", StandInFuture, watched=False)

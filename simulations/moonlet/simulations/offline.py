@@ -15,7 +15,7 @@ from moonlet.simulations.waits import where
 T = TypeVar("T")
 
 
-class Network(Protocol):
+class Wire(Protocol):
     """What `asyncio.open_connection` and `start_server` reach in a run, instead of sockets."""
 
     async def create_connection(
@@ -49,7 +49,7 @@ class OfflineLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network: Network | None = None
+        self.wire: Wire | None = None
         self.escapes: list[Escape] = []
         self.deaths: list[str] = []
 
@@ -107,16 +107,16 @@ class OfflineLoop(asyncio.BaseEventLoop):
         """There is none."""
 
     async def create_connection(self, *args: Any, **options: Any) -> Any:
-        """Connect through `network`."""
-        if self.network is None:
-            raise self.escape("loop.create_connection()", "give the run a network (loop.network)")
-        return await self.network.create_connection(*args, **options)
+        """Connect through `wire`."""
+        if self.wire is None:
+            raise self.escape("loop.create_connection()", "give the run a wire (loop.wire)")
+        return await self.wire.create_connection(*args, **options)
 
     async def create_server(self, *args: Any, **options: Any) -> Any:
-        """Listen on `network`."""
-        if self.network is None:
-            raise self.escape("loop.create_server()", "give the run a network (loop.network)")
-        return await self.network.create_server(*args, **options)
+        """Listen on `wire`."""
+        if self.wire is None:
+            raise self.escape("loop.create_server()", "give the run a wire (loop.wire)")
+        return await self.wire.create_server(*args, **options)
 
     def _process_events(self, event_list: object) -> None:
         """No event comes from outside."""

@@ -27,7 +27,7 @@ PACKAGES = ("moonlet", "msgspec", "nats-py")
 CANARY = "moonlet"
 
 
-class Header(msgspec.Struct, kw_only=True):
+class SimHeader(msgspec.Struct, kw_only=True):
     """What a replay needs, and what to compare when it differs.
 
     `plan`, `profile` and `workload` are plain data of those who draw them. `code` is the digest
@@ -49,7 +49,7 @@ class Header(msgspec.Struct, kw_only=True):
     hash_canary: int = 0
     digest: str = ""
 
-    def here(self) -> "Header":
+    def here(self) -> "SimHeader":
         """The same, with `python`, `packages`, `code` and `hash_canary` of this process."""
         found = {name: _version(name) for name in PACKAGES}
         return msgspec.structs.replace(
@@ -64,12 +64,12 @@ class Header(msgspec.Struct, kw_only=True):
 class SimFile(msgspec.Struct):
     """A `.sim` file as read; the checkpoints are `Trace(expected=…)` of its replay."""
 
-    header: Header
+    header: SimHeader
     events: list[list[Any]]
     checkpoints: list[Checkpoint]
 
 
-def write_sim(path: Path, header: Header, trace: Trace) -> None:
+def write_sim(path: Path, header: SimHeader, trace: Trace) -> None:
     """Write a run's file; `digest` of the header becomes the trace's. Equal runs, equal bytes."""
     digest = trace.digest
     lines: list[Any] = [msgspec.structs.replace(header, digest=digest)]
@@ -94,7 +94,7 @@ def read_sim(path: Path) -> SimFile:
         data = gzip.decompress(data)
     first, _, rest = data.partition(b"\n")
     try:
-        header = msgspec.json.decode(first, type=Header)
+        header = msgspec.json.decode(first, type=SimHeader)
         lines = msgspec.json.Decoder().decode_lines(rest)
     except msgspec.MsgspecError as error:
         raise ValueError(f"{path} is no .sim file ({error}): write it with write_sim") from error
