@@ -197,11 +197,11 @@ async def test_an_answer_that_does_not_come_is_given_up_in_time(own_server: Serv
         )
         with pytest.raises(NoAnswer):
             await batch
-        assert 0.15 < loop.time() - start < 0.4
+        assert 0.15 < loop.time() - start < 1.0
         for publish in publishes:
             with pytest.raises(NoAnswer):
                 await publish
-        assert 0.25 < loop.time() - start < 0.6
+        assert 0.25 < loop.time() - start < 1.5
         with pytest.raises(NoAnswer):
             await js.last_message("S", "s.a", timeout=0.1)
         with pytest.raises(NoAnswer):

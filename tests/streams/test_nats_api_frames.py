@@ -17,6 +17,12 @@ def test_headers_come_back_as_they_went(headers: dict[str, str]) -> None:
     assert frames.decode_headers(frames.encode_headers(headers)) == headers
 
 
+@pytest.mark.parametrize("line", ["K: v", "K:v", "K:   v", "K: v  ", "K:\tv", "K: v\t"])
+def test_white_space_around_a_value_is_not_part_of_it(line: str) -> None:
+    raw = f"NATS/1.0\r\nA: a: b\r\n{line}\r\nEmpty: \r\nNone:\r\n\r\n".encode()
+    assert frames.decode_headers(raw) == {"A": "a: b", "K": "v", "Empty": "", "None": ""}
+
+
 @pytest.mark.parametrize("value", ["a\r\nb", "a\rb", "a\nb", "\n"])
 def test_a_header_value_with_a_line_break_is_refused(value: str) -> None:
     with pytest.raises(InvalidMessage, match="Bad") as refusal:

@@ -2,7 +2,8 @@
 
 Whoever starts it owns it. A watchdog, a shell that reads from a pipe only the owner holds open,
 ends the server when the owner is gone for any reason, `kill -9` included: the kernel closes the
-pipe. (PR_SET_PDEATHSIG would need no watchdog, but is Linux only and follows a thread.)
+pipe. (PR_SET_PDEATHSIG would need no watchdog, but is Linux only and follows a thread. A child
+that the owner forks without exec holds the pipe too: the server then lives as long as that.)
 """
 
 import json
