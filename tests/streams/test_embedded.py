@@ -249,8 +249,8 @@ async def test_a_server_that_hangs_is_ended_too(spawn: Spawn) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        json.dumps({"pid": os.getpid(), "started": 1.0, "url": "nats://x:1", "monitoring_url": ""}),
-        json.dumps({"pid": 10**8, "started": 1.0, "url": "nats://x:1", "monitoring_url": ""}),
+        '{"pid": THIS, "started": 1.0, "url": "nats://127.0.0.1:1", "monitoring_url": ""}',
+        '{"pid": 99999999, "started": 1.0, "url": "nats://127.0.0.1:1", "monitoring_url": ""}',
         '{"pid": 1',
         "",
         "nonsense " * 1000,
@@ -258,6 +258,7 @@ async def test_a_server_that_hangs_is_ended_too(spawn: Spawn) -> None:
 )
 async def test_a_lock_that_a_crash_left_behind_is_taken_over(tmp_path: Path, content: str) -> None:
     (tmp_path / ".moonlet").mkdir()
+    content = content.replace("THIS", str(os.getpid()))  # a pid that another process has now
     (tmp_path / ".moonlet" / "lock").write_text(content)
     assert await embedded.attach(tmp_path) is None
     async with await embedded.open(tmp_path) as server:
