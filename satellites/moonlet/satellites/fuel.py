@@ -101,7 +101,7 @@ def _post(state: Fuel, *entries: tuple[str, tuple[Posting, ...]]) -> Decision:
 @fuel.on_command
 def allocate_capital(state: Fuel, command: AllocateCapital, context: Context) -> Decision:
     """Set cash aside, or buy for the treasury, unless tax or the wallet forbids it."""
-    if command.request in state.requests:
+    if command.request in state.requests or command.request in state.lots:
         raise Rejected(f"{command.request} is open already")
     wallet = _live(state, command.wallet)
     held = state.balances.get(cash(wallet), 0)
