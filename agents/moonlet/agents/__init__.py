@@ -12,6 +12,7 @@ from moonlet.agents.host import Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.agents.outgoing import Plain
 from moonlet.agents.receipt import Receipt
+from moonlet.agents.verify import Fault, Verification
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
 from moonlet.core.errors import Rejected
 from moonlet.core.schema import schema, upcast
@@ -26,6 +27,7 @@ __all__ = [
     "Cancel",
     "Context",
     "Decision",
+    "Fault",
     "Host",
     "Moon",
     "Perform",
@@ -38,6 +40,7 @@ __all__ = [
     "Schedule",
     "Send",
     "SystemStatus",
+    "Verification",
     "connect",
     "fold_of",
     "schema",

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from moonlet.console import demo, reading, sending, serving
+from moonlet.console import checking, demo, reading, sending, serving
 from moonlet.console.exits import MEANINGS
 
 _EXITS: Final = "\n\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -27,3 +27,4 @@ app.command()(sending.query)
 app.command()(reading.agents)
 app.command()(reading.history)
 app.command()(reading.state)
+app.command()(checking.verify)

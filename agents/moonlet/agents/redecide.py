@@ -1,0 +1,195 @@
+"""Deciding a recorded command again, with what it was decided with, and comparing what comes out.
+
+Bodies are compared as plain data: the order of an object's keys doesn't matter. An event that was
+stored at an older version is upcast first.
+"""
+
+from typing import Any
+
+import msgspec
+
+from moonlet.agents.agent_type import AgentType
+from moonlet.agents.context import Context
+from moonlet.core.behavior import Decision
+from moonlet.core.codec import Encoding
+from moonlet.core.commit import Commit, Effect, Event
+from moonlet.core.errors import InvalidMessage
+from moonlet.core.schema import decode_plain
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What differs first, in words; `event` is the event's name where it is one."""
+
+    message: str
+    event: str = ""
+
+
+class Again(msgspec.Struct, frozen=True):
+    """What came of it. `mended`: it failed when it was recorded, which today it would not."""
+
+    difference: Difference | None = None
+    decided: bool = False
+    mended: bool = False
+
+
+def decide_again(
+    agent_type: AgentType[Any], state: Any, commit: Commit[msgspec.Raw], encoding: Encoding
+) -> Again:
+    """Decide the commit's command on `state`, the state before it, and compare.
+
+    What the handler didn't decide is left alone: expired, refused before it ran, parked because it
+    ended its process (it might again). Of one that raised it is only seen whether it still does.
+    """
+    if commit.outcome == "expired":
+        deadline = commit.command.deadline
+        if deadline and commit.time.micros > deadline:
+            return Again()
+        return Again(Difference("it expired, but had no deadline that had passed"))
+    if commit.error:
+        return Again()
+    failed = commit.outcome == "parked"
+    try:
+        decision = _decide(agent_type, state, commit, encoding)
+    except InvalidMessage as error:
+        if failed:
+            return Again()
+        return Again(Difference(f"its body can't be read: {error}"))
+    if failed:
+        works = decision is not None and decision.outcome != "parked"
+        return Again(mended=works, decided=not works)
+    if decision is None:
+        name = commit.command.name
+        return Again(Difference(f"agent type {agent_type.name} has no command {name!r} any more"))
+    difference = _compare(agent_type, commit, decision, encoding)
+    return Again(difference, decided=difference is None)
+
+
+def _decide(
+    agent_type: AgentType[Any], state: Any, commit: Commit[msgspec.Raw], encoding: Encoding
+) -> Decision[Any] | None:
+    """The decision of today's code; None if it has no handler. Raises `InvalidMessage`."""
+    command = commit.command
+    handler = agent_type.behavior.commands.get(command.name)
+    if handler is None:
+        return None
+    message = handler.message.decode(command.body, command.version, encoding)
+    context = Context(
+        self_id=commit.agent,
+        revision=commit.revision - 1,
+        now_us=commit.time.micros,
+        command_id=command.id,
+        sender=command.sender,
+        correlation_id=command.correlation_id or command.id,
+    )
+    return agent_type.behavior.decide(state, handler, message, context, encoding)
+
+
+def _compare(
+    agent_type: AgentType[Any],
+    commit: Commit[msgspec.Raw],
+    decision: Decision[Any],
+    encoding: Encoding,
+) -> Difference | None:
+    if decision.outcome != commit.outcome:
+        was = f"{commit.outcome}{_because(commit.reason)}"
+        return Difference(f"it was {was}, and is {decision.outcome}{_because(decision.reason)}")
+    if decision.reason != commit.reason:
+        return Difference(f"the reason was {commit.reason!r}, and is {decision.reason!r}")
+    return (
+        _events(agent_type, commit.events, decision.events, encoding)
+        or _effects(commit.effects, decision.effects, encoding)
+        or _reply(commit.reply, decision.reply, encoding)
+    )
+
+
+def _because(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def _events(
+    agent_type: AgentType[Any],
+    recorded: tuple[Event[msgspec.Raw], ...],
+    decided: tuple[Event[msgspec.Raw], ...],
+    encoding: Encoding,
+) -> Difference | None:
+    for index in range(max(len(recorded), len(decided))):
+        number = f"event {index + 1}"
+        if index >= len(decided):
+            name = recorded[index].name
+            return Difference(f"{number} was {name}, and there is none", name)
+        if index >= len(recorded):
+            name = decided[index].name
+            return Difference(f"{number} was none, and is {name}", name)
+        old, new = recorded[index], decided[index]
+        if old.name != new.name:
+            return Difference(f"{number} was {old.name}, and is {new.name}", old.name)
+        try:
+            body = _today(agent_type, old, new.version, encoding)
+        except InvalidMessage as error:
+            return Difference(f"{number} can't be read: {error}", old.name)
+        path = _first(body, decode_plain(new.body, encoding))
+        if path:
+            return Difference(f"{number} differs at {path}", old.name)
+    return None
+
+
+def _today(
+    agent_type: AgentType[Any], event: Event[msgspec.Raw], version: int, encoding: Encoding
+) -> Any:
+    """The plain body of a stored event, as today's version of its class has it."""
+    if event.version == version:
+        return decode_plain(event.body, encoding)
+    message = agent_type.behavior.events[event.name].message
+    typed = message.decode(event.body, event.version, encoding)
+    return decode_plain(message.encode(typed, encoding), encoding)
+
+
+def _effects(
+    recorded: tuple[Effect[msgspec.Raw], ...],
+    decided: tuple[Effect[msgspec.Raw], ...],
+    encoding: Encoding,
+) -> Difference | None:
+    if len(recorded) != len(decided):
+        return Difference(f"{len(recorded)} effects were yielded, and now {len(decided)} are")
+    for index, (old, new) in enumerate(zip(recorded, decided, strict=True)):
+        path = _first(_plain(old, encoding), _plain(new, encoding))
+        if path:
+            return Difference(f"effect {index + 1} ({old.kind}) differs at {path}")
+    return None
+
+
+def _plain(effect: Effect[msgspec.Raw], encoding: Encoding) -> dict[str, Any]:
+    message = effect.message
+    return {
+        "kind": effect.kind,
+        "target": effect.target,
+        "lane": effect.lane,
+        "due": effect.due,
+        "name": message.name if message is not None else "",
+        "version": message.version if message is not None else 0,
+        "body": decode_plain(message.body, encoding) if message is not None else None,
+    }
+
+
+def _reply(recorded: Any, decided: msgspec.Raw | None, encoding: Encoding) -> Difference | None:
+    now = None if decided is None else decode_plain(decided, encoding)
+    path = _first(recorded, now)
+    return Difference(f"the reply differs at {path}") if path else None
+
+
+def _first(old: Any, new: Any, path: str = "$") -> str:
+    """Where two plain values differ first, with both values there; '' if they don't."""
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        pairs = [(old[key], new[key], f"{path}.{key}") for key in old]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(a, b, f"{path}[{i}]") for i, (a, b) in enumerate(zip(old, new, strict=True))]
+    elif old == new and type(old) is type(new):
+        return ""
+    else:
+        return f"{path}: it was {_short(old)}, and is {_short(new)}"
+    return next((found for a, b, where in pairs if (found := _first(a, b, where))), "")
+
+
+def _short(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,238 @@
+"""Checking what is stored: is each history whole, and would the code decide it again as it did?
+
+Pure: messages of journals go in, in order; faults come out, the first of each agent.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from moonlet.agents.agent_type import AgentType
+from moonlet.agents.recovery import fold_state
+from moonlet.agents.redecide import Difference, decide_again
+from moonlet.core.commit import Commit
+from moonlet.core.digest import DIGEST_HEADER, state_digest
+from moonlet.core.errors import Corrupt, MoonletError, Undecodable
+from moonlet.core.fold import Fold
+from moonlet.core.ids import AgentId
+from moonlet.streams import Snapshot, StoredMessage, decode_commit
+
+Kind = Literal["foreign", "corrupt", "undecodable", "chain", "twice", "decision", "snapshot"]
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """The first thing wrong with an agent. `event` names the event at fault, if it is one.
+
+    foreign: no agent's subject. corrupt, undecodable: the stored bytes. chain: revisions or
+    digests don't follow on each other. twice: a command was committed before. decision: today's
+    code decides otherwise. snapshot: it tells of another history.
+    """
+
+    agent: str
+    revision: int
+    sequence: int
+    kind: Kind
+    message: str
+    event: str = ""
+
+
+class Verifier:
+    """Checks one agent's commits, from the first on; after a fault only counts them.
+
+    Without `agent_type` the chain alone is checked. `snapshot` is the agent's, if it is to be
+    compared; the caller has seen to it that it is of this journal.
+    """
+
+    def __init__(
+        self,
+        agent: AgentId,
+        stream: str,
+        agent_type: AgentType[Any] | None,
+        snapshot: Snapshot | None = None,
+    ) -> None:
+        self.agent = agent
+        self.commits = 0
+        self.decided = 0
+        self.mended = 0
+        self.fault: Fault | None = None
+        self._stream = stream
+        self._type = agent_type
+        self._snapshot = snapshot
+        self._fold: Fold[Any] = Fold(agent_type.behavior.initial() if agent_type else None)
+
+    @property
+    def revision(self) -> int:
+        """The revision up to which all is well."""
+        return self._fold.revision
+
+    def take(self, message: StoredMessage) -> Fault | None:
+        """Check the next stored commit; returns the fault if this is where the first one is."""
+        self.commits += 1
+        if self.fault is None:
+            self.fault = self._check(message)
+            return self.fault
+        return None
+
+    def finish(self) -> Fault | None:
+        """After the last commit: whether a snapshot knows of more."""
+        snapshot = self._snapshot
+        if self.fault is None and snapshot is not None and snapshot.revision > self.revision:
+            self.fault = self._fault(
+                "snapshot",
+                self.revision + 1,
+                snapshot.sequence,
+                f"its snapshot was taken at revision {snapshot.revision}, but the journal ends at"
+                f" {self.revision}: commits are gone; restore the journal from a backup",
+            )
+            return self.fault
+        return None
+
+    def _check(self, message: StoredMessage) -> Fault | None:
+        next_revision, sequence = self.revision + 1, message.sequence
+        if DIGEST_HEADER not in (message.headers or {}):
+            what = f"no digest ({DIGEST_HEADER}) stands beside it: Moonlet did not write it"
+            return self._fault("corrupt", next_revision, sequence, what)
+        try:
+            commit, encoding = decode_commit(self._stream, message)
+        except (Corrupt, Undecodable) as error:
+            kind: Kind = "corrupt" if isinstance(error, Corrupt) else "undecodable"
+            return self._fault(kind, next_revision, sequence, str(error))
+        fault = self._in_chain(commit)
+        if fault is not None:
+            return fault
+        state = None
+        if self._type is not None:
+            again = decide_again(self._type, self._fold.state, commit, encoding)
+            self.decided += again.decided
+            self.mended += again.mended
+            if again.difference is not None:
+                return self._difference(commit, again.difference)
+            try:
+                state = fold_state(self._type, self._stream, self._fold.state, commit, encoding)
+            except MoonletError as error:
+                event = error.type if isinstance(error, Undecodable) else ""
+                return self._fault(
+                    "undecodable", commit.revision, sequence, str(error), event=event
+                )
+        self._fold.advance(commit, state)
+        return self._against_snapshot(commit)
+
+    def _in_chain(self, commit: Commit[Any]) -> Fault | None:
+        """Whether the commit is this agent's next, and its command a new one."""
+        fold = self._fold
+        revision, sequence = commit.revision, commit.sequence
+        if commit.agent != str(self.agent):
+            what = f"the commit says that it is {commit.agent}'s"
+            return self._fault("chain", fold.revision + 1, sequence, what)
+        if revision != fold.revision + 1:
+            what = f"revision {revision} follows revision {fold.revision}"
+            return self._fault("chain", fold.revision + 1, sequence, what)
+        if commit.previous_digest != fold.digest:
+            what = (
+                f"it follows a commit with the digest {commit.previous_digest or 'of none'}, but"
+                f" revision {fold.revision} has {fold.digest or 'none'}: one of them was changed"
+            )
+            return self._fault("chain", revision, sequence, what)
+        if self._is_second(commit):
+            what = f"the command {commit.command.id} was dealt with by an earlier commit"
+            return self._fault("twice", revision, sequence, what)
+        return None
+
+    def _is_second(self, commit: Commit[Any]) -> bool:
+        """Whether an earlier commit dealt with the command, as a host judges it."""
+        command, fold = commit.command, self._fold
+        if command.timer:
+            timer = fold.timers.get(command.timer)
+            return timer is None or timer.revision != command.number
+        if command.call:
+            return command.call not in fold.calls
+        if command.number and command.sender:
+            return fold.windows.has(command.sender, command.lane, command.number)
+        return command.id in fold.ids
+
+    def _difference(self, commit: Commit[Any], difference: Difference) -> Fault:
+        name = commit.command.name
+        version = f", recorded by version {commit.app_version}" if commit.app_version else ""
+        return self._fault(
+            "decision",
+            commit.revision,
+            commit.sequence,
+            f"{name} is decided otherwise now: {difference.message}{version}",
+            event=difference.event,
+        )
+
+    def _against_snapshot(self, commit: Commit[Any]) -> Fault | None:
+        """At the snapshot's revision: whether it is of this commit, with this state."""
+        snapshot, fold = self._snapshot, self._fold
+        if snapshot is None or snapshot.revision != commit.revision:
+            return None
+        if snapshot.digest != commit.digest or snapshot.sequence != commit.sequence:
+            what = "its snapshot names another commit of this revision"
+        elif self._type is None or snapshot.code != self._type.state_code():
+            return None
+        elif state_digest(self._type.decode_state(snapshot.state)) == state_digest(fold.state):
+            return None
+        else:
+            what = "its snapshot holds another state than these commits add up to"
+        return self._fault("snapshot", commit.revision, commit.sequence, what)
+
+    def _fault(
+        self, kind: Kind, revision: int, sequence: int, message: str, *, event: str = ""
+    ) -> Fault:
+        return Fault(str(self.agent), revision, sequence, kind, message, event)
+
+
+class Verification:
+    """Checks whole journals: any number of agents, their commits as the streams have them."""
+
+    def __init__(self, types: Mapping[str, AgentType[Any]]) -> None:
+        self._types = types
+        self.agents: dict[AgentId, Verifier] = {}
+        self.foreign = 0
+
+    def knows(self, agent: AgentId) -> bool:
+        """Whether the agent was seen before."""
+        return agent in self.agents
+
+    def meet(self, agent: AgentId, stream: str, snapshot: Snapshot | None = None) -> None:
+        """Begin with an agent, before its first commit."""
+        self.agents[agent] = Verifier(agent, stream, self._types.get(agent.type), snapshot)
+
+    def take(self, agent: AgentId | None, message: StoredMessage) -> Fault | None:
+        """Check one message of a journal; `agent` is None for a subject that is no agent's."""
+        if agent is None:
+            self.foreign += 1
+            return Fault(
+                "",
+                0,
+                message.sequence,
+                "foreign",
+                f"{message.subject} is no agent's subject: somebody else wrote it",
+            )
+        return self.agents[agent].take(message)
+
+    def finish(self) -> list[Fault]:
+        """The faults that only the end shows."""
+        found = (verifier.finish() for verifier in self.agents.values())
+        return [fault for fault in found if fault is not None]
+
+    @property
+    def commits(self) -> int:
+        """Commits seen, of all agents."""
+        return sum(verifier.commits for verifier in self.agents.values())
+
+    @property
+    def decided(self) -> int:
+        """Commands decided again with the same result."""
+        return sum(verifier.decided for verifier in self.agents.values())
+
+    @property
+    def mended(self) -> int:
+        """Commands that failed when they were recorded, and would not today."""
+        return sum(verifier.mended for verifier in self.agents.values())
+
+    @property
+    def codeless(self) -> list[str]:
+        """Agent types whose code is not known here: of theirs the chain alone was checked."""
+        return sorted({agent.type for agent in self.agents} - set(self._types))
