@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from moonlet.simulations.errors import Escape
 from moonlet.simulations.task import SimTask
-from moonlet.simulations.waits import where
+from moonlet.simulations.waits import origin, where
 
 T = TypeVar("T")
 
@@ -71,11 +71,7 @@ class OfflineLoop(asyncio.BaseEventLoop):
         """Remember that something died unseen, at this moment."""
         parts = [f"t={self.now_ns / 1e9:.9f}s", name, message]
         if error is not None:
-            trail = error.__traceback__
-            while trail is not None and trail.tb_next is not None:
-                trail = trail.tb_next
-            at = "" if trail is None else f" at {where(trail.tb_frame)}"
-            parts.append(f"{type(error).__name__}: {error}{at}")
+            parts.append(f"{type(error).__name__}: {error}{origin(error)}")
         self.deaths.append(": ".join(filter(None, parts)))
 
     def run_in_executor(  # type: ignore[override]

@@ -38,6 +38,17 @@ def where(frame: FrameType | None) -> str:
     return f"{code.co_filename}:{found.f_lineno} {code.co_qualname}"
 
 
+def origin(error: BaseException) -> str:
+    """` at file:line function` of the innermost user code that the error went through."""
+    found, trail = "", error.__traceback__
+    while trail is not None:
+        code = trail.tb_frame.f_code
+        if not found or is_user_code(code):
+            found = f" at {code.co_filename}:{trail.tb_lineno} {code.co_qualname}"
+        trail = trail.tb_next
+    return found
+
+
 def waiting(loop: SimLoop) -> list[str]:
     """A line per unfinished task of a living node, in creation order; then the circles."""
     tasks = [task for task in loop.unfinished() if task.life is None or task.life.alive]
