@@ -15,7 +15,7 @@ ready := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format bench
+.PHONY: help setup demo test test-all check chaos planted format bench
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,12 @@ check: $(ready) ## format, lint, layers, types (the README's code too), links, h
 	@$(python) -m mypy
 	@$(python) -m tests.tools.markdown_types
 	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py
+
+chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each
+	@MOONLET_CHAOS_ROUNDS=$(or $(ROUNDS),25) $(python) -m pytest -n 2 -q tests/e2e/test_promises_kill.py
+
+planted: $(ready) ## plant each fault of tests/faults.py in a copy, and see its test fail; ARGS picks some
+	@$(python) -m tests.tools.planted $(ARGS)
 
 format: $(ready) ## rewrite the code in the house format
 	@$(python) -m ruff format .

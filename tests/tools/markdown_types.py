@@ -1,10 +1,12 @@
 """Type-check the Python printed in the project's pages: `python -m tests.tools.markdown_types`.
 
 A fenced ```python block that begins with an import or a docstring is a complete program and is held
-to mypy --strict as any module is. Errors name the page and its own line.
+to mypy --strict as any module is. Errors name the page and its own line. A block whose first line
+is a comment with a file's name, as `# bank.py`, can be imported by the others under that name.
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -37,6 +39,17 @@ def programs(pages: tuple[markdown.Page, ...]) -> dict[str, str]:
     }
 
 
+def named(pages: tuple[markdown.Page, ...]) -> dict[str, str]:
+    """File name → source of the programs that name their file in their first line."""
+    found: dict[str, str] = {}
+    for page in pages:
+        for code in page.codes:
+            name = re.match(r"# (\w+\.py)\n", code.text)
+            if name is not None and is_program(code):
+                found[name[1]] = code.text
+    return found
+
+
 def check(pages: tuple[markdown.Page, ...]) -> tuple[int, str]:
     """Run mypy over all programs at once: (exit code, its words with the pages' names)."""
     sources = programs(pages)
@@ -46,9 +59,12 @@ def check(pages: tuple[markdown.Page, ...]) -> tuple[int, str]:
         files = [Path(folder) / f"{name}.py" for name in sources]
         for file, source in zip(files, sources.values(), strict=True):
             file.write_text(source, encoding="utf-8")
+        for name, source in named(pages).items():
+            (Path(folder) / name).write_text(source, encoding="utf-8")
         result = subprocess.run(
             [sys.executable, "-m", "mypy", "--strict", *map(str, files)],
             cwd=tree.ROOT,
+            env={**os.environ, "MYPYPATH": folder},
             check=False,
             capture_output=True,
             text=True,

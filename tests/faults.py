@@ -1,0 +1,452 @@
+"""Planted faults: for each promise test, a change of the code under which it must fail.
+
+`make planted` carries each out on a copy of the tree and runs the test there. A fault whose old
+text is not found any more is an error too, so that this table can't rot unseen.
+"""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """One planted fault: `changes` are (file, old text, new text); `test` must fail under it."""
+
+    promise: str
+    test: str
+    what: str
+    changes: tuple[tuple[str, str, str], ...]
+
+
+ONCE = "tests/e2e/test_promises_once.py::"
+KILL = "tests/e2e/test_promises_kill.py::"
+OWNER = "tests/e2e/test_promises_ownership.py::"
+HOSTILE = "tests/e2e/test_promises_hostile.py::"
+TIME = "tests/e2e/test_promises_time.py::"
+
+AGENTS = "agents/moonlet/agents/"
+STREAMS = "streams/moonlet/streams/"
+CORE = "core/moonlet/core/"
+
+WINDOWS_FORGET = (
+    CORE + "windows.py",
+    "        if number > highest:\n            return False\n",
+    "        return False\n",
+)
+NEVER_LEAVES = (
+    (
+        AGENTS + "host.py",
+        "                    await self._leases.leave(self.id)\n",
+        "                    pass\n",
+    ),
+    (AGENTS + "host.py", 'owner="", crashes=0', "owner=self.id, crashes=0"),
+)
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "P1",
+        KILL + "test_killed_hosts_lose_and_double_nothing",
+        "a command is acknowledged before its commit",
+        (
+            (
+                AGENTS + "entity.py",
+                "        self._chain = chain\n        if any(",
+                "        self._chain = chain\n"
+                "        for decided in chain:\n"
+                "            decided.item.acknowledge()\n"
+                "        if any(",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        KILL + "test_a_killed_server_loses_and_doubles_nothing",
+        "consumers are not made anew at a reconnect",
+        (
+            (
+                STREAMS + "intake.py",
+                "bus.js.on_reconnect(self._renew)",
+                "bus.js.on_reconnect(lambda: None)",
+            ),
+            (STREAMS + "intake.py", "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
+        ),
+    ),
+    Fault(
+        "P1",
+        HOSTILE + "test_a_full_mailbox_refuses_and_stores_nothing",
+        "the mailbox drops its oldest command",
+        (
+            (
+                STREAMS + "topology.py",
+                '                discard="new",\n                discard_new_per_subject=True,\n',
+                "",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        HOSTILE + "test_foreign_bytes_in_every_subject_stop_nobody",
+        "a message that is no envelope is acknowledged without a commit",
+        (
+            (
+                AGENTS + "decide.py",
+                "    verdict = _known(partition, fold, chain, item, envelope)\n",
+                "    if item.problem is not None:\n        return Verdict.DONE\n"
+                "    verdict = _known(partition, fold, chain, item, envelope)\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        HOSTILE + "test_a_full_journal_pushes_back_and_goes_on_when_there_is_room",
+        "a full journal is not told to anybody",
+        (
+            (
+                AGENTS + "entity.py",
+                "        if isinstance(error, LimitExceeded):\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        HOSTILE + "test_an_undecodable_record_stops_its_agent_and_no_other",
+        "an agent that can't read its journal keeps its partition's credit",
+        (
+            (
+                AGENTS + "entity.py",
+                "        self.status = Status.BROKEN\n        self.error = error\n",
+                "        self.error = error\n        return\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        OWNER + "test_a_command_that_kills_its_process_parks_only_itself",
+        "no owner is ever suspicious",
+        (
+            (
+                AGENTS + "partition.py",
+                "        if self.record.note or self.record.crashes >= 2:\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        HOSTILE + "test_a_command_that_is_late_expires",
+        "deadlines are not judged",
+        (
+            (
+                AGENTS + "decide.py",
+                "    elif envelope.deadline and now > envelope.deadline:\n",
+                "    elif False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P2",
+        HOSTILE + "test_a_corrupt_snapshot_is_ignored",
+        "a snapshot's digest is not compared with its commit's",
+        (
+            (
+                AGENTS + "recovery.py",
+                "    if commit.digest != snapshot.digest or "
+                "commit.revision != snapshot.revision:\n",
+                "    if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        ONCE
+        + "test_a_retry_after_a_lost_acknowledgement_with_a_restart_in_between_is_applied_once",
+        "the sender window forgets",
+        (WINDOWS_FORGET,),
+    ),
+    Fault(
+        "P3",
+        ONCE
+        + "test_a_client_that_retries_after_the_duplicate_window_is_answered_as_the_first_time",
+        "ids of commands without a number are not remembered",
+        (
+            (
+                AGENTS + "decide.py",
+                "        seen = fold.ids.get(envelope.id)\n",
+                "        seen = None\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        ONCE + "test_the_same_id_to_two_agents_is_two_commands",
+        "the message id leaves the agent out",
+        (
+            (
+                STREAMS + "mailbox.py",
+                'return f"{envelope.agent}/{envelope.id}"',
+                "return envelope.id",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        ONCE + "test_an_append_whose_answer_is_lost_is_not_done_twice",
+        "a timeout is taken for a failure, and the append blindly tried again",
+        (
+            (
+                AGENTS + "entity.py",
+                "        self.forget()\n        self._start_recovery()\n\n    def _unblock",
+                "        self.wake()\n\n    def _unblock",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        ONCE + "test_an_ask_whose_reply_was_lost_is_answered",
+        "the sender never asks again",
+        ((AGENTS + "asking.py", "ASK_AGAIN: Final = 1.0", "ASK_AGAIN: Final = 1_000.0"),),
+    ),
+    Fault(
+        "P3",
+        ONCE + "test_a_crash_between_append_and_dispatch_leaves_no_effect_out",
+        "recovery dispatches nothing again",
+        (
+            (
+                AGENTS + "recovery.py",
+                "return Recovered(fold, [job for job in redo if job[0].revision > out], 0)",
+                "return Recovered(fold, [], out * 0)",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        ONCE + "test_a_crash_between_dispatch_and_acknowledgement_doubles_no_effect",
+        "the sender window forgets",
+        (WINDOWS_FORGET,),
+    ),
+    Fault(
+        "P3",
+        ONCE + "test_a_zombie_owner_that_dispatches_late_changes_nothing",
+        "an agent's older number is taken for a new one",
+        (
+            (
+                CORE + "windows.py",
+                "        if sent_by_agent(sender):\n            return True\n",
+                "        if sent_by_agent(sender):\n            return number == highest\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        TIME + "test_a_firing_that_comes_late_or_twice_is_only_acknowledged",
+        "a firing that is not open is applied",
+        (
+            (
+                AGENTS + "decide.py",
+                "return None if timer is not None and timer.revision == number else Verdict.DONE",
+                "return None if timer is None or timer else Verdict.DONE",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        TIME + "test_a_call_whose_host_died_runs_again_and_its_result_counts_once",
+        "a result whose call is closed is applied",
+        (
+            (
+                AGENTS + "decide.py",
+                "return None if envelope.call in fold.calls else Verdict.DONE",
+                "return None",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        TIME + "test_a_timer_fires_after_a_restart_of_everything",
+        "a schedule is counted as dispatched and never set",
+        (
+            (
+                AGENTS + "outbox.py",
+                "                await self._schedule(commit, encoding, index, effect)\n",
+                "                return\n",
+            ),
+            (AGENTS + "entity.py", "        if fold.timers:\n", "        if False:\n"),
+        ),
+    ),
+    Fault(
+        "P3",
+        TIME + "test_an_open_timer_whose_schedule_was_lost_is_set_again_at_recovery",
+        "open timers are not asserted",
+        ((AGENTS + "entity.py", "        if fold.timers:\n", "        if False:\n"),),
+    ),
+    Fault(
+        "P4",
+        KILL + "test_killed_hosts_lose_and_double_nothing",
+        "what is put back goes to the end of its lane",
+        (
+            (
+                AGENTS + "entity.py",
+                "        self._lanes[lane].appendleft(item)\n",
+                "        self._lanes[lane].append(item)\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P5",
+        ONCE + "test_two_hosts_for_one_agent_append_one_history",
+        "a single append has no compare-and-set",
+        (
+            (
+                STREAMS + "group_commit.py",
+                "{**headers, EXPECTED: str(append.expected)}",
+                "headers",
+            ),
+        ),
+    ),
+    Fault(
+        "P5",
+        OWNER + "test_a_host_paused_past_its_lease_carries_on_as_a_newcomer",
+        "a host that lost its lease does not join again",
+        (
+            (
+                AGENTS + "host.py",
+                "                await self._start_over()\n",
+                "                pass\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P5",
+        OWNER + "test_a_killed_host_is_taken_over_within_its_lease_and_a_second",
+        "hosts look for partitions every five seconds",
+        (
+            (
+                AGENTS + "host.py",
+                "min(0.2, self._lease / PASSES_PER_LEASE)",
+                "5.0",
+            ),
+        ),
+    ),
+    Fault(
+        "P5",
+        OWNER + "test_a_host_that_leaves_hands_over_at_once",
+        "a host that leaves says nothing",
+        NEVER_LEAVES,
+    ),
+    Fault(
+        "P5",
+        OWNER + "test_a_terminated_host_process_drains_and_exits_zero",
+        "a host that leaves says nothing",
+        NEVER_LEAVES,
+    ),
+    Fault(
+        "P5",
+        OWNER + "test_a_stopped_agent_stays_stopped_on_the_next_owner",
+        "the mark is not read",
+        (
+            (
+                AGENTS + "partition.py",
+                "entity.stopped = key in self.stopped",
+                "entity.stopped = False",
+            ),
+        ),
+    ),
+    Fault(
+        "P6",
+        HOSTILE + "test_a_journal_that_went_back_stops_its_agents_until_the_epoch_is_raised",
+        "the journal's end is not compared with what was known",
+        (
+            (
+                AGENTS + "services.py",
+                "        if stream not in self._doubted:\n            return\n",
+                "        return\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P7",
+        HOSTILE + "test_nobody_edits_history",
+        "the journal allows deletes",
+        (
+            (STREAMS + "topology.py", "                deny_delete=True,\n", ""),
+            (STREAMS + "topology.py", "                deny_purge=True,\n", ""),
+        ),
+    ),
+    Fault(
+        "P7",
+        HOSTILE + "test_a_record_that_was_changed_is_corrupt",
+        "the chain is not checked",
+        (
+            (
+                CORE + "fold.py",
+                "        self._check_next(commit)\n        self.state = state\n",
+                "        self.state = state\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_one_full_mailbox_does_not_keep_another_agents_timer",
+        "timers fire into mailboxes",
+        (
+            (
+                STREAMS + "subjects.py",
+                'return f"{self.prefix}.fire.{agent.type}.{partition}.{agent.key}"',
+                'return f"{self.prefix}.cmd.{agent.type}.{partition}.high.{agent.key}"',
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_two_agents_that_flood_each_other_with_full_mailboxes_do_not_deadlock",
+        "agents write to each other's bounded mailboxes",
+        (
+            (
+                STREAMS + "mailbox.py",
+                "subject = self._bus.subjects.internal(agent, envelope.lane, partitions)",
+                "subject = self._bus.subjects.mailbox(agent, envelope.lane, partitions)",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_effects_wait_while_the_internal_queue_is_full_and_then_go_out",
+        "an effect is tried once",
+        ((AGENTS + "outbox.py", "EFFECT_DEADLINE: Final = 30.0", "EFFECT_DEADLINE: Final = 0.0"),),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_a_critical_command_overtakes_thousands_of_queued_low_ones",
+        "all lanes are one",
+        (
+            (
+                STREAMS + "subjects.py",
+                'return f"{self.prefix}.cmd.{agent.type}.{partition}.{lane}.{agent.key}"',
+                'return f"{self.prefix}.cmd.{agent.type}.{partition}.low.{agent.key}"',
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_low_is_not_starved_by_higher_lanes",
+        "the highest lane always goes first",
+        ((AGENTS + "entity.py", "                    credits[lane] -= 1\n", ""),),
+    ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_bad_input_is_a_typed_error_and_nothing_is_stored",
+        "infinite numbers are let through",
+        ((CORE + "codec.py", "if not math.isfinite(item):", "if False:"),),
+    ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_a_handler_that_raises_parks_its_command_and_the_agent_goes_on",
+        "a parked command is not noted in the parked stream",
+        (
+            (
+                AGENTS + "outbox.py",
+                '    if commit.outcome == "parked":\n',
+                "    if False:\n",
+            ),
+        ),
+    ),
+)
