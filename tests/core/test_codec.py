@@ -266,6 +266,11 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     with pytest.raises(PayloadTooLarge) as refused:
         unpack(bomb, "json+zstd")
     assert (refused.value.limit, refused.value.value) == (MAX_PLAIN, MAX_PLAIN + 1)
+    lesser = zstandard.compress(bytes(1_000))
+    assert unpack(lesser, "json+zstd", 1_000) == (bytes(1_000), "json")
+    with pytest.raises(PayloadTooLarge) as refused:
+        unpack(lesser, "json+zstd", 999)
+    assert (refused.value.limit, refused.value.value) == (999, 1_000)
 
 
 def test_a_frame_that_hides_its_size_is_no_payload_of_ours() -> None:

@@ -51,6 +51,11 @@ def test_a_state_may_have_numbers_as_keys(by_number: dict[int, str]) -> None:
     assert state_digest(Book(by_number=by_number)) != state_digest(Book(by_number=other))
 
 
+def test_integers_over_64_bits_are_told_apart() -> None:
+    states = [{"n": n} for n in (10**30, 10**31, -(10**30), 2**64, 2**64 - 1, -(2**63) - 1)]
+    assert len({state_digest(state) for state in states}) == len(states)
+
+
 def test_a_state_digest_sees_every_field() -> None:
     states = [
         Book(),

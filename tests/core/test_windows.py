@@ -72,6 +72,13 @@ def test_an_agents_highest_number_is_exact_for_ever(numbers: set[int]) -> None:
     assert not windows.has(AGENT, "medium", max(numbers) + 1)
 
 
+def test_an_agents_highest_number_never_goes_back() -> None:
+    windows = Windows()
+    for number in (5, 3):
+        windows.add(AGENT, "medium", number)
+    assert windows.has(AGENT, "medium", 4) and windows.has(AGENT, "medium", 5)
+
+
 def test_an_agents_numbers_may_jump_over_what_went_elsewhere() -> None:
     windows = Windows()
     windows.add(AGENT, "medium", 5 * WINDOW)

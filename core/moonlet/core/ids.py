@@ -40,7 +40,7 @@ class AgentId(msgspec.Struct, frozen=True, order=True, gc=False):
 @lru_cache(maxsize=65_536)
 def _parse(text: str) -> AgentId:
     type_, slash, key = text.partition("/")
-    if not slash or "/" in key:
+    if not slash:
         raise InvalidId(f"agent id {_show(text)}: write it as type/key, like account/alice")
     return AgentId(check_name(type_, "agent type"), check_name(key, "agent key"))
 
