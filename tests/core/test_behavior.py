@@ -14,7 +14,7 @@ from moonlet.core.behavior import MAX_REASON, MAX_STACK, Behavior, Decision, Han
 from moonlet.core.codec import Codec, Encoding
 from moonlet.core.commit import Event
 from moonlet.core.effects import Cancel, Perform, Publish, Reply, Schedule, Send
-from moonlet.core.errors import Conflict, InvalidAgentType, InvalidMessage, Rejected, UnknownCommand
+from moonlet.core.errors import Conflict, InvalidMessage, Rejected, UnknownCommand
 from moonlet.core.fold import MAX_EFFECTS
 from moonlet.core.schema import MessageType, decode_plain, encode_plain, schema
 
@@ -248,9 +248,9 @@ def test_an_event_handler_that_raises_parks_the_command() -> None:
 
 def test_an_event_handler_that_forgets_to_return_the_state_parks_the_command() -> None:
     assert_parked(decide(yielding(Deposited(1), Forgetful())), "forget returned None")
-    with pytest.raises(InvalidAgentType, match="forget returned None"):
+    with pytest.raises(TypeError, match="forget returned None"):
         behavior().evolve((), Forgetful())
-    with pytest.raises(InvalidAgentType, match="forget returned None"):
+    with pytest.raises(TypeError, match="forget returned None"):
         behavior().evolve_stored((), Event("Forgetful", {}), "json")
 
 

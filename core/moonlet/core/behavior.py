@@ -13,7 +13,7 @@ import msgspec
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Decoded, Effect, Event, Outcome
 from moonlet.core.effects import EFFECTS, Cancel, Perform, Publish, Reply, Schedule, Send
-from moonlet.core.errors import Invalid, InvalidAgentType, MoonletError, Rejected, UnknownCommand
+from moonlet.core.errors import Invalid, MoonletError, Rejected, UnknownCommand
 from moonlet.core.fold import MAX_EFFECTS
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId, check_lane, check_name, check_topic
@@ -215,7 +215,7 @@ def _words(value: object, limit: int) -> str:
 def _evolved(function: Callable[..., Any], state: S, event: Any) -> S:
     evolved: S = function(state, event)
     if evolved is None and state is not None:
-        raise InvalidAgentType(
+        raise TypeError(
             f"{getattr(function, '__name__', function)} returned None: return the state after"
             f" {type(event).__name__}"
         )
