@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from moonlet.console import checking, demo, reading, sending, serving
+from moonlet.console import checking, demo, doctor, reading, sending, serving
 from moonlet.console.exits import MEANINGS
 
 _EXITS: Final = "\n\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -28,3 +28,4 @@ app.command()(reading.agents)
 app.command()(reading.history)
 app.command()(reading.state)
 app.command()(checking.verify)
+app.command()(doctor.doctor)

@@ -145,9 +145,7 @@ def _tell(output: Output, verification: Verification, faults: list[Fault]) -> No
         f" with the same outcome: {verdict}"
     ]
     if verification.mended:
-        lines.append(
-            f"{verification.mended:,} parked commands would no longer fail"
-        )
+        lines.append(f"{verification.mended:,} parked commands would no longer fail")
     if verification.codeless:
         lines.append(
             f"of {', '.join(verification.codeless)} only the chains were checked: name the code"

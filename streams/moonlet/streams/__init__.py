@@ -21,6 +21,16 @@ from moonlet.streams.embedded import attach as attach_embedded
 from moonlet.streams.embedded import erase as erase_embedded
 from moonlet.streams.embedded import open as open_embedded
 from moonlet.streams.group_commit import GroupCommit
+from moonlet.streams.inspection import (
+    Foreign,
+    Offset,
+    clock_offset,
+    foreign_commands,
+    foreign_commits,
+    foreign_subjects,
+    may_publish,
+    storage_used,
+)
 from moonlet.streams.intake import Intake
 from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit, encode_commit
 from moonlet.streams.kv import Bucket, Entry
@@ -69,6 +79,7 @@ __all__ = [
     "Disconnected",
     "Embedded",
     "Entry",
+    "Foreign",
     "GroupCommit",
     "HostLease",
     "Intake",
@@ -79,6 +90,7 @@ __all__ = [
     "Message",
     "NoAnswer",
     "NoResponders",
+    "Offset",
     "ParkedStream",
     "Partition",
     "PubAck",
@@ -99,6 +111,7 @@ __all__ = [
     "Topology",
     "apply",
     "attach_embedded",
+    "clock_offset",
     "decode_answer",
     "decode_commit",
     "decode_envelope",
@@ -110,14 +123,19 @@ __all__ = [
     "encode_question",
     "erase_embedded",
     "explain",
+    "foreign_commands",
+    "foreign_commits",
+    "foreign_subjects",
     "is_conflict",
     "is_full",
+    "may_publish",
     "open_bus",
     "open_embedded",
     "plan",
     "read_messages",
     "resolve_settings",
     "restore",
+    "storage_used",
     "store_apart",
     "sync_mode",
     "take",
