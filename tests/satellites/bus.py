@@ -2,7 +2,8 @@
 
 Commands are decided by the agent types' own `Behavior`, and every message goes through its codec.
 The order in which queues are served is the caller's: first come first served, or any other that
-keeps each sender's order to each receiver. No clock, no server: equal runs give equal commits.
+keeps each sender's order to each receiver and lane. There is neither clock nor server: equal runs
+give equal commits.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from moonlet.core.digest import record_digest
 from moonlet.core.errors import NoHost
 from moonlet.core.fold import Fold, call_id
 from moonlet.core.hlc import Timestamp
-from moonlet.core.ids import AgentId
+from moonlet.core.ids import AgentId, Lane
 from moonlet.core.schema import MessageType, decode_plain
 from moonlet.satellites import SATELLITES
 
@@ -197,7 +198,7 @@ class Bus:
                 assert effect.message is not None
                 self._put(
                     effect.target, effect.message, id, agent.id, commit.command.id,
-                    correlation=commit.command.correlation_id,
+                    correlation=commit.command.correlation_id, lane=effect.lane,
                 )  # fmt: skip
             elif effect.kind == "perform":
                 assert effect.message is not None
@@ -228,6 +229,7 @@ class Bus:
         causation: str,
         *,
         correlation: str = "",
+        lane: Lane = "medium",
         call: str = "",
         timer: str = "",
         n: int = 0,
@@ -235,12 +237,13 @@ class Bus:
         target = self._agent(agent)
         if message.name not in target.type.behavior.commands:
             raise Parked(f"{agent} takes no {message.name}, which {sender} sent")
-        key = (sender, agent, "")
+        key = (sender, agent, lane)
         command: Command[Any] = Command(
             id,
             message.name,
             message.body,
             version=message.version,
+            lane=lane,
             sender=sender,
             correlation_id=correlation or id,
             causation_id=causation,

@@ -12,6 +12,7 @@ from moonlet.agents import PerformFailed
 from moonlet.satellites import bridge
 from moonlet.satellites.bridge import transfer_leg
 from moonlet.satellites.messages.bridge import (
+    Action,
     AssetPrices,
     BridgeIncident,
     CheckLeg,
@@ -244,7 +245,7 @@ def test_whatever_the_venue_does_money_is_somewhere_and_settled_once(
         elif what == "silent":
             own(play, PerformFailed("c", "silence"))
         elif what == "late":
-            wrong = "unlock" if execution.action != "unlock" else "lock"
+            wrong: Action = "unlock" if execution.action != "unlock" else "lock"
             assert own(play, LegSettled(execution.id, wrong, 1, "r")).outcome == "rejected"
         settled = play.steps[-1].sends("SettleTransfer")
         assert len(settled) <= 1
@@ -258,9 +259,9 @@ def test_whatever_the_venue_does_money_is_somewhere_and_settled_once(
     assert len({each.execution for each in done}) == len(done)
 
 
-@pytest.mark.parametrize("command", ["lock", "release"])
-def test_a_leg_never_brings_more_than_its_quote(command: str) -> None:
-    call = TransferLeg("e", command, "x", 1_000, gain=150)  # type: ignore[arg-type]
+@pytest.mark.parametrize("action", ["lock", "release"])
+def test_a_leg_never_brings_more_than_its_quote(action: Action) -> None:
+    call = TransferLeg("e", action, "x", 1_000, gain=150)
     answer = asyncio.run(transfer_leg(call, "c"))
     assert isinstance(answer, LegSettled)
     assert answer.amount == 1_015

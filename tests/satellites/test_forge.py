@@ -150,6 +150,10 @@ def test_plans_are_bounded() -> None:
     play = planned(*[trade(f"t{n}") for n in range(64)])
     step = play.do(ExecuteOptimizedTransaction(trade("t64")))
     assert step.reason == "64 trades wait for aegis already: try again later"
+    step = play.do(ExecuteOptimizedTransaction(trade("t64")), sender="aegis/main")
+    assert step.sends("TradeFailed")[0][0] == "aegis/main"  # a rejection would tell nobody
+    assert len(play.state.plans) == 64
+    assert play.do(BatchTransactions((trade("t65"),))).outcome == "rejected"
 
 
 def test_momentum_tells_only_when_it_changes_its_mind() -> None:

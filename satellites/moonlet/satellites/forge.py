@@ -42,6 +42,8 @@ MAX_PLANS: Final = 64
 
 MAX_MEMPOOL: Final = 256
 
+FULL: Final = f"{MAX_PLANS} trades wait for aegis already: try again later"
+
 SLIPPAGE: Final = 5
 """What an undisturbed execution loses to the market, in basis points."""
 
@@ -59,7 +61,16 @@ PRIVATE_RELAY: Final = "private-relay"
 def execute_optimized_transaction(
     state: Forge, command: ExecuteOptimizedTransaction, context: Context
 ) -> Decision:
-    """Plan the trade at the newest price known and ask Aegis; executes nothing itself."""
+    """Plan the trade at the newest price known and ask Aegis; executes nothing itself.
+
+    A satellite that asks while too many wait must hear of it, or it would wait for ever.
+    """
+    if len(state.plans) >= MAX_PLANS:
+        if "/" not in context.sender:
+            raise Rejected(FULL)
+        yield TxDenied("none", command.trade.id, FULL)
+        yield Send(context.sender, TradeFailed(command.trade, FULL), lane="high")
+        return
     guard = command.protection
     guarded = guard.mev and guard.sandwich
     units = GAS_UNITS * 9 // 10 if guard.gas_optimization else GAS_UNITS
@@ -72,6 +83,8 @@ def batch_transactions(state: Forge, command: BatchTransactions, context: Contex
     """Plan several trades; a batch pays the base of 21,000 gas once."""
     if len({trade.id for trade in command.trades}) < len(command.trades):
         raise Rejected("a batch may hold each trade once")
+    if len(state.plans) + len(command.trades) > MAX_PLANS:
+        raise Rejected(FULL)
     units = GAS_UNITS - 21_000 + 21_000 // len(command.trades)
     for index, trade in enumerate(command.trades):
         yield from _plan(state, trade, command.chain, context, index=index, units=units)
@@ -90,8 +103,6 @@ def _plan(
 ) -> Decision:
     if trade.id in state.plans or trade.id in state.done:
         raise Rejected(f"trade {trade.id} was planned before")
-    if len(state.plans) + index >= MAX_PLANS:
-        raise Rejected(f"{MAX_PLANS} trades wait for aegis already: try again later")
     if trade.amount == 0:
         raise Rejected(f"trade {trade.id} moves nothing")
     price = _price(state, trade)
