@@ -9,6 +9,7 @@ from tests.benchmarks import (
     memory,
     others,
     replay,
+    sim_loop,
 )
 from tests.benchmarks.rows import Work
 
@@ -21,4 +22,5 @@ WORKS: tuple[Work, ...] = (
     *folding.WORKS,
     *memory.WORKS,
     *others.WORKS,
+    *sim_loop.WORKS,
 )

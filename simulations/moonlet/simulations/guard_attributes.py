@@ -212,8 +212,7 @@ class Attributes:
         loop = self._guard.loop
 
         def all_tasks(of: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
-            life = LIFE.get(None)
-            return {task for task in loop.unfinished() if task.life is life}
+            return set(loop.census.of(LIFE.get(None)))
 
         for module in (asyncio, tasks):
             self._virtual(module, "all_tasks", all_tasks, watched=False)

@@ -13,18 +13,18 @@ import contextlib
 import contextvars
 import gc
 import threading
-import weakref
 from asyncio import events, format_helpers
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
-from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar
 
 from moonlet.simulations.asyncgens import AsyncGenerators
+from moonlet.simulations.census import Census
 from moonlet.simulations.errors import Deadlock, Livelock
 from moonlet.simulations.node import LIFE, Life, Node
 from moonlet.simulations.offline import OfflineLoop
 from moonlet.simulations.task import AsyncioTask, SimFuture, SimHandle, SimTask, SimTimer
+from moonlet.simulations.timers import Timers
 from moonlet.simulations.trace import BLOCK_STEPS, Trace
 from moonlet.simulations.waits import waiting
 
@@ -33,7 +33,6 @@ T = TypeVar("T")
 SECOND_NS = 1_000_000_000
 STEPS_PER_INSTANT_MAX = 200_000
 BLOCKS_PER_COLLECTION = 4096  # a collection of garbage each million steps, always at the same one
-STALE_TIMERS_MIN = 100
 
 
 class SimLoop(OfflineLoop):
@@ -54,45 +53,18 @@ class SimLoop(OfflineLoop):
         self.outside = contextvars.Context()
         self.nodes: dict[str, Node] = {}
         self.lives: list[Life] = []  # the dead ones too: they keep what must not be closed yet
-        self._timers: list[tuple[int, int, events.TimerHandle]] = []
-        self._stale_timers = 0
-        self._timers_set = self._tasks_made = self._futures_hashed = 0
+        self.census = Census()
+        self._timers = Timers()
+        self._futures_hashed = 0
         self._instant_began = 0  # in steps
-        self._tasks: weakref.WeakValueDictionary[int, SimTask[Any]] = weakref.WeakValueDictionary()
         self._asyncgens = AsyncGenerators()
 
     # Identity.
-
-    def next_task(self) -> int:
-        """The number of the next task."""
-        self._tasks_made += 1
-        return self._tasks_made
 
     def next_future(self) -> int:
         """The number of the next future that is hashed."""
         self._futures_hashed += 1
         return self._futures_hashed
-
-    def disown(self, task: SimTask[Any]) -> None:
-        """Forget a task that could not be made."""
-        self._tasks.pop(task.number, None)
-
-    def adopt(self, task: SimTask[Any], name: str) -> None:
-        """Know a task that is just being made."""
-        self._tasks[task.number] = task
-        self.trace.name(task.number, name)
-
-    def tasks_of(self, life: Life) -> list[SimTask[Any]]:
-        """The unfinished tasks of that life, in creation order."""
-        return [task for task in self.unfinished() if task.life is life]
-
-    def unfinished(self) -> list[SimTask[Any]]:
-        """All unfinished tasks, also those of dead lives, in creation order."""
-        return [task for task in self.known() if not task.done()]
-
-    def known(self) -> list[SimTask[Any]]:
-        """All tasks that still exist, in creation order."""
-        return [task for _, task in sorted(self._tasks.items())]
 
     def node(self, name: str) -> Node:
         """The node of that name, made at the first call."""
@@ -228,13 +200,11 @@ class SimLoop(OfflineLoop):
             self._check_closed()  # type: ignore[attr-defined]
         when = (at_ns if local_ns is None else local_ns) / SECOND_NS
         timer = SimTimer(when, callback, args, self, context)
-        self._timers_set += 1
-        heappush(self._timers, (at_ns, self._timers_set, timer))
+        self._timers.set(at_ns, timer)
         return timer
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
-        if handle._scheduled:  # type: ignore[attr-defined]
-            self._stale_timers += 1
+        self._timers.cancelled(handle)
 
     def make_ready(self, handles: Iterable[events.Handle]) -> None:
         """Append handles to the ready queue, in their order."""
@@ -244,14 +214,13 @@ class SimLoop(OfflineLoop):
 
     def _run_once(self) -> None:
         """Batch after batch, until `stop`."""
-        ready, steps = self._ready, self.trace.steps
+        ready, steps, timers = self._ready, self.trace.steps, self._timers.heap
         pop, record = ready.popleft, steps.append
         while True:
-            timers = self._timers
             if not ready and not self._stopping:
                 self._jump()
             elif timers and timers[0][0] <= self.now_ns:
-                self._wake_due()
+                self._timers.move_due(self.now_ns, ready)
             for _ in range(len(ready)):
                 handle = pop()
                 if handle._cancelled:
@@ -295,30 +264,13 @@ class SimLoop(OfflineLoop):
 
     def _jump(self) -> None:
         """Nothing is ready: go to the next timer."""
-        timers = self._timers
-        while timers and timers[0][2]._cancelled:
-            heappop(timers)
-            self._stale_timers -= 1
-        if not timers:
+        next_ns = self._timers.next_ns()
+        if next_ns is None:
             raise Deadlock(self.now_ns, waiting(self))
-        if timers[0][0] > self.now_ns:
-            self.now_ns = timers[0][0]
+        if next_ns > self.now_ns:
+            self.now_ns = next_ns
             self._instant_began = self.trace.count
-        self._wake_due()
-        if self._stale_timers > STALE_TIMERS_MIN and self._stale_timers * 2 > len(timers):
-            self._timers = [entry for entry in timers if not entry[2]._cancelled]
-            heapify(self._timers)
-            self._stale_timers = 0
-
-    def _wake_due(self) -> None:
-        timers, now_ns, ready = self._timers, self.now_ns, self._ready
-        while timers and timers[0][0] <= now_ns:
-            timer = heappop(timers)[2]
-            timer._scheduled = False  # type: ignore[attr-defined]
-            if timer._cancelled:
-                self._stale_timers -= 1
-            else:
-                ready.append(timer)
+        self._timers.move_due(self.now_ns, self._ready)
 
     def _end_block(self) -> None:
         instant = self.trace.count - self._instant_began
@@ -333,7 +285,7 @@ class SimLoop(OfflineLoop):
         who = Counter(self.trace.steps[1::2])
         shares = []
         for number, steps in who.most_common(5):
-            task = self._tasks.get(number)
+            task = self.census.find(number)
             name = "callbacks" if task is None else task.get_name()
             shares.append((name, 100 * steps // who.total()))
         return shares
@@ -351,7 +303,7 @@ class SimLoop(OfflineLoop):
         Here the `finally` blocks of coroutines run, those of dead lives too; what they raise is
         nobody's business any more.
         """
-        tasks = self.unfinished()
+        tasks = self.census.unfinished()
         for task in tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.close()
@@ -360,7 +312,7 @@ class SimLoop(OfflineLoop):
                 task.get_coro().close()
         for life in self.lives:
             life.bury()
-        self._timers.clear()
+        self._timers.heap.clear()
 
     def _asyncgen_finalizer_hook(self, agen: Any) -> None:
         """Close an abandoned async generator in its node's name; never one of a dead node."""

@@ -60,7 +60,7 @@ class Life:
     def end(self) -> None:
         """Power off: nothing of this life runs again."""
         self.alive = self.free = False
-        self._waste += [*self._parked, *self._queue, *self.node.loop.tasks_of(self)]
+        self._waste += [*self._parked, *self._queue, *self.node.loop.census.of(self)]
         self._parked.clear()
         self._queue.clear()
 

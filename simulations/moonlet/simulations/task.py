@@ -67,14 +67,15 @@ class SimTask(asyncio.Task[T]):
         if context is None:
             context = contextvars.copy_context()
         self.life = context.get(LIFE)
-        self.number = loop.next_task()
+        self.number = loop.census.next_number()
         if name is None:
             name = f"{getattr(coro, '__qualname__', type(coro).__name__)}#{self.number}"
-        loop.adopt(self, name)
+        loop.census.add(self)
+        loop.trace.name(self.number, name)
         try:
             super().__init__(coro, loop=loop, name=name, context=context, **eager)
         except BaseException:
-            loop.disown(self)
+            loop.census.remove(self)
             raise
 
     def __hash__(self) -> int:

@@ -48,6 +48,7 @@ class Trace:
         self._expected = expected
         self._keep = keep
         self._before = 0
+        self._ended = False
         self._new_names: list[str] = []
         self._new_events: list[bytes] = []
         self._encode = msgspec.msgpack.Encoder().encode
@@ -72,12 +73,18 @@ class Trace:
 
     def event(self, at_ns: int, node: str, kind: str, *fields: Field) -> None:
         """Something worth reading happened. Payload bytes and state digests belong in `fields`."""
+        if self._ended:
+            return
         event = (self.count, at_ns, node, kind, fields)
         self._new_events.append(self._encode(event))
         if len(self.events) < EVENTS_KEPT:
             self.events.append(event)
         else:
             self.events_dropped += 1
+
+    def end(self) -> None:
+        """Close it: the last words of coroutines that are given up are no part of the run."""
+        self._ended = True
 
     def checkpoint(self) -> None:
         """Take what came since the last checkpoint into the digest; compare it if expected."""

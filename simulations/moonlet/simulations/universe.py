@@ -55,6 +55,7 @@ class Universe:
                         error.add_note(f"before: {line}")
                 raise
             finally:
+                self.trace.end()
                 with _muted():
                     loop.abandon()
                     gc.collect()
@@ -62,7 +63,7 @@ class Universe:
     def _finish(self, value: T) -> T:
         loop = self.loop
         self.trace.checkpoint()  # compares the last block too, if there is a trace to replay
-        for task in loop.known():
+        for task in loop.census.known():
             unseen = task.done() and task._log_traceback
             if unseen and (task.life is None or task.life.alive):
                 loop.note_death(task.get_name(), "raised, and nobody asked", task.exception())

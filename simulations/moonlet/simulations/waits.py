@@ -51,7 +51,7 @@ def origin(error: BaseException) -> str:
 
 def waiting(loop: SimLoop) -> list[str]:
     """A line per unfinished task of a living node, in creation order; then the circles."""
-    tasks = [task for task in loop.unfinished() if task.life is None or task.life.alive]
+    tasks = [task for task in loop.census.unfinished() if task.life is None or task.life.alive]
     lines = [line_of(task) for task in tasks[:TASKS_SHOWN]]
     if len(tasks) > TASKS_SHOWN:
         lines.append(f"and {len(tasks) - TASKS_SHOWN} more")
