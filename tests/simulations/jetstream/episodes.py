@@ -77,10 +77,11 @@ class Episode:
         return self.random.random() < share
 
     def _subject(self) -> str:
-        return f"{self.name}." + self._pick("a", "b", "c.x", "c.y", "c.z")
+        return f"{self.name}.{self._pick('a', 'b', 'c.x', 'c.y', 'c.z')}"
 
     def _pattern(self) -> str:
-        return f"{self.name}." + self._pick("a", "b", "c.x", "c.*", "*", ">", "c.>", "*.x", "none")
+        end = self._pick("a", "b", "c.x", "c.*", "*", ">", "c.>", "*.x", "none")
+        return f"{self.name}.{end}"
 
     def _api(self, request: str, body: object) -> Operation:
         return ["api", f"$JS.API.{request}", "" if body is None else json.dumps(body)]
@@ -126,6 +127,8 @@ class Episode:
                 config.pop("max_bytes", None)
         else:
             config["allow_msg_schedules"] = self._chance(0.3)
+        if self.replicas > 1 and config["retention"] == "interest":
+            config["retention"] = "workqueue"
         self.stream = config
         return self._api(f"STREAM.CREATE.{self.name}", config)
 
@@ -172,8 +175,10 @@ class Episode:
             config["filter_subjects"] = patterns
         if self._chance(0.3):
             policy = self._pick(
-                "new", "last", "last_per_subject", "by_start_sequence", "by_start_sequence"
+                "new", "last", "last_per_subject", "last_per_subject", "by_start_sequence"
             )
+            if policy == "by_start_sequence" and self.stream["retention"] == "interest":
+                policy = "all"  # ledger 5
             config["deliver_policy"] = policy
             if policy == "by_start_sequence":
                 config["opt_start_seq"] = self.random.randint(1, 12)
@@ -183,15 +188,20 @@ class Episode:
             config["max_batch"] = 2
         if self._chance(0.04):
             config[self._pick("opt_start_seq", "max_deliver", "nonsense")] = 3
-        stream = self.target.broker.model.streams.get(self.name)
-        known = stream.consumers.get(name) if stream is not None else None
-        if known is not None and known.filters:
-            if not ("filter_subject" in config or "filter_subjects" in config):
-                config["filter_subject"] = f"{self.name}.>"  # ledger 4
         self.consumers[name] = config
         return self._create(name, config)
 
     def _create(self, name: str, config: dict[str, Any]) -> Operation:
+        stream = self.target.broker.model.streams.get(self.name)
+        known = stream.consumers.get(name) if stream is not None else None
+        filtered = "filter_subject" in config or "filter_subjects" in config
+        if known is not None and self.replicas > 1:  # ledger 7
+            config = {k: v for k, v in config.items() if not k.startswith("filter_subject")}
+            config |= {"filter_subjects": list(known.filters)} if known.filters else {}
+        elif self.replicas > 1 and not filtered and self.stream["retention"] == "workqueue":
+            config = {**config, "filter_subject": f"{self.name}.>"}  # ledger 8
+        elif known is not None and known.filters and not filtered:  # ledger 4
+            config = {**config, "filter_subject": f"{self.name}.>"}
         request: dict[str, Any] = {"stream_name": self.name, "config": config}
         if action := self._pick("", "", "create", "update"):
             request["action"] = action
@@ -206,9 +216,7 @@ class Episode:
         if kind == "create":
             return self._create_consumer()
         if kind == "change" and name in self.consumers:
-            config = {"filter_subject": f"{self.name}.>", **self.consumers[name]}
-            if "filter_subjects" in config:
-                del config["filter_subject"]
+            config = dict(self.consumers[name])
             key = self._pick("max_ack_pending", "max_deliver", "filter_subject", "ack_policy")
             values = {
                 "max_ack_pending": self._pick(1, 2, 5, -1),
@@ -287,7 +295,7 @@ class Episode:
             headers["Nats-Expected-Last-Sequence"] = self._pick(right, right, "2", "x")
         if self._chance(0.03):
             headers["Nats-Expected-Stream"] = self._pick(self.name, "other")
-        if self._chance(0.04):
+        if self._chance(0.04) and self.replicas == 1:  # ledger 6
             headers["Nats-Expected-Last-Msg-Id"] = self._pick(*IDS)
         if self._chance(0.08):
             headers["Nats-TTL"] = self._pick("500ms", "0", "1h", "3600", "never", "x", "-5", "2h3m")
@@ -322,7 +330,7 @@ class Episode:
             headers["Nats-Schedule-Rollup"] = self._pick("sub", "all")
 
     def _data(self) -> str:
-        return "x" * self._pick(0, 1, 5, 30, 90)
+        return "x" * int(self._pick(0, 1, 5, 30, 90))
 
     def _publish(self) -> Operation:
         subject = self._subject()
@@ -332,7 +340,7 @@ class Episode:
 
     def _batch(self) -> Operation:
         self.count += 1
-        members = []
+        members: list[list[Any]] = []
         for number in range(1, self.random.randint(1, 5) + 1):
             subject = self._subject()
             headers = self._headers(subject) if self._chance(0.5) else {}

@@ -117,6 +117,8 @@ def read_stream(data: bytes, servers: int) -> StreamConfig:
     _check_subjects(config)
     if config.num_replicas > 1 and servers == 1:
         raise refused(10074)
+    if config.num_replicas > 1 and config.retention == "interest":
+        raise NotSimulated("interest retention on a cluster")
     if config.num_replicas > servers:
         raise refused(10005, err="no suitable peers for placement")
     return config

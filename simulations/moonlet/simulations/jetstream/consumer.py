@@ -1,6 +1,5 @@
 """A pull consumer: what it delivers to whom, and what acknowledgements do."""
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -11,6 +10,7 @@ from moonlet.simulations.jetstream.consumer_configs import ConsumerConfig
 from moonlet.simulations.jetstream.ledger import ACK_SLACK, Ledger
 from moonlet.simulations.jetstream.pulls import Pulls, Waiting, read_pull, status
 from moonlet.simulations.jetstream.store import Stored
+from moonlet.simulations.jetstream.unread import Unread
 from moonlet.streams.api import Headers
 
 if TYPE_CHECKING:
@@ -35,18 +35,15 @@ class Consumer:
         self.name = name
         self.created = now
         self.filters = config.filters
+        self.unread = Unread(stream.store, config)
+        start = self.unread.start(one_per_subject=stream.config.max_msgs_per_subject == 1)
         self.ledger = Ledger(
-            self._start(),
+            start,
             ack=config.ack_policy,
             max_deliver=config.max_deliver,
             wait=config.ack_wait,
         )
-        self._unread: deque[int] = deque()
-        self._skip: tuple[deque[int], int] | None = None
-        self._find_unread()
-        self._counted_to = 0
-        self.num_pending = 0
-        self.recount()
+        self.unread.find(start)
         self.pulls = Pulls(config.max_waiting, self.context.listens, self._tell)
         self.pulls.last_activity = now
         self._look = self.context.alarms.new(self._on_look)
@@ -55,63 +52,30 @@ class Consumer:
         self._ack_prefix = f"$JS.ACK.{stream.config.name}.{name}."
         self._watch_idleness(now)
 
-    # where it starts
-
-    def _start(self) -> int:
-        """The first sequence to look at (the server's selectStartingSeqNo)."""
-        store, config = self.stream.store, self.config
-        policy = config.deliver_policy
-        self._skip = None
-        if policy == "by_start_sequence":
-            return max(config.opt_start_seq, store.first)
-        if store.first == 0:
-            return 1
-        start = store.first
-        if policy == "last":
-            start = max((store.last_of(f) for f in self.filters), default=store.last)
-        elif policy == "new":
-            start = store.last + 1
-        elif policy == "by_start_time":
-            assert config.opt_start_time is not None
-            time = fields.from_rfc3339(config.opt_start_time)
-            assert time is not None
-            start = store.from_time(time)
-        elif policy == "last_per_subject" and self.stream.config.max_msgs_per_subject != 1:
-            last = store.last_per_subject(self.filters)
-            start = last[0] if last else store.last
-            if last:
-                self._skip = deque(last), store.last
-        return max(min(start, store.last + 1), store.first)
-
-    def _find_unread(self) -> None:
-        start = self.ledger.sequence if self._skip is None else self._skip[1] + 1
-        self._unread = deque(self.stream.store.sequences(self.filters or (">",), start))
-
-    def recount(self) -> None:
-        """Count anew how many messages are still to be delivered for the first time."""
-        store = self.stream.store
-        self._counted_to = store.last
-        if self.config.deliver_policy == "last_per_subject":
-            last = store.last_per_subject(self.filters)
-            self.num_pending = sum(1 for sequence in last if sequence >= self.ledger.sequence)
-        else:
-            self.num_pending = store.count(self.filters or (">",), self.ledger.sequence)
-
     # what the stream tells it
 
     def stored(self, sequence: int) -> None:
         """The stream stored a message that this consumer's filters cover."""
-        if sequence > self._counted_to:
-            self.num_pending += 1
-        self._unread.append(sequence)
+        self.unread.stored(sequence)
         if sequence >= self.ledger.sequence and self.pulls:
             self.context.wake(self)
 
-    def removed(self, sequence: int) -> None:
+    def recount(self) -> None:
+        """Many messages were removed: count anew what is still to be delivered first."""
+        self.unread.recount(self.ledger.sequence)
+
+    def purged_one(self, sequence: int, subject: str) -> None:
+        """The stream was purged of one message, `subject` being its subject or a pattern."""
+        tokens = subject.split(".")
+        if any(subjects.looks_covered(own.split("."), tokens) for own in self.filters or (">",)):
+            covered = not self.filters or any(subjects.matches(f, subject) for f in self.filters)
+            self.removed(sequence, counted=covered)
+
+    def removed(self, sequence: int, *, counted: bool = True) -> None:
         """The stream removed a message that this consumer's filters cover."""
         ledger = self.ledger
-        if sequence >= ledger.sequence:
-            self.num_pending -= 1
+        if counted and sequence >= ledger.sequence:
+            self.unread.count -= 1
         known = ledger.pending.get(sequence)
         if known is not None:
             self.context.release(self, sequence, known.delivery)
@@ -164,7 +128,7 @@ class Consumer:
             self._tell(reply, status(409, "Exceeded MaxRequestExpires"))
             return
         if request.no_wait:
-            available = max(self.num_pending, 0) + len(self.ledger.again)
+            available = max(self.unread.count, 0) + len(self.ledger.again)
             if not available and not request.expires:
                 self.pulls.last_activity = now
                 self._tell(reply, status(404, "No Messages"))
@@ -245,6 +209,7 @@ class Consumer:
             if waiting is None:
                 self._put_back(message.sequence, attempt)
                 break
+            waiting.in_flight = self.stream.replicated and self.ledger.ack != "none"
             self._hand_out(now, message, attempt, waiting)
         self.pulls.sweep(now, at_end=at_end)
         expiry = self.pulls.next_expiry()
@@ -271,46 +236,24 @@ class Consumer:
                 ledger.acknowledge(sequence, known.delivery)
         if 0 < self.config.max_ack_pending <= len(ledger.pending):
             return None, 0
-        if self._skip is not None:
-            return self._take_last_of_subject(), 1
-        while self._unread:
-            sequence = self._unread.popleft()
-            message = messages.get(sequence)
-            if message is not None and sequence >= ledger.sequence:
-                ledger.sequence = sequence + 1
-                return message, 1
-        ledger.sequence = max(ledger.sequence, self.stream.store.last + 1)
-        self.num_pending = 0
-        return None, 0
-
-    def _take_last_of_subject(self) -> Stored | None:
-        assert self._skip is not None
-        left, resume = self._skip
-        sequence = left.popleft()
-        if left:
-            self.ledger.sequence = sequence + 1
-        else:
-            self.ledger.sequence = resume + 1
-            self._skip = None
-        return self.stream.store.messages.get(sequence)
+        return self.unread.take(ledger), 1
 
     def _put_back(self, sequence: int, attempt: int) -> None:
         ledger = self.ledger
         if attempt == 1 and sequence == ledger.sequence - 1:
-            ledger.sequence -= 1
-            self._unread.appendleft(sequence)
+            self.unread.put_back(ledger, sequence)
         elif sequence not in ledger.again:
             ledger.unrepeat(sequence)
             ledger.again[sequence] = None
 
     def _hand_out(self, now: int, message: Stored, attempt: int, waiting: Waiting) -> None:
         if attempt == 1:
-            self.num_pending -= 1
+            self.unread.count -= 1
         sequence = message.sequence
         number = self.ledger.delivered(sequence, now)
         reply = (
             f"{self._ack_prefix}{attempt}.{sequence}.{number}."
-            f"{message.time}.{max(self.num_pending, 0)}"
+            f"{message.time}.{max(self.unread.count, 0)}"
         )
         self.context.send(waiting.reply, message.subject, reply, message.headers, message.data)
         if self.ledger.ack == "none":
@@ -367,7 +310,7 @@ class Consumer:
     def update(self, now: int, config: ConsumerConfig) -> None:
         """Take another configuration that was found to be allowed."""
         ledger, old = self.ledger, self.config
-        self.config = config
+        self.config = self.unread.config = config
         ledger.max_deliver, ledger.wait = config.max_deliver, config.ack_wait
         if config.ack_wait != old.ack_wait and self._look.at is not None:
             self._look.set(now + 100_000_000)
@@ -375,7 +318,7 @@ class Consumer:
             self._watch_idleness(now)
         if config.filters != self.filters:
             self.stream.change_filters(self, config.filters)
-            self._find_unread()
+            self.unread.find(ledger.sequence)
             if self.stream.config.retention == "interest":
                 self.stream.drop_unneeded(now, self, leaving=False)
             self.recount()
@@ -387,9 +330,8 @@ class Consumer:
         self.pulls.forget()
         self._expiry.stop()
         self.ledger.again.clear()
-        self._skip = None
-        self._find_unread()
-        self.recount()
+        self.unread.skip = None
+        self.unread.find(self.ledger.sequence)
         if self.ledger.pending:
             # The server picks 500 to 1,500 ms at random, less for a shorter wait.
             self._look.set(now + min(1_000_000_000, self.ledger.wait + ACK_SLACK))
@@ -399,13 +341,8 @@ class Consumer:
     def info(self, now: int) -> dict[str, Any]:
         """The server's consumer info."""
         self.pulls.sweep(now, at_end=False)
-        ledger, store = self.ledger, self.stream.store
-        # The server corrects its count when it is asked for it.
-        if ledger.sequence > store.last:
-            self.num_pending = 0
-        elif self.num_pending > 0:
-            left = store.last - ledger.sequence + 1
-            self.num_pending = min(self.num_pending, len(store.messages), left)
+        ledger = self.ledger
+        self.unread.correct(ledger.sequence)
         repeated = 0 if self.config.max_deliver == 1 else len(ledger.repeats)
         return {
             "stream_name": self.stream.config.name,
@@ -423,7 +360,7 @@ class Consumer:
             "num_ack_pending": len(ledger.pending),
             "num_redelivered": repeated,
             "num_waiting": len(self.pulls),
-            "num_pending": max(self.num_pending, 0),
+            "num_pending": max(self.unread.count, 0),
             "ts": fields.rfc3339(now),
         }
 

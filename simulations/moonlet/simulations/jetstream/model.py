@@ -136,8 +136,12 @@ class Model:
         if known is not None:
             if action == "create" and known.config != config:
                 raise refused(10148)
-            _check_unique(stream, name, config)
+            if self.servers == 1:
+                _check_unique(stream, name, config)
             check_update(known.config, config)
+            if config.filters != known.filters and stream.replicated:
+                # A cluster lets filters of a work queue overlap then.
+                raise NotSimulated("changing a consumer's filters on a cluster")
             if known.config != config:
                 known.update(now, config)
             return known
@@ -184,6 +188,9 @@ def _check_unique(stream: Stream, name: str, config: ConsumerConfig) -> None:
     for other in stream.consumers.values():
         if other.name == name:
             continue
+        if config.filters and not other.filters and stream.replicated:
+            # A cluster refuses too, but keeps a name without a consumer.
+            raise NotSimulated("consumers beside one without filters on a work queue of a cluster")
         if config.filters and (
             not other.filters
             or any(collide(mine, theirs) for mine in config.filters for theirs in other.filters)

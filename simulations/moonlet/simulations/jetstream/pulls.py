@@ -57,9 +57,12 @@ def status(code: int, description: str, missing: int | None = None) -> dict[str,
 
 
 class Waiting:
-    """One pull request that waits: `missing` more messages, until `expires` (0: for ever)."""
+    """One pull request that waits: `missing` more messages, until `expires` (0: for ever).
 
-    __slots__ = ("delivered", "expires", "missing", "no_wait", "reply")
+    `in_flight`: what was delivered to it is still being replicated.
+    """
+
+    __slots__ = ("delivered", "expires", "in_flight", "missing", "no_wait", "reply")
 
     def __init__(self, reply: str, missing: int, expires: int, no_wait: bool) -> None:
         self.reply = reply
@@ -67,6 +70,7 @@ class Waiting:
         self.expires = expires
         self.no_wait = no_wait
         self.delivered = 0
+        self.in_flight = False
 
 
 class Pulls:
@@ -125,10 +129,13 @@ class Pulls:
         for waiting in self._queue:
             if waiting.expires and now >= waiting.expires:
                 self._expire(waiting)
+            elif at_end and waiting.no_wait and waiting.in_flight:
+                self._expire(waiting)  # a cluster puts the end off, and then forgets why
             elif at_end and waiting.no_wait and (not waiting.expires or waiting.delivered):
                 self._tell(waiting.reply, status(404, "No Messages"))
                 self.last_activity = max(self.last_activity, now)
             elif self._listens(waiting.reply):
+                waiting.in_flight = False
                 kept.append(waiting)
                 wanted += waiting.missing
         self._queue = kept

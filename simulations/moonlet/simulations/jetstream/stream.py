@@ -9,7 +9,7 @@ from moonlet.simulations.jetstream.context import Context
 from moonlet.simulations.jetstream.duplicates import Duplicates
 from moonlet.simulations.jetstream.expiry import Expiry
 from moonlet.simulations.jetstream.intake import Intake
-from moonlet.simulations.jetstream.refusals import refused
+from moonlet.simulations.jetstream.refusals import NotSimulated, refused
 from moonlet.simulations.jetstream.schedules import Schedules
 from moonlet.simulations.jetstream.staging import InFlight
 from moonlet.simulations.jetstream.store import Store, Stored
@@ -134,6 +134,8 @@ class Stream:
         store = self.store
         everything = pattern in ("", ">")
         last = store.last
+        if self.replicated and not below and not keep:
+            below = last + 1  # the cluster's leader says up to where
         if everything and not below and not keep and not store.messages:
             store.first = last + 1
         found = list(store.sequences((pattern or ">",), 0))
@@ -145,12 +147,14 @@ class Stream:
             message = store.remove(sequence)
             assert message is not None
             self.schedules.removed(message)
-            if len(found) == 1 and not everything:
-                for consumer in self.interest.matching(message.subject):
-                    consumer.removed(sequence)
+            if len(found) == 1 and (keep or not everything):
+                # On file storage the server names the pattern instead of the subject.
+                subject = (pattern or ">") if store.file else message.subject
+                for consumer in self.consumers.values():
+                    consumer.purged_one(sequence, subject)
         if everything and below > last + 1:
             store.last, store.first = below - 1, below
-        if len(found) > 1 or (found and everything):
+        if len(found) > 1 or (found and everything and not keep):
             for consumer in self.consumers.values():
                 consumer.recount()
                 consumer.forget_redelivered_below(store.first)
@@ -198,6 +202,9 @@ class Stream:
         if not self.consumers:
             self.purge(now, "")
             return
+        if consumer.ledger.floor > self.store.last:
+            # nats-server 2.15.1 counts below zero and then moves the stream's first sequence.
+            raise NotSimulated("the end of a consumer of the future on interest retention")
         gone = consumer if leaving else None
         for sequence in list(self.store.sequences((), max(consumer.ledger.floor, 1))):
             if not self._needed(sequence, self.store.messages[sequence].subject, gone):

@@ -62,6 +62,18 @@ def covers(pattern: list[str], subject: list[str]) -> bool:
     return len(pattern) == length
 
 
+def looks_covered(pattern: list[str], subject: list[str]) -> bool:
+    """`covers`, if the wildcards of `subject` are taken for ordinary tokens."""
+    for position, token in enumerate(pattern):
+        if position >= len(subject):
+            return False
+        if token == ">":
+            return True
+        if token != "*" and token != subject[position]:
+            return False
+    return len(pattern) == len(subject)
+
+
 def collide(first: str, second: str) -> bool:
     """Whether some subject is covered by both patterns."""
     if first == second:
