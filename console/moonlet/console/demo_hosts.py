@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from moonlet.agents import Moon
-from moonlet.console.demo_host import DemoHost
+from moonlet.console.host_process import HostProcess
 from moonlet.console.output import Output
 from moonlet.console.progress import Advance
 from moonlet.satellites.driver import Drive
@@ -40,7 +40,7 @@ class DemoHosts:
         self._url = url
         self._log = log
         self._output = output
-        self._host: DemoHost | None = None
+        self._host: HostProcess | None = None
         self._done = self._total = 0
         self.kills: list[Kill] = []
 
@@ -54,7 +54,7 @@ class DemoHosts:
             await self._host.stop()
 
     async def _start(self) -> None:
-        self._host = await DemoHost.start(self._url, self._log)
+        self._host = await HostProcess.start("moonlet.satellites", self._url, self._log)
 
     @property
     def pid(self) -> int:
@@ -92,7 +92,7 @@ class DemoHosts:
                 await asyncio.sleep(LOOK)
         await self._host.ended()
 
-    async def _strike(self, host: DemoHost) -> bool:
+    async def _strike(self, host: HostProcess) -> bool:
         """Kill the host once it is far enough and has a command in flight, and start another.
 
         A kill that met it idle doesn't count: it is tried again. Says whether it was killed.

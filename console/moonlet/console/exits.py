@@ -29,14 +29,14 @@ INTERRUPTED: Final = 130
 
 MEANINGS: Final = {
     OK: "done",
-    FOUND: "the agent said no (rejected, expired, an id used twice); verify or doctor found faults",
+    FOUND: "the agent said no; verify, doctor or the demo found a fault",
     USAGE: "your mistake: an option, an id, a message, a setting, a module",
     DATA: "a stored record can't be read, or contradicts another",
     UNAVAILABLE: "no server, no host, a full mailbox: wait, or start what is missing",
     INTERNAL: "a bug in Moonlet or in an agent type's code",
     UNKNOWN: "no answer in time: the message says whether the command is stored",
     DENIED: "the server refused the credentials or the subject",
-    INTERRUPTED: "Ctrl-C",
+    INTERRUPTED: "ended by Ctrl-C or SIGTERM (`up` and `run` end with 0 then)",
 }
 """Exit code → what it means; `moonlet --help` and docs/console.md show the same."""
 

@@ -9,9 +9,13 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end. Ctrl-C cancels `main`, which cleans up, and is then a KeyboardInterrupt."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(main)
+    """Run to the end. Ctrl-C, and SIGTERM, cancel `main`, which cleans up: a KeyboardInterrupt."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(main)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def on_stop(callback: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""The demo's host: a process of its own, as real hosts are, so that it can really be killed.
+"""A host in a process of its own, as real hosts are, started by the demo and the benchmark.
 
 It holds the reading end of our pipe as its stdin: however this process ends, the host ends too.
 """
@@ -21,17 +21,17 @@ LEASE: Final = 2
 """Seconds; short, so that the next host soon takes over from one that was killed."""
 
 
-class DemoHost:
-    """One host process of the satellites. `log` takes what it says on stderr."""
+class HostProcess:
+    """`moonlet run MODULE` as a child. `log` takes what it says on stderr."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
         self._log = log
 
     @classmethod
-    async def start(cls, url: str, log: Path) -> "DemoHost":
+    async def start(cls, module: str, url: str, log: Path) -> "HostProcess":
         """Start one and return when it runs its agents; `Unavailable` with its last words."""
-        command = ("-m", "moonlet.console", "run", "moonlet.satellites", "--url", url, "--json")
+        command = ("-m", "moonlet.console", "run", module, "--url", url, "--json")
         options = ("--lease", str(LEASE), "--until-stdin-closes")
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
@@ -74,7 +74,7 @@ class DemoHost:
     def _failure(self, what: str) -> Unavailable:
         words = self._log.read_text("utf-8", "replace").strip().splitlines()[-3:]
         return Unavailable(
-            f"the demo's host {what}; its last words ({self._log}): {' / '.join(words) or 'none'}"
+            f"the host {what}; its last words ({self._log}): {' / '.join(words) or 'none'}"
         )
 
     async def ended(self) -> None:
