@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moonlet.core.errors import MailboxFull, NoHost, Unknown
+from moonlet.core.errors import MailboxFull, NoHost, Unknown, UnknownAgentType
 from moonlet.satellites.audit import Sent
 from moonlet.satellites.driver import drive, settle, tick
 from moonlet.satellites.feed import depeg
@@ -96,7 +96,7 @@ class Shaky(Bus):
     async def query(self, agent: str, query: Any, *, timeout: float = 5.0) -> Any:
         self.calls += 1
         if self.calls < 3:
-            raise NoHost("no host yet")
+            raise UnknownAgentType("no host yet") if self.calls < 2 else NoHost("not ready")
         return await super().query(agent, query)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from moonlet.core.commit import Commit
-from moonlet.core.errors import MailboxFull, Unavailable, Unknown
+from moonlet.core.errors import MailboxFull, Unavailable, Unknown, UnknownAgentType
 from moonlet.satellites.audit import Sent, unanswered
 from moonlet.satellites.feed import Quote, readings
 from moonlet.satellites.messages.oracle import FeedStatus, ValidateOracleFeed
@@ -124,13 +124,13 @@ async def _seed(moon: Moon, feed: Sequence[Quote], log: list[Sent]) -> None:
 
 
 async def _status(moon: Moon) -> dict[str, Any]:
-    """Oracle's status, once a host is up."""
+    """Oracle's status, once a host is up that has registered it."""
     until = asyncio.get_running_loop().time() + PATIENCE
     while True:
         try:
             status: dict[str, Any] = await moon.query(ORACLE, FeedStatus(FEED), timeout=5.0)
             return status
-        except Unavailable:
+        except (Unavailable, UnknownAgentType):
             if asyncio.get_running_loop().time() >= until:
                 raise
             await asyncio.sleep(POLL)
