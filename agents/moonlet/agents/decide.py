@@ -11,7 +11,7 @@ import msgspec
 
 from moonlet.agents.context import Context
 from moonlet.core.behavior import Decision, parked
-from moonlet.core.codec import ENCODING_HEADER, Encoding, check_json_depth
+from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.commit import Command, Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
@@ -22,6 +22,7 @@ from moonlet.core.errors import (
     UnknownCommand,
 )
 from moonlet.core.fold import Fold, body_digest, plain_body
+from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.schema import decode_plain
 from moonlet.core.windows import sent_by_agent
@@ -45,9 +46,12 @@ class Verdict(Enum):
 
 
 class Item:
-    """A delivery in an agent's queue; `credited` if it holds a credit of its intake."""
+    """A delivery in an agent's queue; `credited` if it holds a credit of its intake.
 
-    __slots__ = ("credited", "delivery", "encoding", "envelope", "intake", "problem")
+    `problem` is set when it is no envelope, `readable` when its body was decoded by its class.
+    """
+
+    __slots__ = ("credited", "delivery", "encoding", "envelope", "intake", "problem", "readable")
 
     def __init__(self, intake: Intake, delivery: Delivery, credited: bool) -> None:
         self.intake = intake
@@ -55,6 +59,7 @@ class Item:
         self.credited = credited
         self.envelope: Envelope | None = None
         self.problem: MoonletError | None = None
+        self.readable = False
         self.encoding: Encoding = "json"
 
     def acknowledge(self) -> None:
@@ -123,7 +128,10 @@ def judge(
     revision = fold.revision + len(chain)
     services = partition.services
     now = services.bus.clock.now_us()
+    before = chain[-1].commit.time if chain else fold.time
     time = services.hlc.tick(now)
+    if time <= before:  # a former owner's clock was far ahead
+        time = Timestamp(before.micros, before.counter + 1)
     problem = item.problem
     if problem is None and partition.noted:
         problem = partition.crashed_by(item)
@@ -134,7 +142,7 @@ def judge(
     else:
         decision = _decide(partition, agent, envelope, item, state, revision, time.micros)
     decision = _bounded(fold, chain, decision, state)
-    command = _command(envelope, item, decision.error not in ("InvalidMessage", "UnknownCommand"))
+    command = _command(envelope, item)
     body = ""
     if not envelope.number and not envelope.timer and not envelope.call:
         body = body_digest(command.name, plain_body(command.body))
@@ -175,8 +183,6 @@ def _open(partition: "OwnedPartition", agent: AgentId, item: Item) -> Envelope:
         )
         if envelope.agent != f"{agent.type}/{agent.key}":
             raise InvalidMessage(f"the message is addressed to {envelope.agent!r:.200}")
-        if item.encoding == "json":
-            check_json_depth(envelope.body)
         envelope = _trusted(partition, envelope, item.intake.stream)
     except (InvalidMessage, PayloadTooLarge) as error:
         item.problem = error
@@ -257,6 +263,7 @@ def _decide(
         )
     except InvalidMessage as invalid:
         return Decision("rejected", state, reason=str(invalid), error="InvalidMessage")
+    item.readable = True
     context = Context(
         self_id=str(agent),
         revision=revision,
@@ -290,10 +297,10 @@ def _bounded(
     return decision
 
 
-def _command(envelope: Envelope, item: Item, keeps_body: bool) -> Command[Any]:
+def _command(envelope: Envelope, item: Item) -> Command[Any]:
     """The command as it is recorded; a body that no reader could decode is left out."""
     body: Any = envelope.body
-    if not keeps_body:
+    if not item.readable:
         try:
             decode_plain(bytes(envelope.body), item.encoding)
         except InvalidMessage:

@@ -93,7 +93,7 @@ class Host:
         self._tasks = Tasks(self._died)
         self._process = f"h-{bus.entropy.token()}"
         self._lives = 0
-        self.services = Services(bus, moon.registry, _app_version())
+        self.services = Services(bus, moon.registry, APP_VERSION)
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.js.on_reconnect(self._reconnected)
@@ -314,3 +314,7 @@ def _app_version() -> str:
         return version("moonlet")
     except PackageNotFoundError:
         return ""
+
+
+APP_VERSION: Final = _app_version()
+"""Stands in every commit. Read once, at import: later it would be I/O."""

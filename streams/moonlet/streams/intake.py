@@ -122,7 +122,7 @@ class Intake:
     def _ask(self) -> None:
         """One request for all free credit, once at least a quarter of it is free."""
         free = self._credit - self._held
-        if self._closed or self._renewing or self._pull is None or free < self._credit // 4:
+        if self._closed or self._renewing or self._pull is None or free < max(1, self._credit // 4):
             return
         self._asked, self._arrived = free, 0
         try:
