@@ -221,6 +221,15 @@ def test_an_approved_move_reserves_its_room_until_it_is_done() -> None:
     assert play.state.reserved == {}
 
 
+def test_approved_moves_into_one_position_count_together_against_its_limit() -> None:
+    play = desk(SetCapital(16_000 * K), held("curve", 900), held("maker", 200))
+    first = RequestApproval(move(600 * K), DOLLAR, MICRO)
+    assert play.do(first, sender="forge/main").of(TradeApproved)
+    second = RequestApproval(move(300 * K, id="m2"), DOLLAR, MICRO)
+    (refused,) = play.do(second, sender="forge/main").of(TradeRefused)
+    assert refused.reason == "the position in maker would be worth over $1,000,000.00"
+
+
 def test_an_approved_move_that_fails_frees_its_room() -> None:
     play = desk(held("curve", 600), position("p1", "maker", 600, 20_000))
     play.do(RequestApproval(move(300 * K), DOLLAR, MICRO), sender="forge/main")

@@ -124,7 +124,12 @@ def test_a_refused_second_leg_is_compensated() -> None:
     step = own(play, venue(play))
     (failed,) = step.of(ExecutionFailed)
     assert failed.compensated and failed.returned == 99_700 * MICRO
-    assert step.sends("SettleTransfer")[0][1]["wallet"] == "ethereum"
+    assert step.sends("SettleTransfer") == [
+        (
+            "fuel/main",
+            {"request": "execution-1", "wallet": "ethereum", "returned": failed.returned},
+        )
+    ]
     assert play.state.execution is None
 
 
@@ -256,6 +261,7 @@ def test_whatever_the_venue_does_money_is_somewhere_and_settled_once(
         now = play.state.execution
         assert lent == (now.amount if now is not None and now.held else 0)
     done = play.events(ExecutionCompleted) + play.events(ExecutionFailed)
+    assert sum(each.returned for each in done) == returned
     assert len({each.execution for each in done}) == len(done)
 
 

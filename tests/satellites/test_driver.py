@@ -22,6 +22,17 @@ def test_progress_is_told_before_the_first_tick_and_after_each() -> None:
     assert seen == [(n, 12) for n in range(13)]
 
 
+def test_no_tick_is_told_before_all_of_the_beginning_is_committed() -> None:
+    bus = Bus(backlog=True)
+    committed: list[int] = []
+
+    def look(done: int, of: int) -> None:
+        committed.append(sum(len(commits) for commits in bus.commits.values()))
+
+    done = asyncio.run(drive(bus, FEED, speed=FAST, progress=look))
+    assert committed[0] >= sum("seed" in each.id for each in done.sent) > 30
+
+
 def test_every_command_is_logged_once_with_the_id_that_stands_in_the_journal() -> None:
     bus = Bus()
     done = asyncio.run(drive(bus, FEED, speed=FAST))

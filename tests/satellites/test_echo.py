@@ -103,6 +103,16 @@ def test_what_was_never_heard_of_is_refused_and_queues_are_bounded() -> None:
     assert play.do(GetHealth()).reply == play.ask(SystemStatus())
 
 
+def test_a_window_forgets_all_but_its_newest_fifty_posts() -> None:
+    play = Play(echo)
+    play.do(SocialMediaData(tuple(post(CALM, likes=n) for n in range(70))))
+    at(play, 1)
+    assert [p.engagement for p in play.state.windows["USDC"]] == list(range(20, 70))
+    play.do(SocialMediaData(tuple(post(CALM) for _ in range(120))))
+    assert len(at(play, 2).of(PostRead)) == 100  # so many at a tick
+    assert len(at(play, 3).of(PostRead)) == 20
+
+
 words = st.sampled_from("run panic collapse buy dip bank depeg the a redeemed calm".split())
 texts = st.lists(words, max_size=8).map(" ".join)
 posts = st.builds(
