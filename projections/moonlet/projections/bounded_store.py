@@ -68,9 +68,13 @@ class BoundedStore(Store):
         row[journal] = Rights(dot, plus(old.granted, granted), plus(old.spent, spent), given)
 
     def amount(self, key: str) -> Amount:
-        """What is left in all journals together."""
-        rights = self._rights(key)
-        return minus(total(r.granted for r in rights), total(r.spent for r in rights))
+        """What is left in all journals together; never below zero.
+
+        A journal that seems to have spent more than it has got was sent rights that haven't been
+        seen here yet: it counts as empty, which it is at least.
+        """
+        journals = range(len(self.frontier))
+        return total(max(0, self.available(key, journal)) for journal in journals)
 
     def available(self, key: str, journal: int) -> Amount:
         """What `journal` may spend or send, as far as this replica has seen."""

@@ -269,8 +269,8 @@ class Doc(Writer):
             raise InvalidMessage(f"a document's update is bytes, not {type(data).__name__}")
         recorder = self._recorder
         sequence, index, journal = unpack(recorder.dot)
-        place = f"{sequence:012x}.{index:03x}.{len(recorder.ops):04x}"
-        self._write(ADD, f"{self._key}{place}.{recorder.journals.tags[journal]}", data)
+        place = f"{sequence:012x}.{index:03x}.{journal:02x}.{len(recorder.ops):04x}"
+        self._write(ADD, self._key + place, data)
 
 
 T = TypeVar("T", bound=Writer)
