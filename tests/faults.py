@@ -67,6 +67,11 @@ FAULTS: tuple[Fault, ...] = (
                 "bus.js.on_reconnect(lambda: None)",
             ),
             (STREAMS + "intake.py", "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
+            (
+                STREAMS + "intake.py",
+                "        else:\n            self._renew()\n",
+                "        else:\n            pass\n",
+            ),
         ),
     ),
     Fault(

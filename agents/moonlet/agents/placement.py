@@ -28,7 +28,6 @@ def plan_moves(
     """The moves of `host`, which runs `types` (name → partitions) and owns `owned`."""
     claim: list[Partition] = []
     release: list[tuple[str, int]] = []
-    living = {lease.host for lease in hosts} | {host}
     for type_, count in types.items():
         runners = sorted({lease.host for lease in hosts if type_ in lease.types} | {host})
         share = _share(type_, count, runners, host)
@@ -37,15 +36,15 @@ def plan_moves(
         free = [
             records.get((type_, number), Partition(type_, number))
             for number in range(count)
-            if number not in mine and not _is_owned(records.get((type_, number)), living, host)
+            if number not in mine and not _is_owned(records.get((type_, number)), runners, host)
         ]
         claim += free[: max(0, share - len(mine))]
     return Move(claim, release)
 
 
-def _is_owned(record: Partition | None, living: set[str], host: str) -> bool:
+def _is_owned(record: Partition | None, runners: list[str], host: str) -> bool:
     """Whether another living host owns it; our own record without ownership is a former life's."""
-    return record is not None and record.owner in living and record.owner != host
+    return record is not None and record.owner in runners and record.owner != host
 
 
 def _share(type: str, partitions: int, runners: list[str], host: str) -> int:

@@ -1,0 +1,114 @@
+"""The manager: lifecycle, health, restarts."""
+
+import msgspec
+import pytest
+
+from moonlet.agents import AgentManager, AgentStatus, Moon, SystemStatus
+from moonlet.core.errors import InvalidAgentType, InvalidSettings, Unavailable, UnknownAgentType
+from moonlet.core.ids import AgentId
+from moonlet.testing.plugin import MoonServer
+from tests.agents.accounts import Deposit, GetBalance, account_type
+from tests.faulty import until_true
+
+
+async def status_of(manager: AgentManager, agent: str) -> AgentStatus:
+    status = await manager.status(agent)
+    assert isinstance(status, AgentStatus)
+    return status
+
+
+async def whole(manager: AgentManager) -> SystemStatus:
+    status = await manager.status()
+    assert isinstance(status, SystemStatus)
+    return status
+
+
+async def test_an_agent_is_registered_started_told_stopped_and_started_again(
+    moon_server: MoonServer,
+) -> None:
+    async with moon_server.connect() as moon:
+        manager = AgentManager(moon)
+        assert (await whole(manager)).health == "unhealthy"
+        await manager.register_agent(account_type())
+        await manager.register_agent(account_type("savings"))
+        await manager.start_agent("account/a")
+        receipt = await manager.send_message("account/a", Deposit(5))
+        assert (await receipt.committed()).outcome == "accepted"
+        running = await status_of(manager, "account/a")
+        assert (running.status, running.health, running.revision) == ("running", "healthy", 1)
+        await manager.stop_agent("account/a")
+        assert (await status_of(manager, "account/a")).status == "stopped"
+        waiting = await manager.send_message("account/a", Deposit(5))
+        with pytest.raises(Unavailable, match="stopped"):
+            await moon.query("account/a", GetBalance())
+        await manager.start_agent("account/a")
+        assert (await waiting.committed()).revision == 2
+        await manager.restart_agent("account/a")
+        assert await moon.query("account/a", GetBalance()) == 10
+        status = await whole(manager)
+        assert (status.health, status.types) == ("healthy", ["account", "savings"])
+        assert status.partitions == 8 and [a.agent for a in status.agents] == ["account/a"]
+        await manager.shutdown()
+        await manager.shutdown()
+
+
+async def test_mistakes_are_named(moon_server: MoonServer) -> None:
+    async with moon_server.connect() as moon:
+        manager = AgentManager(moon)
+        account = account_type()
+        await manager.register_agent(account)
+        with pytest.raises(InvalidSettings, match="runs on this host already"):
+            await manager.register_agent(account)
+        with pytest.raises(UnknownAgentType, match="nobody"):
+            await manager.start_agent("nobody/a")
+        with pytest.raises(InvalidSettings, match="heartbeat=0"):
+            AgentManager(moon, heartbeat=0)
+        await manager.shutdown()
+        with pytest.raises(InvalidAgentType, match="partitions=4"):
+            await AgentManager(moon).register_agent(account_type(partitions=2))
+
+
+async def test_a_broken_agent_is_unhealthy_and_restarted_as_often_as_the_policy_says(
+    moon_server: MoonServer,
+) -> None:
+    async with moon_server.connect() as moon:
+        manager = AgentManager(moon, heartbeat=0.05, restarts=2, restart_delay=0.05)
+        await manager.register_agent(account_type())
+        await break_journal(moon, "account/bad")
+        await manager.start_agent("account/bad")
+        await manager.start_agent("account/good")
+        await manager.send_message("account/bad", Deposit(1))
+
+        async def given_up() -> bool:
+            return any(a.restarts == 2 for a in (await whole(manager)).agents)
+
+        await until_true(given_up)
+        status = await whole(manager)
+        bad, good = status.agents
+        assert status.health == "unhealthy" and "account/bad" in status.reason
+        assert bad.status == "broken" and "is no commit" in bad.reason
+        assert good.health == "healthy" and good.last_heartbeat > 0
+        await manager.shutdown()
+
+
+async def test_heartbeats_are_published(moon_server: MoonServer) -> None:
+    async with moon_server.connect() as moon:
+        heard: list[bytes] = []
+        subject = f"{moon.bus.topology.prefix}.heartbeat.*"
+        await moon.bus.js.subscribe(subject, lambda message: heard.append(message.data))
+        manager = AgentManager(moon, heartbeat=0.05)
+        await manager.register_agent(account_type())
+
+        async def twice() -> bool:
+            return len(heard) >= 2
+
+        await until_true(twice)
+        await manager.shutdown()
+        beat = msgspec.json.decode(heard[0], type=SystemStatus)
+        assert beat.health == "healthy" and beat.types == ["account"]
+
+
+async def break_journal(moon: Moon, agent: str) -> None:
+    await moon.bus.js.publish(
+        moon.bus.subjects.journal(AgentId.parse(agent)), b"rubbish", timeout=5
+    )

@@ -1,0 +1,63 @@
+"""Shares of partitions: even, complete, and stable."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moonlet.agents.placement import plan_moves
+from moonlet.streams import HostLease, Partition
+
+hosts_running = st.dictionaries(
+    st.from_regex(r"h[0-9]{1,3}", fullmatch=True),
+    st.sets(st.sampled_from(["account", "feed", "risk"]), min_size=1),
+    min_size=1,
+    max_size=6,
+)
+TYPES = {"account": 4, "feed": 1, "risk": 16}
+
+
+def settle(running: dict[str, set[str]], owners: dict[tuple[str, int], str]) -> int:
+    """Let every host move until nobody does; returns how many rounds that took."""
+    leases = [HostLease(host, sorted(types), 0) for host, types in sorted(running.items())]
+    for round_ in range(10):
+        moved = False
+        for host, types in sorted(running.items()):
+            records = {
+                key: Partition(*key, owner=owner, revision=1) for key, owner in owners.items()
+            }
+            owned = [key for key, owner in owners.items() if owner == host]
+            moves = plan_moves(host, {name: TYPES[name] for name in types}, leases, records, owned)
+            for key in moves.release:
+                assert owners[key] == host
+                owners[key] = ""
+            for record in moves.claim:
+                assert owners.get((record.type, record.number), "") not in running
+                owners[record.type, record.number] = host
+            moved = moved or bool(moves.release or moves.claim)
+        if not moved:
+            return round_
+    raise AssertionError("the hosts never settle")
+
+
+@given(hosts_running, hosts_running)
+def test_partitions_are_shared_out_evenly_and_all_have_an_owner(
+    before: dict[str, set[str]], after: dict[str, set[str]]
+) -> None:
+    owners: dict[tuple[str, int], str] = {}
+    settle(before, owners)
+    assert settle(after, owners) <= 3
+    for type_, count in TYPES.items():
+        runners = [host for host, types in after.items() if type_ in types]
+        if not runners:
+            continue
+        shares = [sum(owners.get((type_, n)) == host for n in range(count)) for host in runners]
+        assert sum(shares) == count
+        assert max(shares) - min(shares) <= 1
+
+
+@given(hosts_running)
+def test_nobody_moves_without_a_reason(running: dict[str, set[str]]) -> None:
+    owners: dict[tuple[str, int], str] = {}
+    settle(running, owners)
+    again = dict(owners)
+    assert settle(running, again) == 0
+    assert again == owners
