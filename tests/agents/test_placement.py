@@ -30,7 +30,8 @@ def settle(running: dict[str, set[str]], owners: dict[tuple[str, int], str]) -> 
                 assert owners[key] == host
                 owners[key] = ""
             for record in moves.claim:
-                assert owners.get((record.type, record.number), "") not in running
+                owner = owners.get((record.type, record.number), "")
+                assert owner == host or record.type not in running.get(owner, set())
                 owners[record.type, record.number] = host
             moved = moved or bool(moves.release or moves.claim)
         if not moved:
