@@ -1,6 +1,7 @@
 """The client: what `connect()` gives. It sends commands, asks, queries, and reads histories."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -255,14 +256,19 @@ class Moon:
 
     # histories
 
-    def history(
+    async def history(
         self, agent: str, from_: int = 1, to: int | None = None, follow: bool = False
     ) -> AsyncGenerator[Commit[Any], None]:
         """The agent's commits of revisions `from_` to `to`, both inclusive, in order.
 
         With `follow` it waits for further ones, for ever or until `to`.
         """
-        return read_commits(self.bus, AgentId.parse(agent), from_, to, follow)
+        target = AgentId.parse(agent)
+        stream = self.bus.topology.journal_of(target.type)
+        async with aclosing(read_commits(self.bus, target, from_, to, follow)) as commits:
+            async for commit in commits:
+                self.see(stream, commit.sequence)
+                yield commit
 
     async def state(
         self, agent: str, revision: int | None = None, *, time: datetime | None = None

@@ -10,8 +10,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Context:
     """Given to a handler whose parameter is named `context` or annotated `Context`.
 
-    `now_us` is the commit's time in microseconds since 1970; `revision` is the agent's before
-    this command; `sender` is a client's session or an agent's id.
+    `now_us` is the commit's time in microseconds since 1970, in a query that of the last commit;
+    `revision` is the agent's before this command; `sender` is a client's session or an agent's id.
     """
 
     __slots__ = (
