@@ -1,6 +1,7 @@
 """Shared views of the journals that converge on every replica."""
 
 from moonlet.projections.amounts import Amount
+from moonlet.projections.database import ViewDatabase
 from moonlet.projections.delta import apply_delta, make_delta
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import (
@@ -63,6 +64,7 @@ __all__ = [
     "Observed",
     "PoisonedEvent",
     "View",
+    "ViewDatabase",
     "ViewState",
     "apply_delta",
     "make_delta",

@@ -117,14 +117,20 @@ def _read(state: ViewState, delta: bytes) -> Body:
         body = _decode(data)
     except (msgspec.MsgspecError, ValueError) as error:
         raise forged(f"a delta can't be read ({error})") from None
-    mine, theirs = state.identity, body.identity
+    check_identity(state, body.version, body.identity)
+    return body
+
+
+def check_identity(state: ViewState, version: int, identity: bytes) -> None:
+    """Raise `DeltaRefused` unless the sender folds the same view of the same events."""
+    mine, theirs = state.identity, identity
     name, filter_ = slice(0, NAME_BYTES), slice(NAME_BYTES, NAME_BYTES + FILTER_BYTES)
     where = f"view {state.view.name}@{state.view.version}: a delta"
     if theirs[name] != mine[name]:
         raise DeltaRefused(f"{where} of another view came in: check the subjects", fault="view")
-    if body.version != state.view.version:
+    if version != state.view.version:
         raise DeltaRefused(
-            f"{where} of version {body.version} came in: replicas of two versions don't mix; wait"
+            f"{where} of version {version} came in: replicas of two versions don't mix; wait"
             " until all run the same code",
             fault="version",
         )
@@ -141,13 +147,17 @@ def _read(state: ViewState, delta: bytes) -> Body:
             " journals were re-created",
             fault="incarnation",
         )
-    return body
+
+
+def check_frontier(state: ViewState, vector: Sequence[int]) -> None:
+    """Raise `DeltaRefused` unless this can be a vector over the state's journals."""
+    if len(vector) != len(state.vector) or min(vector) < 0:
+        raise forged(f"a frontier of {len(vector)} journals instead of {len(state.vector)}, or <0")
 
 
 def _checked_frontier(state: ViewState, body: Body, ends: Frontier | None) -> list[int]:
-    size = len(state.vector)
-    if not len(body.since) == len(body.steps) == size or min(*body.since, *body.steps) < 0:
-        raise forged(f"a frontier of {len(body.since)} journals instead of {size}, or below 0")
+    check_frontier(state, body.since)
+    check_frontier(state, body.steps)
     to = [low + step for low, step in zip(body.since, body.steps, strict=True)]
     if ends is not None:
         for name, mine, theirs in zip(state.journals.names, state.vector, to, strict=True):

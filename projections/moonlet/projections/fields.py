@@ -1,11 +1,15 @@
 """A view's fields: how they are declared, read, and handed to handlers."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, NoReturn, get_args, get_origin
+from typing import Any, Final, NamedTuple, NoReturn, get_args, get_origin
+
+import msgspec
 
 from moonlet.core.errors import Invalid
+from moonlet.projections.amounts import to_wire
 from moonlet.projections.bounded_store import BoundedStore
 from moonlet.projections.counter_store import CounterStore
+from moonlet.projections.dot_store import DotStore
 from moonlet.projections.errors import ImpureFold, InvalidView
 from moonlet.projections.kinds import (
     AWSet,
@@ -86,6 +90,24 @@ class Field(NamedTuple):
             return key in self._live(store), [key]
         raise Invalid(f"{self.name} is one {self.label}: read it without a key")
 
+    def column(self, store: Any, key: str) -> Any:
+        """The value of a row for SQL: a number, text, bytes, or JSON; None if it is absent."""
+        if isinstance(store, CounterStore):
+            return to_wire(store.amount(key)) if store.is_live(key) else None
+        if isinstance(store, DotStore):
+            if key not in store.rows:
+                return None
+            if store.bare:
+                return 1
+        elif self.type is GSet:
+            return 1
+        elif self.type is Doc:
+            return store.rows[key]
+        value = self._one(store, key)
+        if isinstance(store, LatticeStore | BoundedStore):
+            return to_wire(value)
+        return value if type(value) in (str, int, float) else _json(value).decode()
+
     def _one(self, store: Any, key: str) -> Any:
         if isinstance(store, CounterStore | BoundedStore):
             return store.amount(key)
@@ -127,6 +149,9 @@ def read_field(view: str, name: str, declared: Any) -> Field:
             + ("; join the keys of nested maps, like 'a/b'" if get_origin(inner) is ORMap else "")
         )
     return Field(name, inner, is_map)
+
+
+_json: Final = msgspec.json.Encoder().encode
 
 
 class Fields:

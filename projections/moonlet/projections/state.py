@@ -86,6 +86,8 @@ class ViewState:
         self.vector = [0] * len(self.journals)
         self.floor = [0] * len(self.journals)
         """Below this vector the index of changes knows nothing."""
+        self.marks: list[tuple[int, str]] = [(0, "")] * len(self.journals)
+        """The last commit folded here of each journal: its sequence and digest, for probes."""
         self.stores: dict[str, Store] = {
             name: field.type.new_store(self.vector) for name, field in view.fields.items()
         }
@@ -119,6 +121,7 @@ class ViewState:
             return False
         ops = self._record(commit, index, encoding) if commit.events else []
         self.vector[index] = sequence
+        self.marks[index] = (sequence, commit.digest)
         if ops:
             carry_out(ops)
         for store in self._awaiting:

@@ -1,0 +1,333 @@
+"""A view's state in an SQLite file: rows and frontier in one transaction.
+
+The file's frontier is the only truth about what is durable; the journals are the source, so a
+file that is lost costs a rebuild and nothing else. Each field is a table: `key`, `value` for SQL
+(NULL: the key is absent, only its past is kept), `state` for us. A crash leaves the last save.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import sqlite_utils
+
+from moonlet.core.errors import MoonletError
+from moonlet.projections.errors import (
+    DatabaseConflict,
+    DatabaseCorrupt,
+    DatabaseLocked,
+    InvalidDatabase,
+    InvalidView,
+)
+from moonlet.projections.fields import Field
+from moonlet.projections.recorder import SEPARATOR
+from moonlet.projections.state import ViewState
+
+FORMAT: Final = 1
+"""The layout of the tables."""
+
+BUSY_SECONDS: Final = 2.0
+"""How long a save waits for another process's lock."""
+
+_VIEW: Final = "_moonlet_view"
+_FRONTIER: Final = "_moonlet_frontier"
+
+
+class ViewDatabase:
+    """The file of one replica of one view. Not for threads; one process at a time.
+
+    `search` names fields whose values get a full-text index (`<field>_fts`).
+    """
+
+    def __init__(self, path: str | Path, state: ViewState, *, search: Iterable[str] = ()) -> None:
+        """Open or create the file, and load it into `state`, which must be empty.
+
+        Raises `InvalidDatabase`, `DatabaseCorrupt` or `DatabaseLocked`; the file is unchanged.
+        """
+        assert not any(state.vector), "a file is loaded into a new state"
+        self.path = Path(path)
+        self._state = state
+        self._search = _checked_search(state, search)
+        self._generation = 0
+        with _translated(self.path):
+            self._conn = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                self._db = sqlite_utils.Database(self._conn, execute_plugins=False)
+                self._open()
+            except BaseException:
+                self._conn.close()
+                raise
+        self._identity = self._inode()
+        for store in state.stores.values():
+            store.settle()
+            store.unsaved = set()
+        self._upserts = {n: _upsert(n, f) for n, f in state.view.fields.items()}
+        self._deletes = {n: _delete(n, f) for n, f in state.view.fields.items()}
+
+    def _open(self) -> None:
+        if self._conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise DatabaseCorrupt(_damaged(self.path, "its pages contradict each other"))
+        tables = self._db.table_names()
+        if _VIEW not in tables:
+            if tables:
+                raise InvalidDatabase(
+                    f"{self.path} is another program's database: give the view a path of its own"
+                )
+            self._conn.execute("PRAGMA journal_mode=WAL")
+            with self._db.atomic():
+                self._create()
+        # A lost tail of the log costs some folding; the file itself stays whole.
+        self._conn.execute("PRAGMA synchronous=NORMAL")
+        self._check_identity()
+        self._load()
+
+    def _create(self) -> None:
+        state, view = self._state, self._state.view
+        self._db.table(_VIEW).insert(
+            {
+                "format": FORMAT,
+                "view": view.name,
+                "version": view.version,
+                "fields": _fields(state),
+                "skipped": _skipped(state),
+                "generation": 0,
+            }
+        )
+        self._db.table(_FRONTIER).insert_all(
+            [
+                {
+                    "journal": journal.name,
+                    "incarnation": journal.incarnation,
+                    "subjects": " ".join(journal.subjects),
+                    "sequence": 0,
+                    "mark_sequence": 0,
+                    "mark_digest": "",
+                }
+                for journal in state.journals.ids
+            ],
+            pk="journal",
+        )
+        for name, field in view.fields.items():
+            table = self._db.table(name)
+            keys = _keys(field)
+            columns: dict[str, Any] = dict.fromkeys(keys, str)
+            # A column without a type keeps numbers as numbers and text as text.
+            self._conn.execute(
+                f"CREATE TABLE [{name}] ({', '.join(f'[{c}] TEXT' for c in columns)},"
+                f" [value], [state] BLOB, PRIMARY KEY ({', '.join(keys)}))"
+            )
+            if name in self._search:
+                table.enable_fts(["value"], create_triggers=True)
+
+    def _check_identity(self) -> None:
+        state, view = self._state, self._state.view
+        row = next(iter(self._db.table(_VIEW).rows))
+        self._generation = row["generation"]
+        if row["format"] != FORMAT:
+            raise self._foreign(f"it has format {row['format']}, this code writes {FORMAT}")
+        if (row["view"], row["version"]) != (view.name, view.version):
+            raise self._foreign(f"it holds {row['view']}@{row['version']}")
+        if row["fields"] != _fields(state):
+            raise self._foreign(
+                f"its fields are {row['fields']}, the code's {_fields(state)}: raise the version"
+            )
+        if row["skipped"] != _skipped(state):
+            raise self._foreign("other commits were skipped in it")
+        there = {
+            (r["journal"], r["incarnation"], r["subjects"]) for r in self._db.table(_FRONTIER).rows
+        }
+        here = {(j.name, j.incarnation, " ".join(j.subjects)) for j in state.journals.ids}
+        if there != here:
+            named = ", ".join(" ".join(journal) for journal in sorted(there ^ here))
+            raise self._foreign(f"it was folded from other journals ({named})")
+
+    def _foreign(self, why: str) -> InvalidDatabase:
+        view = self._state.view
+        return InvalidDatabase(
+            f"{self.path} can't be used for {view.name}@{view.version}: {why}. Rebuild the view"
+            " into another file; the old one can be deleted when nobody reads it"
+        )
+
+    def _load(self) -> None:
+        state = self._state
+        for row in self._db.table(_FRONTIER).rows:
+            index = state.journals.index[row["journal"]]
+            state.vector[index] = state.floor[index] = row["sequence"]
+            state.marks[index] = (row["mark_sequence"], row["mark_digest"])
+        for name, field in state.view.fields.items():
+            store = state.stores[name]
+            keys = ", ".join(f"[{key}]" for key in _keys(field))
+            query = f"SELECT {keys}, [state] FROM [{name}]"
+            key = ""
+            try:
+                if len(_keys(field)) == 1:
+                    for key, data in self._conn.execute(query):
+                        store.load(key, data)
+                else:
+                    for first, second, data in self._conn.execute(query):
+                        key = first + SEPARATOR + second
+                        store.load(key, data)
+            except (msgspec.MsgspecError, MoonletError, TypeError, ValueError) as error:
+                what = f"the row {key!r} of {name} can't be read ({error})"
+                raise DatabaseCorrupt(_damaged(self.path, what)) from None
+
+    # -- saving ----------------------------------------------------------------------------------
+
+    def save(self) -> int:
+        """Write what changed since the last save, in one transaction; returns the rows written.
+
+        Raises `DatabaseLocked`, `DatabaseConflict`, `DatabaseCorrupt`, `InvalidDatabase`; then the
+        file holds the last save, and the next one writes all that is missing.
+        """
+        state = self._state
+        state.settle()
+        if self._inode() != self._identity:
+            raise DatabaseCorrupt(
+                f"{self.path} was deleted or replaced while it was open: start the replica again,"
+                " and it will rebuild"
+            )
+        written = 0
+        with _translated(self.path), self._db.atomic():
+            cursor = self._conn.execute(
+                f"UPDATE {_VIEW} SET generation = generation + 1 WHERE generation = ?",
+                (self._generation,),
+            )
+            if cursor.rowcount != 1:
+                raise DatabaseConflict(
+                    f"another replica writes to {self.path}: give each replica a file of its own"
+                )
+            for name, store in state.stores.items():
+                assert store.unsaved is not None
+                if store.unsaved:
+                    written += self._save_field(name, sorted(store.unsaved))
+            self._conn.executemany(
+                f"UPDATE {_FRONTIER} SET sequence = ?, mark_sequence = ?, mark_digest = ?"
+                " WHERE journal = ?",
+                [
+                    (sequence, *mark, journal)
+                    for sequence, mark, journal in zip(
+                        state.vector, state.marks, state.journals.names, strict=True
+                    )
+                ],
+            )
+        self._generation += 1
+        for store in state.stores.values():
+            store.unsaved = set()
+        return written
+
+    def _save_field(self, name: str, keys: list[str]) -> int:
+        field, store = self._state.view.fields[name], self._state.stores[name]
+        nested = len(_keys(field)) == 2
+        upserts: list[tuple[Any, ...]] = []
+        deletes: list[tuple[str, ...]] = []
+        row, column = store.row, field.column
+        for key in keys:
+            data = row(key)
+            place = tuple(key.split(SEPARATOR, 1)) if nested else (key,)
+            if data is None:
+                deletes.append(place)
+            else:
+                upserts.append((*place, column(store, key), data))
+        if upserts:
+            self._conn.executemany(self._upserts[name], upserts)
+        if deletes:
+            self._conn.executemany(self._deletes[name], deletes)
+        return len(keys)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def reader(self) -> sqlite_utils.Database:
+        """A second, read-only connection for SQL; sees the last save. Close it yourself."""
+        with _translated(self.path):
+            uri = f"{self.path.resolve().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+            return sqlite_utils.Database(connection, execute_plugins=False)
+
+    def close(self) -> None:
+        """Close the file; what wasn't saved is folded again next time."""
+        self._conn.close()
+
+    def _inode(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+
+def _keys(field: Field) -> tuple[str, ...]:
+    return ("key", "member") if field.is_map and field.type.is_collection else ("key",)
+
+
+def _upsert(name: str, field: Field) -> str:
+    # Not REPLACE, which would fire no triggers, and so leave the full-text index behind.
+    columns = [*_keys(field), "value", "state"]
+    return (
+        f"INSERT INTO [{name}] ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        f" ON CONFLICT ({', '.join(_keys(field))})"
+        " DO UPDATE SET value = excluded.value, state = excluded.state"
+    )
+
+
+def _delete(name: str, field: Field) -> str:
+    return f"DELETE FROM [{name}] WHERE {' AND '.join(f'[{key}] = ?' for key in _keys(field))}"
+
+
+def _fields(state: ViewState) -> str:
+    return ", ".join(f"{name}={field.label}" for name, field in state.view.fields.items())
+
+
+def _skipped(state: ViewState) -> str:
+    return " ".join(f"{dot.journal}/{dot.sequence}" for dot in sorted(state.skipped))
+
+
+def _checked_search(state: ViewState, search: Iterable[str]) -> frozenset[str]:
+    names = frozenset(search)
+    unknown = sorted(names - state.view.fields.keys())
+    if unknown:
+        raise InvalidView(f"view {state.view.name} has no field {', '.join(unknown)} to search")
+    return names
+
+
+def _damaged(path: Path, what: str) -> str:
+    return (
+        f"{path} is damaged: {what}. Delete it (with its -wal and -shm) and start again: the view"
+        " is rebuilt from the journals"
+    )
+
+
+_CODES: Final[Mapping[int, type[MoonletError]]] = {
+    sqlite3.SQLITE_BUSY: DatabaseLocked,
+    sqlite3.SQLITE_LOCKED: DatabaseLocked,
+    sqlite3.SQLITE_CORRUPT: DatabaseCorrupt,
+    sqlite3.SQLITE_NOTADB: DatabaseCorrupt,
+    sqlite3.SQLITE_READONLY: InvalidDatabase,
+    sqlite3.SQLITE_CANTOPEN: InvalidDatabase,
+    sqlite3.SQLITE_PERM: InvalidDatabase,
+    sqlite3.SQLITE_FULL: InvalidDatabase,
+}
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # The low byte is the primary code; the rest refines it.
+        cls = _CODES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        if cls is DatabaseLocked:
+            raise DatabaseLocked(
+                f"{path} is locked by another process ({error}): close it, or give each replica a"
+                " file of its own"
+            ) from None
+        if cls is InvalidDatabase:
+            raise InvalidDatabase(
+                f"{path} can't be opened or written ({error}): check that its folder exists, has"
+                " space and may be written to"
+            ) from None
+        raise DatabaseCorrupt(_damaged(path, str(error))) from error
