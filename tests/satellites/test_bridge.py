@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from moonlet.agents import PerformFailed
 from moonlet.satellites import bridge
-from moonlet.satellites.bridge import transfer_leg
+from moonlet.satellites.bridge_legs import transfer_leg
 from moonlet.satellites.messages.bridge import (
-    Action,
     AssetPrices,
     BridgeIncident,
-    CheckLeg,
     ExecuteArbitrage,
     ExecutionCompleted,
     ExecutionFailed,
@@ -24,9 +22,7 @@ from moonlet.satellites.messages.bridge import (
     GetCriticalBridgeAlerts,
     GetExecutableOpportunities,
     GetPortfolioStatus,
-    LegFailed,
     LegRefused,
-    LegSettled,
     LegStarted,
     OpportunityDetected,
     OpportunityEvaluated,
@@ -34,9 +30,9 @@ from moonlet.satellites.messages.bridge import (
     RebalancePortfolio,
     RecordBridgeIncident,
     SetRoute,
-    TransferLeg,
     UpdateBridgeSecurityAudit,
 )
+from moonlet.satellites.messages.legs import Action, CheckLeg, LegFailed, LegSettled, TransferLeg
 from moonlet.satellites.messages.market import CapitalDenied, CapitalGranted
 from moonlet.satellites.units import MICRO
 from tests.satellites.play import Play

@@ -5,7 +5,7 @@
 
 from typing import Any, Final
 
-from moonlet.agents import AgentType
+from moonlet.agents import AgentType as _AgentType
 from moonlet.satellites.aegis import aegis
 from moonlet.satellites.bridge import bridge
 from moonlet.satellites.echo import echo
@@ -15,7 +15,7 @@ from moonlet.satellites.oracle import oracle
 from moonlet.satellites.pulse import pulse
 from moonlet.satellites.sage import sage
 
-SATELLITES: Final[tuple[AgentType[Any], ...]] = (
+SATELLITES: Final[tuple[_AgentType[Any], ...]] = (
     sage,
     forge,
     pulse,

@@ -1,11 +1,9 @@
 """Aegis: watches positions, raises alerts, and alone decides which trades may be executed."""
 
-from collections.abc import Iterable, Mapping
-
 from msgspec.structs import replace
 
 from moonlet.agents import Context, Decision, Rejected, Reply, Send
-from moonlet.satellites.aegis_events import aegis
+from moonlet.satellites.aegis_trades import aegis, updated
 from moonlet.satellites.bounds import require_room
 from moonlet.satellites.messages.aegis import (
     AcknowledgeAlert,
@@ -16,31 +14,20 @@ from moonlet.satellites.messages.aegis import (
     ExecuteLiquidation,
     PositionAdded,
     PositionRemoved,
-    PositionUpdated,
     ProtocolFlagged,
     ReductionRequested,
-    ReductionSettled,
     RemovePosition,
-    RequestApproval,
-    ReservationReleased,
     RiskAlert,
     RunMonteCarloSimulation,
     RunStressTest,
     SetCapital,
-    TradeApproved,
-    TradeRefused,
     UpdatePosition,
 )
-from moonlet.satellites.messages.forge import (
-    DenyApproval,
-    ExecuteOptimizedTransaction,
-    GrantApproval,
-)
-from moonlet.satellites.messages.market import Prices, ProtocolRating, TradeExecuted, TradeFailed
+from moonlet.satellites.messages.forge import ExecuteOptimizedTransaction
+from moonlet.satellites.messages.market import Prices, ProtocolRating
 from moonlet.satellites.peers import peer, require
 from moonlet.satellites.positions import (
     CRITICAL,
-    DEBT_FREE,
     MAX_BOOK,
     MAX_POSITIONS,
     Position,
@@ -48,23 +35,19 @@ from moonlet.satellites.positions import (
     depth,
     health,
     per_protocol,
-    scaled,
 )
 from moonlet.satellites.stress import SCENARIOS, monte_carlo, stress
 from moonlet.satellites.units import dollars, value_of
 from moonlet.satellites.watch import (
     Aegis,
     alerts_between,
-    execution_alerts,
     health_of,
-    judge,
     liquidation,
     numbered,
     reductions_due,
     reserved_for,
     too_much,
     with_price,
-    yield_position,
 )
 
 __all__ = ["aegis"]
@@ -117,22 +100,8 @@ def update_position(state: Aegis, command: UpdatePosition) -> Decision:
     book = value_of(command.collateral, state.prices[position.asset])
     _check_size(state, command.id, position.protocol, book, book - position.book)
     new = replace(position, collateral=command.collateral, debt=command.debt, book=book)
-    yield from _updated(state, {command.id: new})
+    yield from updated(state, {command.id: new})
     yield Reply(book)
-
-
-def _updated(
-    state: Aegis, positions: Mapping[str, Position], more: Iterable[RiskAlert] = ()
-) -> Decision:
-    """Positions with new figures, then the alerts that this raises, then `more` of them."""
-    after = replace(state, positions={**state.positions, **positions})
-    for id, new in sorted(positions.items()):
-        old = state.positions[id]
-        yield PositionUpdated(
-            id, new.protocol, new.collateral, new.debt, new.book, new.book - old.book,
-            health_of(after, id),
-        )  # fmt: skip
-    yield from numbered(state, [*alerts_between(state, after, state.tick), *more])
 
 
 @aegis.on_command
@@ -149,12 +118,9 @@ def prices(state: Aegis, command: Prices, context: Context) -> Decision:
     if command.tick < state.tick:
         raise Rejected(f"the price of tick {command.tick} is older than tick {state.tick}")
     yield CollateralPriced(command.asset, command.price, command.tick)
-    before = (
-        state if command.asset in state.prices else with_price(state, command.asset, command.price)
-    )
     after = with_price(state, command.asset, command.price)
-    yield from numbered(state, alerts_between(before, after, command.tick))
-    for id, trade in reductions_due(before, after, command.tick):
+    yield from numbered(state, alerts_between(state, after, command.tick))
+    for id, trade in reductions_due(state, after, command.tick):
         yield ReductionRequested(id, trade)
         yield Send(peer(context, "forge"), ExecuteOptimizedTransaction(trade), lane="high")
 
@@ -186,83 +152,6 @@ def execute_liquidation(state: Aegis, command: ExecuteLiquidation, context: Cont
     yield ReductionRequested(command.position, trade)
     yield Send(peer(context, "forge"), ExecuteOptimizedTransaction(trade), lane="high")
     yield Reply(trade.id)
-
-
-@aegis.on_command
-def request_approval(state: Aegis, command: RequestApproval, context: Context) -> Decision:
-    """Judge a trade. A refusal is an answer, not a rejection: Forge must hear of it."""
-    require(context, "forge", "a request for approval")
-    trade = command.trade
-    refusal = judge(state, trade, command.price, command.gas)
-    if refusal:
-        yield TradeRefused(trade, refusal)
-        yield Send(context.sender, DenyApproval(trade.id, refusal), lane="high")
-        return
-    reserved = value_of(trade.amount, command.price) if trade.side == "move" else 0
-    number = state.approvals + 1
-    yield TradeApproved(number, trade, reserved)
-    yield Send(context.sender, GrantApproval(number, trade), lane="high")
-
-
-@aegis.on_command
-def trade_executed(state: Aegis, command: TradeExecuted, context: Context) -> Decision:
-    """Book what Forge has done; acknowledge the alerts it answers."""
-    require(context, "forge", "an execution")
-    trade = command.trade
-    if trade.side == "move":
-        yield ReservationReleased(trade.id)
-        yield from _moved(state, command)
-        return
-    sold = _sold(state, command)
-    yield from _updated(state, sold, execution_alerts(state, command))
-    if sold:
-        yield ReductionSettled(trade.position, trade.id, done=True)
-        for alert in state.alerts.values():
-            if alert.subject == trade.position and alert.level in ("critical", "emergency"):
-                yield AlertAcknowledged(alert.alert, context.sender)
-
-
-def _sold(state: Aegis, command: TradeExecuted) -> dict[str, Position]:
-    position = state.positions.get(command.trade.position)
-    if position is None:
-        return {}
-    collateral = position.collateral - min(command.trade.amount, position.collateral)
-    debt = position.debt - min(command.proceeds, position.debt)
-    book = scaled(position.book, collateral, position.collateral)
-    new = replace(position, collateral=collateral, debt=debt, book=book)
-    return {command.trade.position: new}
-
-
-def _moved(state: Aegis, command: TradeExecuted) -> Decision:
-    trade = command.trade
-    _, value = state.reserved.get(trade.id, ("", 0))
-    changes = {}
-    source = state.positions.get(yield_position(trade.source))
-    if source is not None:
-        left = source.collateral - min(trade.amount, source.collateral)
-        book = scaled(source.book, left, source.collateral)
-        changes[yield_position(trade.source)] = replace(source, collateral=left, book=book)
-    id = yield_position(trade.target)
-    target = state.positions.get(id)
-    if target is not None:
-        more = target.collateral + trade.amount
-        changes[id] = replace(target, collateral=more, book=target.book + value)
-    else:
-        yield PositionAdded(
-            id, trade.target, trade.asset, trade.amount, 0, 0, command.price, value, DEBT_FREE
-        )
-    yield from _updated(state, changes, execution_alerts(state, command))
-
-
-@aegis.on_command
-def trade_failed(state: Aegis, command: TradeFailed, context: Context) -> Decision:
-    """Free what was reserved; a reduction that failed is asked for again at the next price."""
-    require(context, "forge", "a failure")
-    trade = command.trade
-    if trade.id in state.reserved:
-        yield ReservationReleased(trade.id)
-    if state.reductions.get(trade.position) == trade.id:
-        yield ReductionSettled(trade.position, trade.id, done=False)
 
 
 @aegis.on_command

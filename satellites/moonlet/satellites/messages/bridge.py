@@ -1,14 +1,14 @@
 """Bridge's messages: prices per chain, opportunities, two-leg transfers, incidents."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from moonlet.satellites.units import Money, Name, Price, Share, Signed, Text, Tick, Time
+from moonlet.satellites.messages.legs import Action
+from moonlet.satellites.units import Basis, Money, Name, Price, Share, Signed, Text, Tick, Time
 
 Severity = Literal["low", "medium", "high", "critical"]
-Action = Literal["lock", "release", "unlock"]
-Basis = Annotated[int, Meta(ge=-10_000, le=10_000)]
+
 
 # commands
 
@@ -71,48 +71,6 @@ class UpdateBridgeSecurityAudit(Struct, frozen=True):
     bridge: Name
     score: Share
     auditor: Text
-
-
-class LegSettled(Struct, frozen=True):
-    """The venue: a leg is done, and this much is on the other side of it."""
-
-    execution: Name
-    action: Action
-    amount: Money
-    receipt: str
-
-
-class LegFailed(Struct, frozen=True):
-    """The venue: a leg was refused, nothing moved."""
-
-    execution: Name
-    action: Action
-    reason: Text
-
-
-class CheckLeg(Struct, frozen=True):
-    """A leg's timer: note an incident if it is still under way."""
-
-    execution: Name
-    action: Action
-
-
-class TransferLeg(Struct, frozen=True):
-    """A call to the venue: one leg of an execution.
-
-    `gain` (basis points) is what the leg adds to the amount, or takes as its fee; `refuse` scripts
-    a failure.
-    """
-
-    execution: Name
-    action: Action
-    chain: Name
-    amount: Money
-    gain: Basis = 0
-    refuse: bool = False
-
-
-# queries
 
 
 class GetArbitrageOpportunities(Struct, frozen=True):
