@@ -181,7 +181,7 @@ class Connection:
         """Hand a packet to the network. Raises `Disconnected`."""
         if not self._connected:
             raise Disconnected(f"not connected to {self.description}: nothing was sent; try again")
-        self.server.network.carry(packet, self.server.arrive)
+        self.server.carry(packet)
 
     # core NATS
 

@@ -1,10 +1,12 @@
 """`MemoryServer`: the model as a server inside the process, on whatever asyncio loop runs."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 
 from moonlet.simulations.jetstream.broker import MAX_PAYLOAD, Broker
 from moonlet.simulations.jetstream.configs import VERSION
+from moonlet.simulations.jetstream.machine import Machine
 from moonlet.simulations.jetstream.network import FairNetwork, Network, Packet
 from moonlet.simulations.jetstream.refusals import NotSimulated
 from moonlet.streams.api import Message
@@ -13,7 +15,7 @@ EPOCH = 1_700_000_000_000_000_000  # ns since 1970: 14 November 2023, 22:13:20 U
 
 
 class _Client:
-    """A connection as the server sees it."""
+    """A connection as the server sees it. What is for it happens in the context it came from."""
 
     def __init__(
         self, number: int, session: int, arrive: Callable[[Packet], None], lost: Callable[[], None]
@@ -22,11 +24,14 @@ class _Client:
         self.session = session
         self.arrive = arrive
         self.lost = lost
+        self.context = contextvars.copy_context()
 
 
 class MemoryServer:
     """Several clients may be connected; all use the running loop, whose clock is the server's.
 
+    In a run the server is a machine of its own: it goes by the world's clock and its steps belong
+    to no node, while what is for a client belongs to the node that connected, and ends with it.
     `epoch` is the time of day, in nanoseconds since 1970, at which the server is made.
     `servers` (1 or 3) chooses the rules of one server or of a cluster; `commit_latency` (ns) is
     how long a replicated stream takes to store. Every packet goes through `network`.
@@ -41,9 +46,8 @@ class MemoryServer:
         max_payload: int = MAX_PAYLOAD,
         network: Network | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
-        self._epoch = epoch
+        self._machine = Machine(asyncio.get_running_loop())
+        self._epoch = epoch - self._machine.now_ns()
         self._latest = epoch
         self._last_name = 0
         self.max_payload = max_payload
@@ -58,9 +62,12 @@ class MemoryServer:
 
     def now(self) -> int:
         """The server's time in nanoseconds since 1970; it never goes back."""
-        time = self._epoch + round((self._loop.time() - self._started) * 1_000_000_000)
-        self._latest = max(self._latest, time)
+        self._latest = max(self._latest, self._epoch + self._machine.now_ns())
         return self._latest
+
+    def carry(self, packet: Packet) -> None:
+        """Send a packet from a client to this server, through the network."""
+        self.network.carry(packet, self.arrive, self._machine.context)
 
     def new_name(self) -> str:
         """A name for the next connection: c1, c2, …"""
@@ -74,7 +81,8 @@ class MemoryServer:
     ) -> bool:
         """Connect the client `name`; False if the server is down.
 
-        `arrive` gets what is for the client, `lost` is called when the connection ends.
+        `arrive` gets what is for the client, `lost` is called when the server ends the
+        connection: both later, as steps of the context that connects now.
         """
         if not self.running:
             return False
@@ -95,7 +103,7 @@ class MemoryServer:
         """Cut the connection of the client `name`: what is on its way is lost."""
         client = self._clients[name]
         self.detach(name)
-        client.lost()
+        self._machine.soon(client.lost, client.context)
 
     # faults
 
@@ -162,7 +170,7 @@ class MemoryServer:
             assert packet.kind == "ping"
             client = self._clients[packet.client]
             pong = Packet(packet.client, client.session, False, "pong", number=packet.number)
-            self.network.carry(pong, client.arrive)
+            self.network.carry(pong, client.arrive, client.context)
 
     def _deliver(self, number: int, subscription: int, message: Message) -> None:
         name = self._names[number]
@@ -170,7 +178,7 @@ class MemoryServer:
 
     def _back(self, name: str, client: _Client, subscription: int, message: Message) -> None:
         packet = Packet(name, client.session, False, "message", message, subscription)
-        self.network.carry(packet, client.arrive)
+        self.network.carry(packet, client.arrive, client.context)
 
     # time
 
@@ -180,9 +188,8 @@ class MemoryServer:
             return
         self._cancel()
         if at is not None:
-            delay = max(at - self.now(), 0) / 1_000_000_000
             self._wake_at = at
-            self._wake = self._loop.call_later(delay, self._on_wake)
+            self._wake = self._machine.at(at - self._epoch, self._on_wake)
 
     def _on_wake(self) -> None:
         # The loop's clock may be a rounding error short of the time that was asked for.

@@ -1,7 +1,7 @@
 """What passes between a client and the server in memory: the seam for faults."""
 
 import asyncio
-from collections import deque
+import contextvars
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -32,8 +32,13 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
 class Network(Protocol):
     """Carries every packet. It may delay, drop or repeat, but keeps the order per direction."""
 
-    def carry(self, packet: Packet, arrive: Callable[[Packet], None]) -> None:
-        """Call `arrive(packet)` later, never at once."""
+    def carry(
+        self, packet: Packet, arrive: Callable[[Packet], None], context: contextvars.Context
+    ) -> None:
+        """Call `arrive(packet)` later, never at once, as a step of `context`: the receiver's.
+
+        A timer for it must not belong to the sender, whose crash would stop what is on its way.
+        """
         ...
 
 
@@ -43,25 +48,17 @@ class FairNetwork:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._losses: list[Callable[[Packet], bool]] = []
-        self._sent: deque[tuple[Packet, Callable[[Packet], None]]] = deque()
 
-    def carry(self, packet: Packet, arrive: Callable[[Packet], None]) -> None:
+    def carry(
+        self, packet: Packet, arrive: Callable[[Packet], None], context: contextvars.Context
+    ) -> None:
         """See `Network`."""
         for loss in self._losses:
             if loss(packet):
                 self._losses.remove(loss)
                 return
-        if not self._sent:
-            self._loop.call_soon(self._arrive)
-        self._sent.append((packet, arrive))
+        self._loop.call_soon(arrive, packet, context=context)
 
     def lose(self, matches: Callable[[Packet], bool], times: int = 1) -> None:
         """Lose the next `times` packets that `matches` says yes to."""
         self._losses += [matches] * times
-
-    def _arrive(self) -> None:
-        for _ in range(len(self._sent)):
-            packet, arrive = self._sent.popleft()
-            arrive(packet)
-        if self._sent:
-            self._loop.call_soon(self._arrive)
