@@ -1,7 +1,7 @@
 """The client: what `connect()` gives. It sends commands, asks, queries, and reads histories."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -95,9 +95,9 @@ class Moon:
         another command it is `Conflict`. Not decided by `deadline` (aware), it expires.
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
-        target, envelope = self._envelope(agent, command, id, lane, deadline, reply="")
-        async with self._outgoing.slot(target, lane):
-            partitions = await self.registry.partitions(target.type)
+        target = AgentId.parse(agent)
+        partitions = await self.registry.partitions(target.type)
+        async with self._numbered(target, command, id, lane, deadline) as envelope:
             await self._outgoing.put(target, envelope, partitions, until=until)
         return Receipt(self, target, envelope)
 
@@ -143,11 +143,12 @@ class Moon:
         Raises `Rejected` with the agent's reason, `Expired`, and `Unknown` when time is up.
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
+        target = AgentId.parse(agent)
+        partitions = await self.registry.partitions(target.type)
         reply, future = self._answers.expect()
         try:
-            target, envelope = self._envelope(agent, command, id, lane, deadline, reply=reply)
-            async with self._outgoing.slot(target, lane):
-                partitions = await self.registry.partitions(target.type)
+            numbered = self._numbered(target, command, id, lane, deadline, reply)
+            async with numbered as envelope:
                 await self._outgoing.put(target, envelope, partitions, until=until)
                 answer = await await_outcome(
                     self, target, envelope, partitions, future, until=until
@@ -156,34 +157,40 @@ class Moon:
             self._answers.forget(reply)
         return self._reply_of(answer, returns)
 
-    def _envelope(
+    @asynccontextmanager
+    async def _numbered(
         self,
-        agent: str,
+        target: AgentId,
         command: Any,
         id: str | None,
         lane: Lane,
         deadline: datetime | None,
-        *,
-        reply: str,
-    ) -> tuple[AgentId, Envelope]:
-        target = AgentId.parse(agent)
+        reply: str = "",
+    ) -> AsyncGenerator[Envelope, None]:
+        """The command's envelope; its number is in flight while the context lasts."""
+        outgoing = self._outgoing
         check_lane(lane)
-        name, version, body = self._outgoing.encode(target, command)
-        number = 0 if id is not None else self._outgoing.number(target, lane)
-        session = self._outgoing.session  # after `number`, which may begin a new one
-        own = f"{session}.{target.type}.{target.key}.{lane}.{number}"
-        return target, Envelope(
-            id=check_command_id(id) if id is not None else own,
-            agent=str(target),
-            name=name,
-            body=msgspec.Raw(body),
-            version=version,
-            lane=lane,
-            sender=session,
-            number=number,
-            deadline=to_micros(deadline) if deadline is not None else 0,
-            reply=reply,
-        )
+        name, version, body = outgoing.encode(target, command)
+        counter = outgoing.counter(target, lane) if id is None else None
+        session = outgoing.session  # after `counter`, which may begin a new one
+        number = await counter.take() if counter is not None else 0
+        try:
+            own = f"{session}.{target.type}.{target.key}.{lane}.{number}"
+            yield Envelope(
+                id=check_command_id(id) if id is not None else own,
+                agent=str(target),
+                name=name,
+                body=msgspec.Raw(body),
+                version=version,
+                lane=lane,
+                sender=session,
+                number=number,
+                deadline=to_micros(deadline) if deadline is not None else 0,
+                reply=reply,
+            )
+        finally:
+            if counter is not None:
+                counter.done(number)
 
     def _reply_of(self, answer: Answer, returns: Any) -> Any:
         if answer.stream and answer.sequence:

@@ -1,6 +1,5 @@
 """A client's commands on their way: numbered, encoded, sent until the outcome is known."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.agents.agent_type import AgentType
+from moonlet.agents.counters import Counter
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     InvalidMessage,
@@ -18,7 +18,6 @@ from moonlet.core.errors import (
 )
 from moonlet.core.ids import AgentId
 from moonlet.core.schema import MessageType, encode_plain, is_message_class
-from moonlet.core.windows import WINDOW
 from moonlet.streams import (
     Bus,
     Disconnected,
@@ -59,8 +58,7 @@ class Outgoing:
         self._types = types
         self._mailboxes = Mailboxes(bus)
         self._messages: dict[type, MessageType[Any]] = {}
-        self._numbers: dict[tuple[str, str], int] = {}
-        self._in_flight: dict[tuple[str, str], asyncio.Semaphore] = {}
+        self._counters: dict[tuple[str, str], Counter] = {}
         self.session = f"c-{bus.entropy.token()}"
 
     def encode(
@@ -104,25 +102,17 @@ class Outgoing:
             raise UnknownCommand(agent_type.unknown_command(name))
         handler.message.decode(body, version, self._bus.encoding)
 
-    def number(self, agent: AgentId, lane: str) -> int:
-        """The next number to this agent in this lane."""
-        if len(self._numbers) >= COUNTERS_MAX:
-            # A new session counts from 1 again; what is in flight keeps its old sender.
-            self.session = f"c-{self._bus.entropy.token()}"
-            self._numbers.clear()
-            self._in_flight.clear()
+    def counter(self, agent: AgentId, lane: str) -> Counter:
+        """The numbers to this agent in this lane, in the session of now."""
         key = str(agent), lane
-        number = self._numbers.get(key, 0) + 1
-        self._numbers[key] = number
-        return number
-
-    def slot(self, agent: AgentId, lane: str) -> asyncio.Semaphore:
-        """Bounds how many numbers are in flight, so that the agent's window holds them all."""
-        key = str(agent), lane
-        slot = self._in_flight.get(key)
-        if slot is None:
-            slot = self._in_flight[key] = asyncio.Semaphore(WINDOW)
-        return slot
+        counter = self._counters.get(key)
+        if counter is None:
+            if len(self._counters) >= COUNTERS_MAX:
+                # A new session counts from 1 again; what is in flight keeps its old sender.
+                self.session = f"c-{self._bus.entropy.token()}"
+                self._counters.clear()
+            counter = self._counters[key] = Counter()
+        return counter
 
     async def put(
         self, agent: AgentId, envelope: Envelope, partitions: int, *, until: float
