@@ -43,7 +43,7 @@ NEVER_LEAVES = (
 FAULTS: tuple[Fault, ...] = (
     Fault(
         "P1",
-        KILL + "test_killed_hosts_lose_and_double_nothing",
+        ONCE + "test_a_command_whose_commit_was_on_its_way_when_the_host_died_is_committed",
         "a command is acknowledged before its commit",
         (
             (

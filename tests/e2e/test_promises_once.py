@@ -147,6 +147,24 @@ async def test_an_ask_that_nobody_decides_says_that_it_is_stored(
             assert await moon.ask("account/a", Deposit(5), id="late") == 5
 
 
+async def test_a_command_whose_commit_was_on_its_way_when_the_host_died_is_committed(
+    shared_server: ServerProcess, name: str
+) -> None:
+    account = account_type()
+    topology = Topology(prefix=name)
+    async with connect(shared_server.url, topology=topology) as moon:
+        async with FaultyMoon(shared_server.url, name) as (dying, faults):
+            host = Host(dying, [account], lease=1)
+            await host.start()
+            faults.publishing = lambda subject, _: "hold" if ".evt." in subject else "pass"
+            receipts = [await moon.tell("account/a", Deposit(1)) for _ in range(10)]
+            await until(lambda: faults.held == 1)
+            await die(host)  # what was held is never sent
+        async with Host(moon, [account], lease=1):
+            for revision, receipt in enumerate(receipts, 1):
+                assert (await receipt.committed(timeout=15)).revision == revision
+
+
 async def test_a_crash_between_append_and_dispatch_leaves_no_effect_out(
     shared_server: ServerProcess, name: str
 ) -> None:
