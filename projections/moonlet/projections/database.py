@@ -33,8 +33,8 @@ FORMAT: Final = 1
 BUSY_SECONDS: Final = 2.0
 """How long a save waits for another process's lock."""
 
-_VIEW: Final = "_moonlet_view"
-_FRONTIER: Final = "_moonlet_frontier"
+VIEW_TABLE: Final = "_moonlet_view"
+FRONTIER_TABLE: Final = "_moonlet_frontier"
 
 
 class ViewDatabase:
@@ -53,7 +53,7 @@ class ViewDatabase:
         self._state = state
         self._search = _checked_search(state, search)
         self._generation = 0
-        with _translated(self.path):
+        with translated(self.path):
             self._conn = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
                 self._db = sqlite_utils.Database(self._conn, execute_plugins=False)
@@ -72,7 +72,7 @@ class ViewDatabase:
         if self._conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise DatabaseCorrupt(_damaged(self.path, "its pages contradict each other"))
         tables = self._db.table_names()
-        if _VIEW not in tables:
+        if VIEW_TABLE not in tables:
             if tables:
                 raise InvalidDatabase(
                     f"{self.path} is another program's database: give the view a path of its own"
@@ -87,7 +87,7 @@ class ViewDatabase:
 
     def _create(self) -> None:
         state, view = self._state, self._state.view
-        self._db.table(_VIEW).insert(
+        self._db.table(VIEW_TABLE).insert(
             {
                 "format": FORMAT,
                 "view": view.name,
@@ -97,7 +97,7 @@ class ViewDatabase:
                 "generation": 0,
             }
         )
-        self._db.table(_FRONTIER).insert_all(
+        self._db.table(FRONTIER_TABLE).insert_all(
             [
                 {
                     "journal": journal.name,
@@ -125,7 +125,7 @@ class ViewDatabase:
 
     def _check_identity(self) -> None:
         state, view = self._state, self._state.view
-        row = next(iter(self._db.table(_VIEW).rows))
+        row = next(iter(self._db.table(VIEW_TABLE).rows))
         self._generation = row["generation"]
         if row["format"] != FORMAT:
             raise self._foreign(f"it has format {row['format']}, this code writes {FORMAT}")
@@ -138,7 +138,8 @@ class ViewDatabase:
         if row["skipped"] != _skipped(state):
             raise self._foreign("other commits were skipped in it")
         there = {
-            (r["journal"], r["incarnation"], r["subjects"]) for r in self._db.table(_FRONTIER).rows
+            (r["journal"], r["incarnation"], r["subjects"])
+            for r in self._db.table(FRONTIER_TABLE).rows
         }
         here = {(j.name, j.incarnation, " ".join(j.subjects)) for j in state.journals.ids}
         if there != here:
@@ -154,7 +155,7 @@ class ViewDatabase:
 
     def _load(self) -> None:
         state = self._state
-        for row in self._db.table(_FRONTIER).rows:
+        for row in self._db.table(FRONTIER_TABLE).rows:
             index = state.journals.index[row["journal"]]
             state.vector[index] = state.floor[index] = row["sequence"]
             state.marks[index] = (row["mark_sequence"], row["mark_digest"])
@@ -191,9 +192,9 @@ class ViewDatabase:
                 " and it will rebuild"
             )
         written = 0
-        with _translated(self.path), self._db.atomic():
+        with translated(self.path), self._db.atomic():
             cursor = self._conn.execute(
-                f"UPDATE {_VIEW} SET generation = generation + 1 WHERE generation = ?",
+                f"UPDATE {VIEW_TABLE} SET generation = generation + 1 WHERE generation = ?",
                 (self._generation,),
             )
             if cursor.rowcount != 1:
@@ -205,7 +206,7 @@ class ViewDatabase:
                 if store.unsaved:
                     written += self._save_field(name, sorted(store.unsaved))
             self._conn.executemany(
-                f"UPDATE {_FRONTIER} SET sequence = ?, mark_sequence = ?, mark_digest = ?"
+                f"UPDATE {FRONTIER_TABLE} SET sequence = ?, mark_sequence = ?, mark_digest = ?"
                 " WHERE journal = ?",
                 [
                     (sequence, *mark, journal)
@@ -242,7 +243,7 @@ class ViewDatabase:
 
     def reader(self) -> sqlite_utils.Database:
         """A second, read-only connection for SQL; sees the last save. Close it yourself."""
-        with _translated(self.path):
+        with translated(self.path):
             uri = f"{self.path.resolve().as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
             return sqlite_utils.Database(connection, execute_plugins=False)
@@ -313,7 +314,7 @@ _CODES: Final[Mapping[int, type[MoonletError]]] = {
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
     """SQLite's errors as ours."""
     try:
         yield

@@ -4,6 +4,7 @@ Undecodable
   PoisonedEvent       an event's handler failed: this view stops there, its state unchanged
 Corrupt
   DeltaRefused        a delta that is damaged, or of another view (`fault`)
+  JournalFault        a journal isn't the one that was folded (`fault`): nothing more is served
   DatabaseCorrupt     a view's file is damaged or was replaced: delete it, rebuild
 Conflict
   DeltaGap            a delta that starts after our frontier: ask from ours
@@ -23,6 +24,9 @@ from moonlet.core.errors import Conflict, Corrupt, Invalid, Unavailable, Undecod
 Fault = Literal[
     "view", "version", "filter", "incarnation", "damaged", "forged", "ahead of the journal"
 ]
+
+
+Break = Literal["gone", "re-created", "rolled back", "rolled back and grown", "retention hole"]
 
 
 class PoisonedEvent(Undecodable):
@@ -49,6 +53,14 @@ class DeltaRefused(Corrupt):
 
 class DeltaGap(Conflict):
     """A delta that starts after the receiver's frontier; the state is unchanged."""
+
+
+class JournalFault(Corrupt):
+    """A journal isn't the one whose commits the view holds; nothing is served until it is."""
+
+    def __init__(self, message: str, *, fault: Break, stream: str, sequence: int = 0) -> None:
+        super().__init__(message, stream=stream, sequence=sequence)
+        self.fault: Break = fault
 
 
 class DatabaseCorrupt(Corrupt):

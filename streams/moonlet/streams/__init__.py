@@ -13,7 +13,7 @@ from moonlet.streams.api import (
     StoredMessage,
     Subscription,
 )
-from moonlet.streams.blobs import store_apart
+from moonlet.streams.blobs import store_apart, with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full
 from moonlet.streams.embedded import Embedded
@@ -139,4 +139,5 @@ __all__ = [
     "store_apart",
     "sync_mode",
     "take",
+    "with_record",
 ]
