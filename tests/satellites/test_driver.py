@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moonlet.core.errors import MailboxFull, NoHost, Unknown, UnknownAgentType
+from moonlet.core.errors import InvalidSettings, MailboxFull, NoHost, Unknown, UnknownAgentType
 from moonlet.satellites.audit import Sent
 from moonlet.satellites.driver import drive, settle, tick
 from moonlet.satellites.feed import depeg
@@ -140,7 +140,7 @@ def test_settling_gives_up_in_time_and_says_what_is_there(
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_speed_that_is_none_is_refused(speed: float) -> None:
-    with pytest.raises(ValueError, match="speed"):
+    with pytest.raises(InvalidSettings, match="speed"):
         asyncio.run(drive(Bus(), FEED, speed=speed))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from moonlet.core.commit import Commit
-from moonlet.core.errors import MailboxFull, Unavailable, Unknown, UnknownAgentType
+from moonlet.core.errors import InvalidSettings, MailboxFull, Unavailable, Unknown, UnknownAgentType
 from moonlet.satellites.audit import Sent, unanswered
 from moonlet.satellites.feed import Quote, readings
 from moonlet.satellites.messages.oracle import FeedStatus, ValidateOracleFeed
@@ -83,7 +83,7 @@ async def drive(
     than `PATIENCE`, it leaves what was told on its way: drive again to go on.
     """
     if not 0 < speed < float("inf"):
-        raise ValueError(f"speed {speed} is not above zero")
+        raise InvalidSettings(f"speed {speed}: give a number above zero, like 2 for twice as fast")
     log: list[Sent] = []
     stored = (await _status(moon))["tick"]
     if stored == 0:
