@@ -137,11 +137,11 @@ def wait_until(condition: Callable[[], bool], *, timeout: float) -> None:
 def processes_of(mark: str) -> list[str]:
     """The command lines of living processes that hold `mark`."""
     listing = subprocess.run(
-        ["ps", "-A", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=True
     )
     own = str(os.getpid())
     return [
         line.strip()
         for line in listing.stdout.splitlines()
-        if mark in line and line.split()[0] != own and "pytest" not in line
+        if mark in line and line.split()[0] != own
     ]
