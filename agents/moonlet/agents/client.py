@@ -1,7 +1,7 @@
 """The client: what `connect()` gives. It sends commands, asks, queries, and reads histories."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -96,9 +96,16 @@ class Moon:
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
-        partitions = await self.registry.partitions(target.type)
-        async with self._numbered(target, command, id, lane, deadline) as envelope:
-            await self._outgoing.put(target, envelope, partitions, until=until)
+        partitions = await self._partitions(target)
+        outgoing = self._outgoing
+        message = outgoing.encode(target, command)
+        counter = outgoing.counter(target, check_lane(lane))
+        number = await counter.take()
+        try:
+            envelope = _envelope(target, message, counter.session, number, id, lane, deadline)
+            await outgoing.put(target, envelope, partitions, until=until)
+        finally:
+            counter.done(number)
         return Receipt(self, target, envelope)
 
     @overload
@@ -144,53 +151,26 @@ class Moon:
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
-        partitions = await self.registry.partitions(target.type)
+        partitions = await self._partitions(target)
+        outgoing = self._outgoing
+        message = outgoing.encode(target, command)
+        counter = outgoing.counter(target, check_lane(lane))
+        number = await counter.take()
         reply, future = self._answers.expect()
         try:
-            numbered = self._numbered(target, command, id, lane, deadline, reply)
-            async with numbered as envelope:
-                await self._outgoing.put(target, envelope, partitions, until=until)
-                answer = await await_outcome(
-                    self, target, envelope, partitions, future, until=until
-                )
+            envelope = _envelope(
+                target, message, counter.session, number, id, lane, deadline, reply
+            )
+            await outgoing.put(target, envelope, partitions, until=until)
+            answer = await await_outcome(self, target, envelope, partitions, future, until=until)
         finally:
+            counter.done(number)
             self._answers.forget(reply)
         return self._reply_of(answer, returns)
 
-    @asynccontextmanager
-    async def _numbered(
-        self,
-        target: AgentId,
-        command: Any,
-        id: str | None,
-        lane: Lane,
-        deadline: datetime | None,
-        reply: str = "",
-    ) -> AsyncGenerator[Envelope, None]:
-        """The command's envelope; its number is in flight while the context lasts."""
-        outgoing = self._outgoing
-        check_lane(lane)
-        name, version, body = outgoing.encode(target, command)
-        counter = outgoing.counter(target, lane) if id is None else None
-        session = outgoing.session  # after `counter`, which may begin a new one
-        number = await counter.take() if counter is not None else 0
-        try:
-            own = f"{session}.{target.type}.{target.key}.{lane}.{number}"
-            yield Envelope(
-                id=check_command_id(id) if id is not None else own,
-                agent=str(target),
-                name=name,
-                body=msgspec.Raw(body),
-                version=version,
-                lane=lane,
-                sender=session,
-                number=number,
-                deadline=to_micros(deadline) if deadline is not None else 0,
-                reply=reply,
-            )
-        finally:
-            if counter is not None:
-                counter.done(number)
+    async def _partitions(self, agent: AgentId) -> int:
+        registry = self.registry
+        return registry.known(agent.type) or await registry.partitions(agent.type)
 
     def _reply_of(self, answer: Answer, returns: Any) -> Any:
         if answer.stream and answer.sequence:
@@ -292,3 +272,32 @@ class Moon:
                 " connect(agents=[...]), or open a Host on this client"
             )
         return await state_of(self.bus, agent_type, target, revision, time)
+
+
+def _envelope(
+    agent: AgentId,
+    message: tuple[str, int, bytes],
+    session: str,
+    number: int,
+    id: str | None,
+    lane: Lane,
+    deadline: datetime | None,
+    reply: str = "",
+) -> Envelope:
+    """The command on its way; a caller's own `id` takes the place of the number."""
+    name, version, body = message
+    if id is not None:
+        check_command_id(id)
+        number = 0
+    return Envelope(
+        id=id or f"{session}.{agent.type}.{agent.key}.{lane}.{number}",
+        agent=f"{agent.type}/{agent.key}",
+        name=name,
+        body=msgspec.Raw(body),
+        version=version,
+        lane=lane,
+        sender=session,
+        number=number,
+        deadline=to_micros(deadline) if deadline is not None else 0,
+        reply=reply,
+    )

@@ -12,14 +12,15 @@ from moonlet.core.windows import WINDOW
 
 
 class Counter:
-    """Numbers from 1, each in flight from `take` to `done`."""
+    """Numbers from 1 in `session`, each in flight from `take` to `done`. Small while at rest."""
 
-    __slots__ = ("_in_flight", "_last", "_waiting")
+    __slots__ = ("_in_flight", "_last", "_waiting", "session")
 
-    def __init__(self) -> None:
+    def __init__(self, session: str) -> None:
+        self.session = session
         self._last = 0
         self._in_flight: dict[int, None] = {}
-        self._waiting: deque[asyncio.Future[int]] = deque()
+        self._waiting: deque[asyncio.Future[int]] | None = None
 
     async def take(self) -> int:
         """The next number, once there is room for it; first come, first served.
@@ -29,6 +30,8 @@ class Counter:
         if not self._waiting and self._has_room():
             return self._give()
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self._waiting is None:
+            self._waiting = deque()
         self._waiting.append(future)
         try:
             return await future

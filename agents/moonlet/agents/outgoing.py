@@ -58,7 +58,7 @@ class Outgoing:
         self._types = types
         self._mailboxes = Mailboxes(bus)
         self._messages: dict[type, MessageType[Any]] = {}
-        self._counters: dict[tuple[str, str], Counter] = {}
+        self._counters: dict[tuple[AgentId, str], Counter] = {}
         self.session = f"c-{bus.entropy.token()}"
 
     def encode(
@@ -66,14 +66,11 @@ class Outgoing:
     ) -> tuple[str, int, bytes]:
         """Name, version and body of a message; raises `InvalidMessage`, `UnknownCommand`."""
         encoding = self._bus.encoding
-        if isinstance(message, Plain):
-            name, version, body = (
-                message.name,
-                message.version,
-                encode_plain(message.body, encoding),
-            )
+        cls = type(message)
+        if cls is Plain:
+            name, version = message.name, message.version
+            body = encode_plain(message.body, encoding)
         else:
-            cls = type(message)
             known = self._messages.get(cls)
             if known is None:
                 if not is_message_class(cls):
@@ -83,11 +80,16 @@ class Outgoing:
                     )
                 known = self._messages[cls] = MessageType(cls)
             name, version, body = known.name, known.version, known.encode(message, encoding)
-        self._check(agent, name, version, body, query)
+        self._check(agent, cls, name, version, body, query)
         return name, version, body
 
-    def _check(self, agent: AgentId, name: str, version: int, body: bytes, query: bool) -> None:
-        """Where the type is known here, tell the sender at once what its owner would say."""
+    def _check(
+        self, agent: AgentId, cls: type, name: str, version: int, body: bytes, query: bool
+    ) -> None:
+        """Where the type is known here, tell the sender at once what its owner would say.
+
+        A message of the very class that its handler takes was checked by being encoded.
+        """
         agent_type = self._types.get(agent.type)
         if agent_type is None:
             return
@@ -100,18 +102,18 @@ class Outgoing:
                     f"agent type {agent.type} has no query {name!r}; it has: {known}"
                 )
             raise UnknownCommand(agent_type.unknown_command(name))
-        handler.message.decode(body, version, self._bus.encoding)
+        if handler.message.cls is not cls:
+            handler.message.decode(body, version, self._bus.encoding)
 
     def counter(self, agent: AgentId, lane: str) -> Counter:
         """The numbers to this agent in this lane, in the session of now."""
-        key = str(agent), lane
-        counter = self._counters.get(key)
+        counter = self._counters.get((agent, lane))
         if counter is None:
             if len(self._counters) >= COUNTERS_MAX:
                 # A new session counts from 1 again; what is in flight keeps its old sender.
                 self.session = f"c-{self._bus.entropy.token()}"
                 self._counters.clear()
-            counter = self._counters[key] = Counter()
+            counter = self._counters[agent, lane] = Counter(self.session)
         return counter
 
     async def put(
