@@ -6,6 +6,7 @@ A handler is a generator, or a function that returns None or an iterable of even
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from types import GeneratorType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -225,6 +226,8 @@ def _evolved(function: Callable[..., Any], state: S, event: Any) -> S:
 def _yields(result: Any, function: Callable[..., Any]) -> Iterable[Any]:
     if result is None:
         return ()
+    if type(result) is GeneratorType:
+        return result
     if isinstance(result, Iterable) and not (
         # Sets have no order that a replay could repeat, pydantic models iterate their fields.
         isinstance(result, str | bytes | dict | set | frozenset) or is_message_class(type(result))

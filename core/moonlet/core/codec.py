@@ -23,9 +23,6 @@ MAX_DEPTH: Final = 64
 _RECORD_DEPTH: Final = MAX_DEPTH + 8
 """As deep as an envelope or a commit gets around a body of `MAX_DEPTH`."""
 
-RECORD_DEPTH: Final = MAX_DEPTH + 8
-"""The same for a whole record, which holds bodies."""
-
 COMPRESS_ABOVE: Final = 16_384
 """Payloads of more bytes than this are compressed."""
 
@@ -85,10 +82,6 @@ def _check_record_depth(data: bytes) -> None:
     check_json_depth(data, _RECORD_DEPTH)
 
 
-def _guard_record(data: bytes) -> None:
-    check_json_depth(data, RECORD_DEPTH)
-
-
 def _no_guard(data: bytes) -> None:
     """MessagePack states its own lengths: msgspec's recursion limit holds, then `check_plain`."""
 
@@ -121,10 +114,10 @@ def check_json(data: bytes) -> None:
 def check_json_depth(data: bytes, limit: int = MAX_DEPTH) -> None:
     """Refuse JSON nested deeper than `limit`, before it is decoded.
 
-    Counting brackets is enough nearly always; only what has more than the limit is scanned.
+    Length, then counting brackets, is enough nearly always; only what has more is scanned.
     """
     data = bytes(data)  # it may be a Raw
-    if data.count(b"[") + data.count(b"{") <= limit:
+    if len(data) <= limit or data.count(b"[") + data.count(b"{") <= limit:
         return
     depth = 0
     in_string = escaped = False

@@ -215,18 +215,13 @@ def _dump(model: Any) -> Any:
     return model.model_dump(mode="json", by_alias=True, warnings=False)
 
 
-def _encode_json(body: Any) -> bytes:
-    return msgspec.json.encode(body)
-
-
-def _encode_msgpack(body: Any) -> bytes:
-    return msgspec.msgpack.encode(body)
-
-
 _ENCODE: Final[dict[str, Callable[[Any], bytes]]] = {
-    "json": _encode_json,
-    "msgpack": _encode_msgpack,
+    "json": msgspec.json.Encoder().encode,
+    "msgpack": msgspec.msgpack.Encoder().encode,
 }
+_PLAIN: Final = frozenset({int, str, bool, type(None)})
+"""Types of which every value is plain data as it stands."""
+
 _DECODE: Final[dict[str, Callable[[bytes], Any]]] = {
     "json": msgspec.json.Decoder().decode,
     "msgpack": msgspec.msgpack.Decoder().decode,
@@ -236,6 +231,8 @@ _DECODE: Final[dict[str, Callable[[bytes], Any]]] = {
 def encode_plain(value: Any, encoding: Encoding) -> bytes:
     """Encode any encodable value (a reply, a body given as a dict); raises `InvalidMessage`."""
     try:
+        if type(value) in _PLAIN:
+            return _ENCODE[encoding](value)
         body = msgspec.to_builtins(_dump(value) if _is_pydantic(type(value)) else value)
         check_plain(body)
         return _ENCODE[encoding](body)

@@ -39,12 +39,14 @@ class Append:
 
     __slots__ = ("alone", "bytes", "done", "expected", "records", "subject")
 
-    def __init__(self, subject: str, expected: int, records: list[Record], done: Done) -> None:
+    def __init__(self, subject: str, expected: int, records: Sequence[Record], done: Done) -> None:
         self.subject = subject
         self.expected = expected
         self.records = records
         self.done = done
-        self.bytes = sum(len(payload) for payload, _ in records)
+        self.bytes = 0
+        for payload, _ in records:
+            self.bytes += len(payload)
         self.alone = False
 
 
@@ -70,17 +72,14 @@ class GroupCommit:
 
     def append(self, subject: str, expected: int, records: Sequence[Record], done: Done) -> None:
         """Append `records` after the subject's last sequence `expected` (0: it is empty)."""
-        append = Append(subject, expected, list(records), done)
-        size = max(len(payload) for payload, _ in append.records)
-        if size > self._js.max_payload:
-            done(
-                PayloadTooLarge(
-                    f"a commit of {size} bytes is over the server's limit",
-                    limit=self._js.max_payload,
-                    value=size,
-                )
-            )
-            return
+        append = Append(subject, expected, records, done)
+        limit = self._js.max_payload
+        if append.bytes > limit:
+            size = max(len(payload) for payload, _ in records)
+            if size > limit:
+                text = f"a commit of {size} bytes is over the server's limit"
+                done(PayloadTooLarge(text, limit=limit, value=size))
+                return
         assert len(append.records) <= BATCH_MAX
         self._waiting.append(append)
         self._waiting_records += len(append.records)
