@@ -66,6 +66,21 @@ def _find(tokens: list[str]) -> tuple[Callable[..., Answer], str]:
     raise NotSimulated(f"the request $JS.API.{'.'.join(tokens)}")
 
 
+def _account_info(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+    """Limits: none. How many requests there were is left out."""
+    streams = model.streams.values()
+    shown: Answer = {"streams": len(streams), "consumers": sum(len(s.consumers) for s in streams)}
+    for kind, storage in (("memory", "memory"), ("storage", "file")):
+        of_kind = [s for s in streams if s.config.storage == storage]
+        shown[kind] = sum(s.store.bytes for s in of_kind)
+        shown[f"reserved_{kind}"] = sum(max(s.config.max_bytes, 0) for s in of_kind)
+        shown.setdefault("limits", {})[f"max_{kind}"] = -1
+        shown["limits"][f"{kind}_max_stream_bytes"] = -1
+    shown["limits"] |= {"max_streams": -1, "max_consumers": -1, "max_ack_pending": -1}
+    shown["limits"]["max_bytes_required"] = False
+    return {**shown, "api": {"level": configs.API_LEVEL}}
+
+
 def _stream(model: "Model", name: str) -> Stream:
     stream = model.streams.get(name)
     if stream is None:
@@ -246,6 +261,7 @@ def _consumer_names(model: "Model", now: int, tokens: list[str], data: bytes) ->
 
 
 _HANDLERS: Final[dict[str, tuple[Callable[..., Answer], str]]] = {
+    "INFO": (_account_info, "account_info"),
     "STREAM.CREATE": (_create_stream, "stream_create"),
     "STREAM.UPDATE": (_update_stream, "stream_update"),
     "STREAM.DELETE": (_delete_stream, "stream_delete"),
