@@ -100,7 +100,7 @@ def test_types_that_nobody_runs_are_a_warning(own_server: ServerProcess, folder:
     with_host(own_server.url)
     ended, found = findings("--url", own_server.url)
     assert ended.code == 0
-    assert found["hosts"] == ("WARN", "0 hosts run 0 of 1 agent types")
+    assert found["hosts"] == ("WARN", "0 hosts here, for 0 of 1 agent type")
     assert "start a host for ledger" in invoke("doctor", "--url", own_server.url).out
 
 
@@ -163,7 +163,7 @@ def test_parked_commands_are_counted(own_server: ServerProcess, folder: Path) ->
     with_host(own_server.url, park)
     ended, found = findings("--url", own_server.url)
     assert ended.code == 0
-    assert found["parked"] == ("WARN", "1 commands or effects of ledger/a")
+    assert found["parked"] == ("WARN", "1 in all, of ledger/a")
 
 
 def test_a_forged_commit_is_found_by_verify(own_server: ServerProcess, folder: Path) -> None:

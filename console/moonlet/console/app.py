@@ -7,12 +7,12 @@ import typer
 from moonlet.console import bench, checking, demo, doctor, reading, sending, serving
 from moonlet.console.exits import MEANINGS
 
-_EXITS: Final = "\n\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+_EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 app = typer.Typer(
     name="moonlet",
     help="Event-sourced agents on NATS JetStream: run them, talk to them, see what they did.",
-    epilog=f"Exit codes:\n\n{_EXITS}",
+    epilog=f"Exit codes:\n{_EXITS}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

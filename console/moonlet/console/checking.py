@@ -11,7 +11,7 @@ from moonlet.agents import Fault, Verification
 from moonlet.console import exits
 from moonlet.console.agent_types import find
 from moonlet.console.options import Modules, Options, command
-from moonlet.console.output import Output
+from moonlet.console.output import Output, counted
 from moonlet.console.progress import Advance, progress
 from moonlet.console.session import opened
 from moonlet.core.errors import Corrupt, Invalid
@@ -139,13 +139,15 @@ def _tell(output: Output, verification: Verification, faults: list[Fault]) -> No
     }
     verdict = typer.style("all is well", fg="green", bold=True)
     if faults:
-        verdict = typer.style(f"{len(faults)} faults", fg="red", bold=True)
+        verdict = typer.style(counted(len(faults), "fault"), fg="red", bold=True)
+    again = counted(verification.decided, "command")
     lines = [
-        f"{agents:,} agents, {count:,} commits; {verification.decided:,} commands decided again"
-        f" with the same outcome: {verdict}"
+        f"{counted(agents, 'agent')}, {counted(count, 'commit')}; {again} decided again with the"
+        f" same outcome: {verdict}"
     ]
     if verification.mended:
-        lines.append(f"{verification.mended:,} parked commands would no longer fail")
+        parked = counted(verification.mended, "parked command")
+        lines.append(f"{parked} would no longer fail")
     if verification.codeless:
         lines.append(
             f"of {', '.join(verification.codeless)} only the chains were checked: name the code"

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from moonlet.console.output import counted
 from moonlet.console.session import Session
 from moonlet.core.errors import MoonletError, PermissionDenied
 from moonlet.core.ids import AgentId
@@ -85,13 +86,13 @@ class Examination:
     async def _server(self) -> list[Finding]:
         info = await self._bus.js.server_info()
         where = self._session.where
-        rtt = f"{info['rtt'] * 1_000:.1f} ms away"
+        rtt = f"{info['rtt'] * 1_000:.2f} ms away"
         return [Finding("server", "OK", f"nats-server {info['version']} at {where}, {rtt}")]
 
     async def _jetstream(self) -> list[Finding]:
         used, limit = await storage_used(self._bus.js)
         self._streams = await self._bus.js.stream_names()
-        said = f"{len(self._streams)} streams, {_bytes(used)} stored"
+        said = f"{counted(len(self._streams), 'stream')}, {_bytes(used)} stored"
         if limit < 0:
             return [Finding("jetstream", "OK", said)]
         said = f"{said} of {_bytes(limit)}"
@@ -195,7 +196,8 @@ class Examination:
         hosts = await Leases(self._bus, 1).hosts()
         run = {name for host in hosts for name in host.types}
         idle = sorted(set(self._partitions) - run)
-        said = f"{len(hosts)} hosts run {len(run)} of {len(self._partitions)} agent types"
+        types = counted(len(self._partitions), "agent type")
+        said = f"{counted(len(hosts), 'host')} here, for {len(run)} of {types}"
         server = self._session.server
         if not idle or (server is not None and server.owned):
             return [Finding("hosts", "OK", said)]
@@ -249,7 +251,7 @@ class Examination:
         if not total:
             return [Finding("parked", "OK", "nothing")]
         agents = [subject.rpartition(".parked.")[2].replace(".", "/") for subject in counts]
-        said = f"{total} commands or effects of {_some(agents)}"
+        said = f"{total:,} in all, of {_some(agents)}"
         fix = "see why in `moonlet history AGENT`, mend the handler, send them again"
         return [Finding("parked", "WARN", said, fix)]
 

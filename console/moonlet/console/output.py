@@ -59,6 +59,11 @@ def pretty(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 agent`, `1,034 agents`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def table(rows: Sequence[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> list[str]:
     """Rows as aligned lines; the columns in `right` are aligned to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
