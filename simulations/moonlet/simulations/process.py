@@ -1,0 +1,213 @@
+"""A simulated process: a node with its clocks, its dice, and its connections to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextvars
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from moonlet.agents import Host, Moon
+from moonlet.core.errors import MoonletError, Unavailable
+from moonlet.simulations.jetstream.memory import MemoryServer
+from moonlet.simulations.jetstream.network import Packet
+from moonlet.simulations.jetstream.port import MemoryJetStream
+from moonlet.simulations.node import Node
+from moonlet.simulations.seed import Dice
+from moonlet.streams import Bus
+
+if TYPE_CHECKING:
+    from moonlet.simulations.world import World
+
+START_AGAIN: Final = 0.5
+"""Seconds until a supervisor starts a host again that could not start."""
+
+_MANTISSA: Final = 2**53
+
+
+class NodeClock:
+    """See `moonlet.core.ports.Clock`: the node's, with its skew and drift."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def now_us(self) -> int:
+        """Microseconds since 1970 as the node believes."""
+        return self._node.wall_ns(self._node.loop.now_ns) // 1_000
+
+    def monotonic(self) -> float:
+        """Seconds of the node's own clock."""
+        return self._node.local_ns(self._node.loop.now_ns) / 1_000_000_000
+
+
+class NodeEntropy:
+    """See `moonlet.core.ports.Entropy`: dice of one life of one node."""
+
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
+
+    def token(self) -> str:
+        """22 characters."""
+        return base64.urlsafe_b64encode(self._dice.octets(16)).rstrip(b"=").decode()
+
+    def uniform(self) -> float:
+        """A number in [0, 1)."""
+        return self._dice.below(_MANTISSA) / _MANTISSA
+
+
+class Door(MemoryJetStream):
+    """A connection of a process: it can't come about through a partition, and dies with it."""
+
+    def __init__(
+        self,
+        server: MemoryServer,
+        name: str,
+        may_open: Callable[[], bool],
+    ) -> None:
+        super().__init__(server, name)
+        self._may_open = may_open
+        self.context = contextvars.copy_context()
+
+    def open(self) -> bool:
+        """See `Connection.open`; the server drops an older connection of this name."""
+        if not self._may_open():
+            return False
+        self.server.detach(self.name)
+        return super().open()
+
+    def take(self, packet: Packet) -> None:
+        """A packet from the server arrives."""
+        self._arrive(packet)
+
+    def listener(self, subject: str) -> int | None:
+        """The number of the subscription that a reply to `subject` goes to."""
+        for number, subscription in self._subscriptions.items():
+            wanted = subscription.subject
+            if wanted == subject or (
+                wanted.endswith(".*") and subject.rpartition(".")[0] == wanted[:-2]
+            ):
+                return number
+        return None
+
+
+class Process:
+    """A node and its connection. Each life has a connection of its own: h1, h1.2, h1.3 …"""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.node = world.loop.node(name)
+        self.door: Door | None = None
+        self._doors = 0
+
+    async def open_bus(self) -> Bus:
+        """Connect; raises `Unavailable`."""
+        world = self.world
+        self._doors += 1
+        name = self.name if self._doors == 1 else f"{self.name}.{self._doors}"
+        door = Door(world.server, name, lambda: not world.network.is_blocked(self.name))
+        world.network.attach(name, self.name, world.topology.prefix)
+        if not door.open():
+            raise Unavailable(f"{self.name} reaches no server")
+        self.door = world.doors[name] = door
+        await door.flush()
+        entropy = NodeEntropy(world.seed.dice(f"entropy/{name}"))
+        return Bus(door, NodeClock(self.node), entropy, topology=world.topology)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self.door is not None:
+            await self.door.close()
+
+    def moon(self) -> Moon:
+        """A client over this process's connection."""
+        return Moon(self.open_bus, agents=self.world.agents, close=self.close)
+
+
+class HostProcess(Process):
+    """A process that runs a host, under a supervisor that starts it again."""
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self.host: Host | None = None
+        self._draining: asyncio.Event | None = None
+
+    def boot(self) -> None:
+        """Start the process; the node is up and empty."""
+        self.host = None
+        self._draining = None
+        self.node.spawn(self._main(), name=f"host {self.name}")
+
+    def drain(self) -> None:
+        """SIGTERM: hand over, leave, and be started again."""
+        if self.node.up and self._draining is not None:
+            self._draining.set()
+
+    async def _main(self) -> None:
+        while True:
+            try:
+                async with self.moon() as moon:
+                    host = Host(moon, self.world.agents, lease=self.world.lease)
+                    await host.start()
+                    self.host, self._draining = host, asyncio.Event()
+                    await self._draining.wait()
+                    self._draining = None
+                    await host.stop()
+                    self.host = None
+            except MoonletError as error:
+                self.host = None
+                self.world.note("no start", self.name, str(error))
+                if self.door is not None:
+                    await self.door.close()
+            await asyncio.sleep(START_AGAIN)
+
+
+class PatientMoon(Moon):
+    """The client of `connect()`, whose calls wait by default as long as a world may take to heal.
+
+    With 5 s, as real clients have, each test would have to handle `Unknown` while faults last.
+    """
+
+    def __init__(
+        self,
+        open_bus: Callable[[], Awaitable[Bus]],
+        *,
+        patience: float,
+        agents: Any = (),
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(open_bus, agents=agents, close=close)
+        self._patience = patience
+
+    async def tell(
+        self, agent: str, command: Any, *, timeout: float | timedelta = 0, **options: Any
+    ) -> Any:
+        """See `Moon.tell`."""
+        return await super().tell(agent, command, timeout=timeout or self._patience, **options)
+
+    async def ask(
+        self, agent: str, command: Any, *, timeout: float | timedelta = 0, **options: Any
+    ) -> Any:
+        """See `Moon.ask`."""
+        return await super().ask(agent, command, timeout=timeout or self._patience, **options)
+
+    async def query(
+        self, agent: str, query: Any, *, timeout: float | timedelta = 0, **options: Any
+    ) -> Any:
+        """See `Moon.query`."""
+        return await super().query(agent, query, timeout=timeout or self._patience, **options)
+
+
+class ClientProcess(Process):
+    """A client's place in the world: its code is the test's own, so it can't crash."""
+
+    def moon(self) -> Moon:
+        """The client; as that of `connect()`, but patient."""
+        return PatientMoon(
+            self.open_bus,
+            agents=self.world.agents,
+            close=self.close,
+            patience=self.world.patience,
+        )
