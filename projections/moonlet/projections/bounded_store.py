@@ -23,7 +23,7 @@ from moonlet.projections.amounts import (
     total,
 )
 from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed
-from moonlet.projections.store import Store, forged, past_end
+from moonlet.projections.store import Row, Store, forged, past_end
 
 
 class Rights(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -102,13 +102,13 @@ class BoundedStore(Store):
         """Decode a section; raises msgspec's errors."""
         return _read_section(data)
 
-    def row(self, key: str) -> bytes | None:
+    def row(self, key: str) -> Row | None:
         """The rights of a key for the database."""
-        return msgspec.msgpack.encode(self._out(key))
+        return None, msgspec.msgpack.encode(self._out(key))
 
-    def load(self, key: str, row: bytes) -> None:
+    def load(self, key: str, value: Any, state: Any) -> None:
         """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
-        self.rows[key] = self._checked(_read_row(row), self.frontier)
+        self.rows[key] = self._checked(_read_row(state), self.frontier)
 
     def _out(self, key: str) -> list[WireRights]:
         return [

@@ -22,7 +22,7 @@ from moonlet.projections.amounts import (
     total,
 )
 from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed
-from moonlet.projections.store import Store, forged, past_end
+from moonlet.projections.store import Row, Store, forged, past_end
 
 Cover = Mapping[int, tuple[int, Amount]]
 """Journal index → the newest dot seen there, and the journal's total at it."""
@@ -161,13 +161,18 @@ class CounterStore(Store):
                 section.many[key] = parts
         return section
 
-    def row(self, key: str) -> bytes | None:
+    def row(self, key: str) -> Row | None:
         """The entry of a key for the database."""
-        return _encode([_to_wire(part) for part in self.parts(key)])
+        entry = self.rows[key]
+        if type(entry) is Part and not entry.reset:
+            amount = to_wire(entry.total)
+            if not isinstance(amount, str):
+                return amount, entry.dot
+        return None, _encode([_to_wire(part) for part in self.parts(key)])
 
-    def load(self, key: str, row: bytes) -> None:
+    def load(self, key: str, value: Any, state: Any) -> None:
         """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
-        parts = _read_row(row)
+        parts = [WirePart(state, value, 0, 0)] if type(state) is int else _read_row(state)
         self._set(key, self._checked(parts, self.frontier))
 
     def _checked(self, parts: Iterable[WirePart], to: Sequence[int]) -> list[Part]:

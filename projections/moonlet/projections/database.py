@@ -112,16 +112,16 @@ class ViewDatabase:
             pk="journal",
         )
         for name, field in view.fields.items():
-            table = self._db.table(name)
             keys = _keys(field)
-            columns: dict[str, Any] = dict.fromkeys(keys, str)
-            # A column without a type keeps numbers as numbers and text as text.
+            # A column without a type keeps numbers as numbers and text as text. The full-text
+            # index needs row ids; a table without them is one tree instead of two.
             self._conn.execute(
-                f"CREATE TABLE [{name}] ({', '.join(f'[{c}] TEXT' for c in columns)},"
-                f" [value], [state] BLOB, PRIMARY KEY ({', '.join(keys)}))"
+                f"CREATE TABLE [{name}] ({', '.join(f'[{key}] TEXT' for key in keys)},"
+                f" [value], [state], PRIMARY KEY ({', '.join(keys)}))"
+                + ("" if name in self._search else " WITHOUT ROWID")
             )
             if name in self._search:
-                table.enable_fts(["value"], create_triggers=True)
+                self._db.table(name).enable_fts(["value"], create_triggers=True)
 
     def _check_identity(self) -> None:
         state, view = self._state, self._state.view
@@ -162,16 +162,16 @@ class ViewDatabase:
         for name, field in state.view.fields.items():
             store = state.stores[name]
             keys = ", ".join(f"[{key}]" for key in _keys(field))
-            query = f"SELECT {keys}, [state] FROM [{name}]"
+            query = f"SELECT {keys}, [value], [state] FROM [{name}]"
             key = ""
             try:
                 if len(_keys(field)) == 1:
-                    for key, data in self._conn.execute(query):
-                        store.load(key, data)
+                    for key, value, data in self._conn.execute(query):
+                        store.load(key, value, data)
                 else:
-                    for first, second, data in self._conn.execute(query):
+                    for first, second, value, data in self._conn.execute(query):
                         key = first + SEPARATOR + second
-                        store.load(key, data)
+                        store.load(key, value, data)
             except (msgspec.MsgspecError, MoonletError, TypeError, ValueError) as error:
                 what = f"the row {key!r} of {name} can't be read ({error})"
                 raise DatabaseCorrupt(_damaged(self.path, what)) from None
@@ -227,12 +227,15 @@ class ViewDatabase:
         deletes: list[tuple[str, ...]] = []
         row, column = store.row, field.column
         for key in keys:
-            data = row(key)
+            entry = row(key)
             place = tuple(key.split(SEPARATOR, 1)) if nested else (key,)
-            if data is None:
+            if entry is None:
                 deletes.append(place)
-            else:
-                upserts.append((*place, column(store, key), data))
+                continue
+            value, data = entry
+            if type(data) is bytes:
+                value = column(store, key)
+            upserts.append((*place, value, data))
         if upserts:
             self._conn.executemany(self._upserts[name], upserts)
         if deletes:

@@ -16,7 +16,7 @@ import msgspec
 
 from moonlet.projections.dot_join import DotSection, Put, RegisterSection, SetSection, plan_join
 from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed
-from moonlet.projections.store import Store, forged
+from moonlet.projections.store import Row, Store, forged
 
 Cover = Mapping[int, int]
 """Journal index → the newest dot seen there."""
@@ -172,17 +172,28 @@ class DotStore(Store):
                 section.ahead[key] = [removed[journal] for journal in sorted(removed)]
         return section
 
-    def row(self, key: str) -> bytes | None:
+    def row(self, key: str) -> Row | None:
         """The entry of a key for the database; None if there is nothing to keep."""
-        atoms = self.atoms(key)
+        entry = self.rows.get(key)
         removed = self.ahead.get(key)
-        if not atoms and not removed:
-            return None
-        return _encode((atoms, [removed[j] for j in sorted(removed)] if removed else ()))
+        if removed is None:
+            if entry is None:
+                return None
+            if type(entry) is int:
+                return 1, entry
+            if type(entry) is Put and type(entry.value) in _SCALARS:
+                return entry.value, entry.dot
+            removed = {}
+        return None, _encode((self.atoms(key), [removed[journal] for journal in sorted(removed)]))
 
-    def load(self, key: str, row: bytes) -> None:
+    def load(self, key: str, value: Any, state: Any) -> None:
         """Take back a `row`; raises msgspec's errors. The frontier must be loaded before."""
-        atoms, removed = self._row.decode(row)
+        if type(state) is int:
+            if state < 0 or state >> SEQUENCE_SHIFT > self._end(state):
+                raise forged(f"the row {key!r} is ahead of its frontier")
+            self.rows[key] = state if self.bare else Put(state, value)
+            return
+        atoms, removed = self._row.decode(state)
         if any(self.dot_of(a) >> SEQUENCE_SHIFT > self._end(self.dot_of(a)) for a in atoms):
             raise forged(f"the row {key!r} is ahead of its frontier")
         self._set(key, list(atoms))
@@ -232,5 +243,8 @@ class DotStore(Store):
         for journal in moved:
             self.passed(journal)
 
+
+_SCALARS: Final = frozenset((str, int, float))
+"""What SQLite gives back exactly as it was; a bool would come back as a number."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode

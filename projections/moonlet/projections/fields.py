@@ -58,7 +58,7 @@ class Field(NamedTuple):
 
     def writer(self, recorder: Recorder, store: Store) -> Writer:
         """What a handler finds under the field's name."""
-        return ORMap(recorder, store, self.type) if self.is_map else self.type(recorder, store)
+        return ORMap(recorder, store, "", self.type) if self.is_map else self.type(recorder, store)
 
     def value(self, store: Store) -> Any:
         """The field's value as plain data; keys and elements are sorted."""
@@ -91,7 +91,10 @@ class Field(NamedTuple):
         raise Invalid(f"{self.name} is one {self.label}: read it without a key")
 
     def column(self, store: Any, key: str) -> Any:
-        """The value of a row for SQL: a number, text, bytes, or JSON; None if it is absent."""
+        """The value of a row for SQL: a number, text, bytes, or JSON; None if it is absent.
+
+        Values of a register that were written unaware of each other are a JSON array.
+        """
         if isinstance(store, CounterStore):
             return to_wire(store.amount(key)) if store.is_live(key) else None
         if isinstance(store, DotStore):
@@ -106,6 +109,8 @@ class Field(NamedTuple):
         value = self._one(store, key)
         if isinstance(store, LatticeStore | BoundedStore):
             return to_wire(value)
+        if self.type is MVRegister and len(value) == 1:
+            value = value[0]
         return value if type(value) in (str, int, float) else _json(value).decode()
 
     def _one(self, store: Any, key: str) -> Any:

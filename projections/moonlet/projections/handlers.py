@@ -5,7 +5,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -17,19 +17,26 @@ from moonlet.projections.observed import Observed
 Function = Callable[..., Any]
 
 
-class Handler(NamedTuple):
-    """One function for one event class; `source` is an agent type's name, or None for all."""
+class Handler(msgspec.Struct, frozen=True):
+    """One function for one event class; `source` is an agent type's name, or None for all.
+
+    `readers` decode today's version straight from bytes, by encoding: what a journal holds was
+    checked before it was stored, and all that enters a view is checked again.
+    """
 
     function: Function
     message: MessageType[Any]
     source: str | None
     tokens: tuple[str, ...]
+    readers: dict[Encoding, Callable[[Any], Any]]
 
     def decode(self, body: Any, version: int, encoding: Encoding) -> Any:
         """The typed event of a body, encoded or plain; raises `InvalidMessage`."""
-        if type(body) is msgspec.Raw:
-            return self.message.decode(bytes(body), version, encoding)
-        return self.message.convert(body, version)
+        if type(body) is not msgspec.Raw:
+            return self.message.convert(body, version)
+        if version == self.message.version and encoding in self.readers:
+            return self.readers[encoding](body)
+        return self.message.decode(bytes(body), version, encoding)
 
     def observed(self, event: Any) -> Observed | None:
         """The token that the event carries, joined of all its token fields."""
@@ -83,8 +90,18 @@ def read_handlers(function: Function, view: str, source: str | None) -> list[Han
                 f"{where}: {message.name} is at version {message.version}, but has no upcast from"
                 f" version {old}: write @upcast({message.name!r}, {old})"
             )
-        found.append(Handler(function, message, source, _token_fields(cls, scope)))
+        tokens = _token_fields(cls, scope)
+        found.append(Handler(function, message, source, tokens, _readers(cls)))
     return found
+
+
+def _readers(cls: type) -> dict[Encoding, Callable[[Any], Any]]:
+    if hasattr(cls, "__pydantic_validator__"):
+        return {}
+    return {
+        "json": msgspec.json.Decoder(cls).decode,
+        "msgpack": msgspec.msgpack.Decoder(cls).decode,
+    }
 
 
 def _token_fields(cls: type, scope: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ had seen. Without one it replaces what its own journal wrote before, since journ
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
+import msgspec
+
 from moonlet.core.errors import InvalidMessage
 from moonlet.projections.amounts import Amount, check_amount
 from moonlet.projections.bounded_store import BoundedStore
@@ -22,7 +24,6 @@ from moonlet.projections.recorder import (
     REMOVE,
     REMOVE_UNDER,
     SEPARATOR,
-    Recorder,
     check_key,
     check_value,
 )
@@ -40,19 +41,19 @@ def _impure(name: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-class Writer:
-    """Base of the field types: writes to the row `key` of a store, through the recorder."""
+class Writer(msgspec.Struct, eq=False, gc=False):
+    """Base of the field types: writes to the row `key` of a store, through the recorder.
 
-    __slots__ = ("_key", "_recorder", "_store")
+    A Struct because one is made for every key that a handler touches.
+    """
+
+    _recorder: Any
+    _store: Any
+    _key: str = ""
     is_collection: ClassVar[bool] = False
     """Whether the type has a row per element, and not one row."""
     can_remove: ClassVar[bool] = True
     """Whether a key of a map of this type can be removed."""
-
-    def __init__(self, recorder: Recorder, store: Store, key: str = "") -> None:
-        self._recorder = recorder
-        self._store = store
-        self._key = key
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -75,8 +76,6 @@ class Writer:
 class LexCounter(Writer):
     """A sum over all journals. Every `add` counts once, also of replicas that were apart."""
 
-    __slots__ = ()
-
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
         """An empty store for a field of this type."""
@@ -97,9 +96,8 @@ class LexCounter(Writer):
 class GSet(Writer):
     """A set that only grows. Elements are text."""
 
-    __slots__ = ()
-    is_collection = True
-    can_remove = False
+    is_collection: ClassVar[bool] = True
+    can_remove: ClassVar[bool] = False
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -114,8 +112,7 @@ class GSet(Writer):
 class Max(Writer):
     """The largest number ever put."""
 
-    __slots__ = ()
-    can_remove = False
+    can_remove: ClassVar[bool] = False
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -130,8 +127,6 @@ class Max(Writer):
 class Min(Max):
     """The smallest number ever put."""
 
-    __slots__ = ()
-
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
         """An empty store for a field of this type."""
@@ -140,8 +135,6 @@ class Min(Max):
 
 class EWFlag(Writer):
     """A flag; of `enable` and `disable` unaware of each other, `enable` wins."""
-
-    __slots__ = ()
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -160,8 +153,7 @@ class EWFlag(Writer):
 class AWSet(Writer):
     """A set; of `add` and `remove` unaware of each other, `add` wins. Elements are text."""
 
-    __slots__ = ()
-    is_collection = True
+    is_collection: ClassVar[bool] = True
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -179,8 +171,6 @@ class AWSet(Writer):
 
 class MVRegister(Writer):
     """A register that keeps all values written unaware of each other: conflicts are visible."""
-
-    __slots__ = ()
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -206,8 +196,6 @@ class LWWRegister(MVRegister):
     logical clock; ties go to the greater dot.
     """
 
-    __slots__ = ()
-
     def set(self, value: Any) -> None:
         """Replace the values that the author had seen by `value`, plain data or a message."""
         time = self._recorder.time
@@ -221,8 +209,7 @@ class BoundedCounter(Writer):
     that answer hold.
     """
 
-    __slots__ = ()
-    can_remove = False
+    can_remove: ClassVar[bool] = False
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -254,9 +241,8 @@ class Doc(Writer):
     The value is the list of updates in the order of their dots; apply them with the library.
     """
 
-    __slots__ = ()
-    is_collection = True
-    can_remove = False
+    is_collection: ClassVar[bool] = True
+    can_remove: ClassVar[bool] = False
 
     @classmethod
     def new_store(cls, frontier: list[int]) -> Store:
@@ -282,16 +268,12 @@ class ORMap(Writer, Generic[T]):
     Removing a key takes back what the author had seen of it; a write elsewhere meanwhile stays.
     """
 
-    __slots__ = ("_inner",)
-
-    def __init__(self, recorder: Recorder, store: Store, inner: type[T]) -> None:
-        super().__init__(recorder, store)
-        self._inner = inner
+    _inner: Any = None
 
     def __getitem__(self, key: str) -> T:
         if type(key) is not str or len(key) > 256 or not key.isascii() or SEPARATOR in key:
             check_key(key)
-        inner = self._inner
+        inner: type[T] = self._inner
         return inner(self._recorder, self._store, key + SEPARATOR if inner.is_collection else key)
 
     def remove(self, key: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from moonlet.core.errors import InvalidMessage
 from moonlet.projections.amounts import WireAmount, from_wire, order_key, to_wire
 from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT
-from moonlet.projections.store import Store, forged
+from moonlet.projections.store import Row, Store, forged
 
 Rule = Literal["element", "max", "min", "update"]
 
@@ -84,13 +84,13 @@ class LatticeStore(Store):
         self.rows.update(plan)
         self.mark(section, moved)
 
-    def row(self, key: str) -> bytes | None:
+    def row(self, key: str) -> Row | None:
         """The value of a key for the database."""
-        return msgspec.msgpack.encode(self._out(self.rows[key]))
+        return None, msgspec.msgpack.encode(self._out(self.rows[key]))
 
-    def load(self, key: str, row: bytes) -> None:
+    def load(self, key: str, value: Any, state: Any) -> None:
         """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
-        self.rows[key] = self._in(self._row.decode(row))
+        self.rows[key] = self._in(self._row.decode(state))
 
     def _out(self, value: Any) -> Any:
         return to_wire(value) if self.rule in ("max", "min") else value

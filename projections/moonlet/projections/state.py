@@ -32,21 +32,16 @@ MAX_INDEX: Final = 100_000
 """Changed keys that are remembered for deltas; beyond it the oldest are forgotten."""
 
 
-class At:
+class At(msgspec.Struct, frozen=True, gc=False):
     """Where an event stands, for its handler.
 
     `observed` is the token that the event carries, if it is one of this view.
     """
 
-    __slots__ = ("_commit", "_index", "_tag", "observed")
-
-    def __init__(
-        self, commit: Commit[Any], tag: str, index: int, observed: Observed | None
-    ) -> None:
-        self._commit = commit
-        self._tag = tag
-        self._index = index
-        self.observed = observed
+    _commit: Commit[Any]
+    _tag: str
+    _index: int
+    observed: Observed | None
 
     @property
     def dot(self) -> Dot:

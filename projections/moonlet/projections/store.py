@@ -10,6 +10,12 @@ from typing import Any
 
 from moonlet.projections.errors import DeltaRefused
 
+Row = tuple[Any, int | bytes]
+"""A row of the database. Most entries are one value at one dot: (value, dot), both plain for SQL.
+
+All others are (None, bytes), and what SQL shows as the value is worked out from them.
+"""
+
 
 class Store:
     """Base of the stores of one view's fields; they share one `frontier`, changed in place.
@@ -63,12 +69,12 @@ class Store:
         """Carry out a plan. The frontier was raised before; `moved` are the journals it rose in."""
         raise NotImplementedError
 
-    def row(self, key: str) -> bytes | None:
+    def row(self, key: str) -> Row | None:
         """The entry of a key for the database; None if there is nothing to keep."""
         raise NotImplementedError
 
-    def load(self, key: str, row: bytes) -> None:
-        """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
+    def load(self, key: str, value: Any, state: Any) -> None:
+        """Take back a `row`; raises msgspec's errors, `TypeError` or `DeltaRefused`."""
         raise NotImplementedError
 
     # -- the index of changes --------------------------------------------------------------------

@@ -46,7 +46,8 @@ class View:
             field: read_field(name, field, fields[field]) for field in sorted(fields)
         }
         self._handlers: dict[tuple[str, str | None], Handler] = {}
-        self._by_agent: dict[tuple[str, str], Handler | None] = {}
+        self._general: dict[str, Handler] = {}
+        self._narrowed: set[str] = set()
 
     def on_event(
         self, function: F | None = None, *, source: Source | str | None = None
@@ -76,7 +77,10 @@ class View:
                 )
             check_pure(function, where)
             self._handlers[key] = handler
-        self._by_agent.clear()
+            if source is None:
+                self._general[handler.message.name] = handler
+            else:
+                self._narrowed.add(handler.message.name)
 
     @property
     def handlers(self) -> tuple[Handler, ...]:
@@ -85,16 +89,9 @@ class View:
 
     def handler_for(self, name: str, agent: str) -> Handler | None:
         """Who folds the event `name` of `agent` (`type/key`): its own handler, or the general."""
-        if (name, None) not in self._handlers and not self._is_narrowed(name):
-            return None
-        type_ = AgentId.parse(agent).type
-        key = (name, type_)
-        if key not in self._by_agent:
-            self._by_agent[key] = self._handlers.get(key) or self._handlers.get((name, None))
-        return self._by_agent[key]
-
-    def _is_narrowed(self, name: str) -> bool:
-        return any(handled == name for handled, _ in self._handlers)
+        if name not in self._narrowed:
+            return self._general.get(name)
+        return self._handlers.get((name, AgentId.parse(agent).type)) or self._general.get(name)
 
     def check(self, sources: Iterable[Source]) -> None:
         """Refuse what only the agent types can show; raises `InvalidView`.

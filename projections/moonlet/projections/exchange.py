@@ -1,0 +1,258 @@
+"""What replicas of a view tell each other, and how one that is behind catches up from another.
+
+Core NATS: everything may be lost, doubled or late, and is only said again. The journals are the
+first source; a peer is asked where a journal can't be read, or when very much is missing.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from moonlet.core.errors import LimitExceeded, Unavailable
+from moonlet.core.frontier import Frontier
+from moonlet.projections import view_subjects
+from moonlet.projections.errors import DeltaGap, DeltaRefused
+from moonlet.projections.heartbeat import Heartbeat, differs, make_heartbeat, read_heartbeat
+from moonlet.projections.holding import Holding
+from moonlet.projections.probe import Mark, digest_of
+from moonlet.projections.transfer import Giver, take
+from moonlet.streams import Bus, Journal, Message, ServerRefused, Subscription
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+BEAT_SECONDS: Final = 1.0
+"""Between heartbeats, a tenth more or less by chance."""
+
+FAR_BEHIND: Final = 5_000
+"""Commits that a peer must be ahead before it is asked although the journals can be read."""
+
+MAX_PEERS: Final = 256
+"""Replicas of one view that are remembered; beyond it, who was silent longest is forgotten."""
+
+FORGET_SECONDS: Final = 10.0
+"""A peer that was silent for so long isn't asked; nor is one that gave what had to be refused."""
+
+HELLO_SECONDS: Final = 0.5
+"""How long a replica that joins waits for the others to answer."""
+
+UNKNOWN_END: Final = 2**62
+
+
+class Peer(NamedTuple):
+    """Another replica: its last heartbeat, and when it came."""
+
+    heartbeat: Heartbeat
+    heard: float
+
+
+class Exchange:
+    """One replica's part in the talk. `unread` says which journals can't be read now."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        holding: Holding,
+        name: str,
+        *,
+        unread: Callable[[], set[str]],
+        on_joined: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._holding = holding
+        self._view = holding.state.view
+        self._name = name
+        self._unread = unread
+        self._on_joined = on_joined
+        self._giver = Giver(bus, holding.state)
+        self._subscriptions: list[Subscription] = []
+        self._avoided: dict[str, float] = {}
+        self._heard = asyncio.Event()
+        self._last_vector: list[int] = []
+        self.peers: dict[str, Peer] = {}
+        self.refused: Counter[str] = Counter()
+        """What came in and was refused, by fault."""
+        self.diverged: set[str] = set()
+        """Peers with another digest at the same frontier: one of the two is wrong."""
+
+    async def open(self) -> None:
+        """Listen, and say hello: the others answer at once."""
+        bus, view = self._bus, self._view
+        own = view_subjects.replica(bus, view, self._name)
+        beats = view_subjects.heartbeats(bus, view)
+        self._subscriptions = [
+            await bus.js.subscribe(own, self._giver.answer),
+            await bus.js.subscribe(beats, self._hear),
+        ]
+        self._beat(reply=own)
+
+    async def close(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+
+    # -- heartbeats ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Beat, and catch up from a peer where that is called for; for ever."""
+        while True:
+            pause = BEAT_SECONDS * (0.9 + 0.2 * self._bus.entropy.uniform())
+            try:
+                async with asyncio.timeout(pause):
+                    await self._heard.wait()
+            except TimeoutError:
+                self._tick()
+            self._heard.clear()
+            await self.catch_up()
+
+    def _tick(self) -> None:
+        """One beat: save what a lock held back, know the digest of what stands still, say it."""
+        holding = self._holding
+        holding.save()
+        if self._last_vector == holding.state.vector:
+            holding.digest()
+        self._last_vector = list(holding.state.vector)
+        self._beat()
+
+    def _beat(self, reply: str = "") -> None:
+        holding = self._holding
+        heartbeat = make_heartbeat(
+            holding.state, self._name, durable=holding.durable, digest=holding.digest_at_hand()
+        )
+        try:
+            subject = view_subjects.heartbeats(self._bus, self._view)
+            self._bus.js.post(subject, heartbeat, reply=reply)
+        except Unavailable:
+            pass  # the next one will do
+
+    def _hear(self, message: Message) -> None:
+        holding = self._holding
+        try:
+            heartbeat = read_heartbeat(holding.state, message.data)
+        except DeltaRefused as error:
+            self.refused[error.fault] += 1
+            return
+        name = heartbeat.replica
+        if name == self._name:
+            return
+        self.peers.pop(name, None)
+        self.peers[name] = Peer(heartbeat, self._bus.clock.monotonic())
+        while len(self.peers) > MAX_PEERS:
+            del self.peers[next(iter(self.peers))]
+        if message.reply:
+            self._beat()
+        digest = holding.digest_at_hand()
+        if digest and differs(holding.state, heartbeat, digest):
+            if name not in self.diverged:
+                log.error(
+                    "replicas differ at one frontier: run `moonlet view NAME compare`, and rebuild",
+                    view=self._view.name,
+                    replica=self._name,
+                    other=name,
+                )
+            self.diverged.add(name)
+        elif digest and heartbeat.digest and heartbeat.vector == holding.state.vector:
+            self.diverged.discard(name)
+        if self._best(self._unread()) is not None:
+            self._heard.set()
+
+    # -- catching up -----------------------------------------------------------------------------
+
+    async def join(self) -> bool:
+        """Take what a peer has that we don't, whatever it is; False if nobody offers anything."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + HELLO_SECONDS
+        while not self._candidates(None) and loop.time() < until:
+            await asyncio.sleep(0.02)
+        joined = False
+        while self._candidates(None):
+            joined = await self._take_from(self._candidates(None)[0]) or joined
+        return joined
+
+    async def catch_up(self) -> None:
+        """Ask the peer that is furthest ahead, if a journal can't be read or much is missing."""
+        peer = self._best(self._unread())
+        if peer is not None:
+            await self._take_from(peer)
+
+    def _best(self, unread: set[str]) -> str | None:
+        near = self._candidates(None, FAR_BEHIND)
+        found = near or (self._candidates(unread) if unread else [])
+        return found[0] if found else None
+
+    def _candidates(self, journals: set[str] | None, ahead: int = 1) -> list[str]:
+        """Peers at least so far ahead, in `journals` or in all; the furthest first."""
+        now = self._bus.clock.monotonic()
+        state = self._holding.state
+        found: list[tuple[int, str]] = []
+        for name, (heartbeat, heard) in self.peers.items():
+            if name in self.diverged or now - heard > FORGET_SECONDS:
+                continue
+            if now - self._avoided.get(name, -FORGET_SECONDS) < FORGET_SECONDS:
+                continue
+            lead = sum(
+                max(0, theirs - mine)
+                for journal, theirs, mine in zip(
+                    state.journals.names, heartbeat.vector, state.vector, strict=True
+                )
+                if journals is None or journal in journals
+            )
+            if lead >= ahead:
+                found.append((-lead, name))
+        return [name for _, name in sorted(found)]
+
+    async def _take_from(self, name: str) -> bool:
+        """Ask one peer. Whatever goes wrong, nothing has changed, and it isn't asked for a while.
+
+        The file's own errors go through.
+        """
+        holding = self._holding
+        try:
+            taken = await take(
+                self._bus, view_subjects.replica(self._bus, self._view, name), holding.state
+            )
+            ends = await self._checked_ends(taken.marks)
+            joined = holding.join(taken.delta, taken.marks, ends)
+        except (DeltaRefused, DeltaGap, LimitExceeded, Unavailable, ServerRefused) as error:
+            fault = getattr(error, "fault", type(error).__name__)
+            self.refused[fault] += 1
+            log.warning("no delta from a replica", view=self._view.name, other=name, error=error)
+            joined = False
+        if joined:
+            self._on_joined()
+        else:
+            self._avoided[name] = self._bus.clock.monotonic()
+        return joined
+
+    async def _checked_ends(self, marks: tuple[Mark, ...]) -> Frontier:
+        """The journals' ends, after comparing the giver's marks with the journals.
+
+        A journal that can't be read can't be compared: there the giver is believed.
+        """
+        ends: dict[str, int] = {}
+        for journal, mark in zip(self._holding.state.journals.ids, marks, strict=True):
+            try:
+                ends[journal.name] = await self._checked_end(journal.name, mark)
+            except Unavailable:
+                ends[journal.name] = UNKNOWN_END
+        return Frontier(ends)
+
+    async def _checked_end(self, name: str, mark: Mark) -> int:
+        info = await self._bus.js.stream_info(name)
+        if info is None:
+            return UNKNOWN_END
+        sequence, digest = mark
+        end = int(info["state"]["last_seq"])
+        if not digest or not int(info["state"]["first_seq"]) <= sequence <= end:
+            return end
+        message = await Journal(self._bus, name).message(sequence)
+        if message is not None and digest_of(name, message) != digest:
+            raise DeltaRefused(
+                f"view {self._view.name}: the other replica has folded another commit at sequence"
+                f" {sequence} of {name} than stands there: one of its journals went back; run"
+                " `moonlet doctor`",
+                fault="incarnation",
+            )
+        return end
+
