@@ -1,52 +1,66 @@
 """The implementations that every contract of `JetStream` is run on.
 
-The model is run once `moonlet.simulations.jetstream.port` exists. It must offer
-`contract_opener() -> Callable[[], Awaitable[JetStream]]`: each call of it makes one fresh
-simulated server that runs on the current event loop and its clock, and the opener that it
-returns opens any number of connections to that server.
+`server` is a real one. `model` is the door to the model, on whatever loop runs; `wire` is the same
+model as a server of bytes inside a run, behind our adapter and an unmodified nats-py.
 """
 
-import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import pytest
 
-import moonlet.simulations
+from moonlet.simulations import SimLoop
+from moonlet.simulations.jetstream import MemoryServer
+from moonlet.simulations.jetstream.port import contract_opener
+from moonlet.simulations.jetstream.wire_server import serve
 from moonlet.streams import connection
 from moonlet.streams.api import JetStream
 from moonlet.streams.server_process import ServerProcess
 from moonlet.streams.settings import from_url
 
 Opener = Callable[[], Awaitable[JetStream]]
+Loops = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+
+LOOPS: Loops = {
+    "server": asyncio.new_event_loop,
+    "model": asyncio.new_event_loop,
+    "wire": SimLoop,
+}
 
 
-def _has_model() -> bool:
-    folders = moonlet.simulations.__path__
-    return any((Path(folder) / "jetstream" / "port.py").exists() for folder in folders)
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Loops:
+    """Each test runs once per implementation, on the loop that it needs."""
+    return LOOPS
 
 
-@pytest.fixture(params=["server", "model"] if _has_model() else ["server"])
-async def open_jetstream(
-    request: pytest.FixtureRequest, shared_server: ServerProcess
-) -> AsyncIterator[Opener]:
+@pytest.fixture
+async def open_jetstream(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
     """Opens further connections to the server of this test; they are closed at its end."""
     opened: list[JetStream] = []
-    if request.param == "model":
-        port = importlib.import_module("moonlet.simulations.jetstream.port")
-        connect: Opener = port.contract_opener()
-    else:
+    (kind,) = set(request.node.callspec.id.split("-")) & set(LOOPS)
+    url = ""
+    if kind == "wire":
+        serve(MemoryServer())
+        url = "nats://nats:4222"
+    elif kind == "server":
+        server: ServerProcess = request.getfixturevalue("shared_server")
+        url = server.url
 
-        async def connect() -> JetStream:
-            return await connection.open(from_url(shared_server.url, "the tests' server"))
+    async def connect() -> JetStream:
+        return await connection.open(from_url(url, "the tests' server"))
+
+    connect_one: Opener = contract_opener() if kind == "model" else connect
 
     async def open_one() -> JetStream:
-        opened.append(await connect())
+        opened.append(await connect_one())
         return opened[-1]
 
     yield open_one
     for jetstream in opened:
         await jetstream.close()
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, SimLoop):
+        assert loop.deaths == [] and loop.escapes == []
 
 
 @pytest.fixture

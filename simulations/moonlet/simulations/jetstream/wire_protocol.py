@@ -73,6 +73,8 @@ class Reader:
                 position = start
                 continue
             verb = words[0].upper()
+            if len(words) == 1 and verb not in (b"PING", b"PONG"):
+                raise Violation("Unknown Protocol Operation")
             if verb == b"PUB" or verb == b"HPUB":
                 stop = start + self._size(words, verb)
                 if len(data) < stop + 2:

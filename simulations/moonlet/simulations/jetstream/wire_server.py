@@ -22,6 +22,7 @@ from moonlet.simulations.loop import SimLoop
 HOST: Final = "nats"
 PORT: Final = 4222
 _FIRST: Final = 1  # the session of a connection: a new connection is a new client
+_HANG_UP: Final = b""
 
 
 def serve(server: MemoryServer, *, host: str = HOST, port: int = PORT) -> Listener:
@@ -50,7 +51,11 @@ class _Session(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._name = ""
         self._introduced = False
-        self._greeted = False
+        self._numbers: set[int] = set()
+        # What is said when the ping of that number has come back: after all that came before it.
+        self._replies: dict[int, list[bytes]] = {}
+        self._pings = 0
+        self._refused = False
 
     def connection_made(self, transport: Any) -> None:
         """Say who we are, or refuse while the server is down."""
@@ -59,7 +64,7 @@ class _Session(asyncio.Protocol):
         self._name = f"{node}:{port}"
         if not self._server.attach(self._name, _FIRST, self._arrive, self._lost):
             raise ConnectionRefusedError(f"the server at {self._address} is down")
-        self._send_info(port)
+        transport.write(self._info(connected=False))
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client left, or we hung up."""
@@ -67,13 +72,14 @@ class _Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle what is complete of what the client sent."""
+        if self._refused:
+            return
         try:
             for operation in self._reader.read(data):
                 self._handle(operation)
         except Violation as violation:
-            if violation.text:
-                self._say(violation.text)
-            self._transport.close()
+            self._refused = True
+            self._say_in_turn(*([_error(violation.text)] if violation.text else []), _HANG_UP)
         except NotSimulated as error:
             self._fail(error)
 
@@ -86,16 +92,20 @@ class _Session(asyncio.Protocol):
             raise NotSimulated("clients that don't begin with CONNECT")
         elif verb == "PUB":
             self._send("message", message=operation.message)
+        elif verb == "SUB" and not is_valid(operation.subject):
+            self._say_in_turn(_error("Invalid Subject"))
         elif verb == "SUB":
-            if not is_valid(operation.subject):
-                self._say("Invalid Subject")
-                return
-            self._send("subscribe", number=number, subject=operation.subject, queue=operation.queue)
+            if number not in self._numbers:  # of a number that is taken, nothing is heard
+                self._numbers.add(number)
+                subject, queue = operation.subject, operation.queue
+                self._send("subscribe", number=number, subject=subject, queue=queue)
         elif verb == "UNSUB":
+            self._numbers.discard(number)
             self._send("unsubscribe", number=number)
         elif verb == "PING":
-            self._send("ping", number=0 if self._greeted else 1)
-            self._greeted = True
+            self._say_in_turn(
+                b"PONG\r\n", *([self._info(connected=True)] if not self._pings else [])
+            )
 
     def _send(self, kind: Any, **facts: Any) -> None:
         self._server.carry(Packet(self._name, _FIRST, True, kind, **facts))
@@ -106,47 +116,56 @@ class _Session(asyncio.Protocol):
             return
         message = packet.message
         if message is None:
-            self._transport.write(b"PONG\r\n")
-            if packet.number:
-                self._send_info(self._name.rpartition(":")[2], connected=True)
+            for reply in self._replies.pop(packet.number):
+                if reply is _HANG_UP:
+                    self._transport.close()
+                else:
+                    self._transport.write(reply)
         elif message.headers and message.headers.get("Status") == "501":
             self._fail(NotSimulated(message.data.decode()))
         else:
             self._transport.write(deliver(message, packet.number))
 
-    def _send_info(self, client: object, *, connected: bool = False) -> None:
-        host, port = self._address
+    def _say_in_turn(self, *replies: bytes) -> None:
+        """Say this after what comes of all that the client sent before."""
+        self._pings += 1
+        self._replies[self._pings] = list(replies)
+        self._send("ping", number=self._pings)
+
+    def _info(self, *, connected: bool) -> bytes:
+        client, _, port = self._name.rpartition(":")
         info: dict[str, Any] = {
             "server_id": "SIMULATED",
             "server_name": "SIMULATED",
             "version": self._server.version,
             "proto": 1,
-            "host": host,
-            "port": port,
+            "host": self._address[0],
+            "port": self._address[1],
             "headers": True,
             "max_payload": self._server.max_payload,
             "jetstream": True,
-            "client_id": int(str(client)),
-            "client_ip": self._name.rpartition(":")[0],
+            "client_id": int(port),
+            "client_ip": client,
         }
         if connected:
             info |= {"connect_info": True, "remote_account": "$G"}
-        self._transport.write(b"INFO " + msgspec.json.encode(info) + b" \r\n")
-
-    def _say(self, text: str) -> None:
-        self._transport.write(f"-ERR '{text}'\r\n".encode())
+        return b"INFO " + msgspec.json.encode(info) + b" \r\n"
 
     def _fail(self, error: NotSimulated) -> None:
         """The run is worthless from here on: say so to everybody."""
         self._loop.call_exception_handler(
             {"message": f"the client {self._name} went beyond the model", "exception": error}
         )
-        self._say(str(error).replace("'", "`"))
+        self._transport.write(_error(str(error).replace("'", "`")))
         self._transport.close()
 
     def _lost(self) -> None:
         """The server ended the connection."""
         self._transport.abort()
+
+
+def _error(text: str) -> bytes:
+    return f"-ERR '{text}'\r\n".encode()
 
 
 def _check(connect: Connect) -> None:
