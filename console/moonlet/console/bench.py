@@ -17,8 +17,8 @@ from moonlet.core.errors import Unavailable
 from moonlet.streams import open_embedded
 
 AGENTS: Final = 100
-TELLS: Final = 5_000
-ASKS: Final = 500
+TELLS: Final = 3_000
+ASKS: Final = 300
 WORKERS: Final = 256
 """Tells in flight at a time."""
 

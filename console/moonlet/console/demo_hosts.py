@@ -9,7 +9,7 @@ import msgspec
 
 from moonlet.agents import Moon
 from moonlet.console.host_process import HostProcess
-from moonlet.console.output import Output
+from moonlet.console.output import Output, counted
 from moonlet.console.progress import Advance
 from moonlet.satellites.driver import Drive
 
@@ -105,7 +105,7 @@ class DemoHosts:
             self.kills.append(killed)
             self._output.remark(
                 f"killed the host (process {killed.pid}) after tick {killed.tick} with"
-                f" {killed.in_flight} commands in flight; another starts"
+                f" {counted(killed.in_flight, 'command')} in flight; another starts"
             )
         await self._start()
         return True

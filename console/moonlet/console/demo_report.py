@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from moonlet.console.demo_hosts import Kill
-from moonlet.console.output import table
+from moonlet.console.output import counted, table
 from moonlet.satellites.audit import Fault
 from moonlet.satellites.driver import Drive
 from moonlet.satellites.report import Report, TradeLine
@@ -94,7 +94,7 @@ class Told(msgspec.Struct, frozen=True):
             after = f"{resumed / 1_000:.1f} s later" if resumed is not None else "never"
             lines.append(
                 f"The host (process {kill.pid}) was killed with SIGKILL after tick {kill.tick},"
-                f" {kill.in_flight} commands in flight; another went on {after}."
+                f" {counted(kill.in_flight, 'command')} in flight; another went on {after}."
             )
         return lines
 
