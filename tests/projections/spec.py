@@ -4,6 +4,7 @@ Written from the definition, with none of the product's code: no frontier arithm
 looks at every pair of a write and a later removal, so it is slow and hard to get wrong.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ SUPERSEDES = {"put", "remove", "reset", "drop"}
 """Writes that replace or remove; the rest only adds."""
 
 
+@functools.cache
 def effect_of(op: Op) -> tuple[str, str, str, str]:
     """(field, what, key, member) of a write."""
     field, verb = op.verb.split(".")
@@ -77,6 +79,7 @@ def effect_of(op: Op) -> tuple[str, str, str, str]:
     return field, what, op.key if keyed else "", ""
 
 
+@functools.cache
 def row_of(op: Op) -> str:
     """The key under which a token names the row of a write."""
     field, what, key, member = effect_of(op)

@@ -10,6 +10,7 @@ import dis
 import sys
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from moonlet.projections.errors import ImpureFold
@@ -23,7 +24,6 @@ _NAMES: Final = {
     "datetime": frozenset(("now", "today", "utcnow")),
     "uuid": frozenset(("getnode", "uuid1", "uuid4", "uuid6", "uuid7", "uuid8")),
 }
-# Code of these is trusted: it is called with what the handler has, and means the same everywhere.
 _TRUSTED: Final = frozenset(sys.stdlib_module_names) | {"moonlet", "msgspec", "pydantic"}
 
 
@@ -68,11 +68,14 @@ def _check_chain(chain: tuple[str, ...], scope: dict[str, Any], where: str, seen
         if isinstance(value, type) and chain[depth] in _NAMES.get(value.__module__, ()):
             raise _impure(where, ".".join(chain[: depth + 1]))
         value = getattr(value, chain[depth], None)
-    if (
-        isinstance(value, types.FunctionType)
-        and (value.__module__ or "").split(".")[0] not in _TRUSTED
-    ):
+    if isinstance(value, types.FunctionType) and not _is_trusted(value):
         _check(value, f"{where}, through {value.__qualname__},", seen)
+
+
+def _is_trusted(function: types.FunctionType) -> bool:
+    """Whether it is a library's: called with what the handler has, it means the same everywhere."""
+    root = (function.__module__ or "").split(".")[0]
+    return root in _TRUSTED or "site-packages" in Path(function.__code__.co_filename).parts
 
 
 def _impure(where: str, what: str) -> ImpureFold:

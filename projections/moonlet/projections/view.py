@@ -1,7 +1,7 @@
 """A view: named fields, and the handlers that fold events of any journal into them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 from moonlet.core.behavior import Behavior
 from moonlet.core.ids import AgentId, check_name
@@ -48,6 +48,12 @@ class View:
         self._handlers: dict[tuple[str, str | None], Handler] = {}
         self._general: dict[str, Handler] = {}
         self._narrowed: set[str] = set()
+
+    @overload
+    def on_event(self, function: F, *, source: Source | str | None = None) -> F: ...
+
+    @overload
+    def on_event(self, *, source: Source | str | None = None) -> Callable[[F], F]: ...
 
     def on_event(
         self, function: F | None = None, *, source: Source | str | None = None
