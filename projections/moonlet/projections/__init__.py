@@ -13,6 +13,7 @@ from moonlet.projections.errors import (
     ImpureFold,
     InvalidDatabase,
     InvalidView,
+    JournalFault,
     PoisonedEvent,
 )
 from moonlet.projections.explain import FieldPlan
@@ -32,6 +33,8 @@ from moonlet.projections.kinds import (
     ORMap,
 )
 from moonlet.projections.observed import Observed
+from moonlet.projections.replica import Replica
+from moonlet.projections.roster import Enrolled, Roster
 from moonlet.projections.state import At, ViewState
 from moonlet.projections.view import View
 
@@ -48,12 +51,14 @@ __all__ = [
     "Doc",
     "Dot",
     "EWFlag",
+    "Enrolled",
     "FieldPlan",
     "Fields",
     "GSet",
     "ImpureFold",
     "InvalidDatabase",
     "InvalidView",
+    "JournalFault",
     "JournalId",
     "LWWRegister",
     "LexCounter",
@@ -63,6 +68,8 @@ __all__ = [
     "ORMap",
     "Observed",
     "PoisonedEvent",
+    "Replica",
+    "Roster",
     "View",
     "ViewDatabase",
     "ViewState",

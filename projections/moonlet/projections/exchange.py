@@ -10,14 +10,13 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from moonlet.core.errors import LimitExceeded, Unavailable
-from moonlet.core.frontier import Frontier
 from moonlet.projections import view_subjects
 from moonlet.projections.errors import DeltaGap, DeltaRefused
 from moonlet.projections.heartbeat import Heartbeat, differs, make_heartbeat, read_heartbeat
 from moonlet.projections.holding import Holding
-from moonlet.projections.probe import Mark, digest_of
+from moonlet.projections.probe import check_marks
 from moonlet.projections.transfer import Giver, take
-from moonlet.streams import Bus, Journal, Message, ServerRefused, Subscription
+from moonlet.streams import Bus, Message, ServerRefused, Subscription
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -37,7 +36,8 @@ FORGET_SECONDS: Final = 10.0
 HELLO_SECONDS: Final = 0.5
 """How long a replica that joins waits for the others to answer."""
 
-UNKNOWN_END: Final = 2**62
+JOIN_TRIES: Final = 3
+"""Peers that a replica which joins asks at most."""
 
 
 class Peer(NamedTuple):
@@ -69,7 +69,9 @@ class Exchange:
         self._subscriptions: list[Subscription] = []
         self._avoided: dict[str, float] = {}
         self._heard = asyncio.Event()
+        self._answered = asyncio.Event()
         self._last_vector: list[int] = []
+        self._muted = False
         self.peers: dict[str, Peer] = {}
         self.refused: Counter[str] = Counter()
         """What came in and was refused, by fault."""
@@ -82,10 +84,18 @@ class Exchange:
         own = view_subjects.replica(bus, view, self._name)
         beats = view_subjects.heartbeats(bus, view)
         self._subscriptions = [
-            await bus.js.subscribe(own, self._giver.answer),
+            await bus.js.subscribe(own, self._give),
             await bus.js.subscribe(beats, self._hear),
         ]
         self._beat(reply=own)
+
+    def mute(self) -> None:
+        """Give nothing more: what is held may be wrong."""
+        self._muted = True
+
+    def _give(self, message: Message) -> None:
+        if not self._muted:
+            self._giver.answer(message)
 
     async def close(self) -> None:
         """Listen no more."""
@@ -100,11 +110,13 @@ class Exchange:
             pause = BEAT_SECONDS * (0.9 + 0.2 * self._bus.entropy.uniform())
             try:
                 async with asyncio.timeout(pause):
-                    await self._heard.wait()
+                    while True:
+                        await self._heard.wait()
+                        self._heard.clear()
+                        await self._catch_up()
             except TimeoutError:
                 self._tick()
-            self._heard.clear()
-            await self.catch_up()
+            await self._catch_up()
 
     def _tick(self) -> None:
         """One beat: save what a lock held back, know the digest of what stands still, say it."""
@@ -134,12 +146,13 @@ class Exchange:
             self.refused[error.fault] += 1
             return
         name = heartbeat.replica
-        if name == self._name:
+        if name == self._name or self._muted:
             return
         self.peers.pop(name, None)
         self.peers[name] = Peer(heartbeat, self._bus.clock.monotonic())
         while len(self.peers) > MAX_PEERS:
             del self.peers[next(iter(self.peers))]
+        self._answered.set()
         if message.reply:
             self._beat()
         digest = holding.digest_at_hand()
@@ -161,16 +174,22 @@ class Exchange:
 
     async def join(self) -> bool:
         """Take what a peer has that we don't, whatever it is; False if nobody offers anything."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + HELLO_SECONDS
-        while not self._candidates(None) and loop.time() < until:
-            await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                while not self._candidates(None):
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            return False
         joined = False
-        while self._candidates(None):
-            joined = await self._take_from(self._candidates(None)[0]) or joined
+        for _ in range(JOIN_TRIES):
+            found = self._candidates(None)
+            if not found:
+                break
+            joined = await self._take_from(found[0]) or joined
         return joined
 
-    async def catch_up(self) -> None:
+    async def _catch_up(self) -> None:
         """Ask the peer that is furthest ahead, if a journal can't be read or much is missing."""
         peer = self._best(self._unread())
         if peer is not None:
@@ -209,10 +228,9 @@ class Exchange:
         """
         holding = self._holding
         try:
-            taken = await take(
-                self._bus, view_subjects.replica(self._bus, self._view, name), holding.state
-            )
-            ends = await self._checked_ends(taken.marks)
+            subject = view_subjects.replica(self._bus, self._view, name)
+            taken = await take(self._bus, subject, holding.state)
+            ends = await check_marks(self._bus, holding.state.journals.ids, taken.marks)
             joined = holding.join(taken.delta, taken.marks, ends)
         except (DeltaRefused, DeltaGap, LimitExceeded, Unavailable, ServerRefused) as error:
             fault = getattr(error, "fault", type(error).__name__)
@@ -224,35 +242,3 @@ class Exchange:
         else:
             self._avoided[name] = self._bus.clock.monotonic()
         return joined
-
-    async def _checked_ends(self, marks: tuple[Mark, ...]) -> Frontier:
-        """The journals' ends, after comparing the giver's marks with the journals.
-
-        A journal that can't be read can't be compared: there the giver is believed.
-        """
-        ends: dict[str, int] = {}
-        for journal, mark in zip(self._holding.state.journals.ids, marks, strict=True):
-            try:
-                ends[journal.name] = await self._checked_end(journal.name, mark)
-            except Unavailable:
-                ends[journal.name] = UNKNOWN_END
-        return Frontier(ends)
-
-    async def _checked_end(self, name: str, mark: Mark) -> int:
-        info = await self._bus.js.stream_info(name)
-        if info is None:
-            return UNKNOWN_END
-        sequence, digest = mark
-        end = int(info["state"]["last_seq"])
-        if not digest or not int(info["state"]["first_seq"]) <= sequence <= end:
-            return end
-        message = await Journal(self._bus, name).message(sequence)
-        if message is not None and digest_of(name, message) != digest:
-            raise DeltaRefused(
-                f"view {self._view.name}: the other replica has folded another commit at sequence"
-                f" {sequence} of {name} than stands there: one of its journals went back; run"
-                " `moonlet doctor`",
-                fault="incarnation",
-            )
-        return end
-

@@ -4,10 +4,12 @@ Asked before anything is served, and again with every consumer, so that a journa
 anew, went back, or lost commits is told apart from one that only has nothing new.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from moonlet.core.errors import Undecodable
-from moonlet.projections.errors import Break, JournalFault
+from moonlet.core.errors import Unavailable, Undecodable
+from moonlet.core.frontier import Frontier
+from moonlet.projections.errors import Break, DeltaRefused, JournalFault
 from moonlet.projections.journals import JournalId
 from moonlet.streams import Bus, Journal, StoredMessage, decode_commit
 
@@ -16,6 +18,8 @@ UNMARKED: Final = (0, "")
 
 Mark = tuple[int, str]
 """A commit folded of a journal: its sequence and digest."""
+
+_UNKNOWN_END: Final = 2**62
 
 _ADVICE: Final = (
     "Compare with a backup and run `moonlet doctor`. If the journal as it is now is the one to go"
@@ -46,14 +50,7 @@ async def probe(bus: Bus, journal: JournalId, frontier: int, mark: Mark = UNMARK
     info = await bus.js.stream_info(name)
     if info is None:
         raise _gone(name)
-    now = await Journal(bus, name).incarnation()
-    if now != journal.incarnation:
-        raise _fault(
-            "re-created",
-            name,
-            f"it is the incarnation {now}, but {journal.incarnation} was folded: the stream was"
-            " deleted and created anew, or an operator raised its epoch",
-        )
+    check_incarnation(journal, await Journal(bus, name).incarnation())
     ends = Ends(int(info["state"]["first_seq"]), int(info["state"]["last_seq"]))
     if ends.last < frontier:
         raise _fault(
@@ -73,6 +70,50 @@ async def probe(bus: Bus, journal: JournalId, frontier: int, mark: Mark = UNMARK
         )
     await _check_mark(bus, name, ends, mark)
     return ends
+
+
+def check_incarnation(journal: JournalId, now: str) -> None:
+    """Raise `JournalFault` unless `journal`, as it was folded, is of the incarnation `now`."""
+    if journal.incarnation != now:
+        raise _fault(
+            "re-created",
+            journal.name,
+            f"it is the incarnation {now}, but {journal.incarnation} was folded: the stream was"
+            " deleted and created anew, or an operator raised its epoch",
+        )
+
+
+async def check_marks(bus: Bus, journals: Sequence[JournalId], marks: Sequence[Mark]) -> Frontier:
+    """Compare another replica's marks with the journals; returns the journals' ends.
+
+    A journal that can't be read can't be compared: there the other is believed. Raises
+    `DeltaRefused` if the other has folded another history.
+    """
+    ends: dict[str, int] = {}
+    for journal, mark in zip(journals, marks, strict=True):
+        try:
+            ends[journal.name] = await _compared_end(bus, journal.name, mark)
+        except Unavailable:
+            ends[journal.name] = _UNKNOWN_END
+    return Frontier(ends)
+
+
+async def _compared_end(bus: Bus, name: str, mark: Mark) -> int:
+    info = await bus.js.stream_info(name)
+    if info is None:
+        raise _gone(name)
+    sequence, digest = mark
+    end = int(info["state"]["last_seq"])
+    if not digest or not int(info["state"]["first_seq"]) <= sequence <= end:
+        return end
+    message = await Journal(bus, name).message(sequence)
+    if message is not None and digest_of(name, message) != digest:
+        raise DeltaRefused(
+            f"the other replica has folded another commit at sequence {sequence} of {name} than"
+            " stands there: its journal went back, or ours; run `moonlet doctor`",
+            fault="incarnation",
+        )
+    return end
 
 
 async def _check_mark(bus: Bus, name: str, ends: Ends, mark: Mark) -> None:

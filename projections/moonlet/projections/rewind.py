@@ -1,0 +1,44 @@
+"""Becoming the view as of an older frontier: from nothing, in the journals' own order."""
+
+from contextlib import aclosing
+from pathlib import Path
+
+from moonlet.core.errors import Invalid
+from moonlet.core.frontier import Frontier
+from moonlet.projections.holding import Holding
+from moonlet.projections.probe import probe
+from moonlet.streams import Bus, read_messages
+
+
+def erase(path: Path) -> None:
+    """Remove a view's file and its logs; nobody of ours may have it open."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+async def fold_until(bus: Bus, holding: Holding, target: Frontier) -> None:
+    """Fold every journal up to `target`, inclusive; the holding must not be past it.
+
+    Raises `Invalid` before anything is folded if a journal ends before that.
+    """
+    state = holding.state
+    ends = {}
+    for journal, at, mark in zip(state.journals.ids, state.vector, state.marks, strict=True):
+        ends[journal.name] = (await probe(bus, journal, at, mark)).last
+        if target.at(journal.name) > ends[journal.name]:
+            raise Invalid(
+                f"view {state.view.name} can't seek to sequence {target.at(journal.name)} of"
+                f" {journal.name}, which ends at {ends[journal.name]}"
+            )
+    for journal, at in zip(state.journals.ids, list(state.vector), strict=True):
+        until = target.at(journal.name)
+        if until <= at:
+            continue
+        for subject in journal.subjects:
+            start = at + 1
+            async with aclosing(read_messages(bus, journal.name, subject, start=start)) as batches:
+                async for batch in batches:
+                    holding.fold(journal.name, [m for m in batch if m.sequence <= until])
+                    if batch[-1].sequence >= until:
+                        break
+        holding.rise(journal.name, until, "")
