@@ -16,7 +16,7 @@ from moonlet.agents.outgoing import Outgoing, Timeout, seconds
 from moonlet.agents.receipt import Receipt
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import InvalidMessage, NoHost, UnknownAgentType
+from moonlet.core.errors import InvalidMessage, NoHost, Unavailable, UnknownAgentType
 from moonlet.core.frontier import Frontier
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId, Lane, check_command_id, check_lane
@@ -96,7 +96,7 @@ class Moon:
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
-        partitions = await self._partitions(target)
+        partitions = await self._partitions(target, until)
         outgoing = self._outgoing
         message = outgoing.encode(target, command)
         counter = outgoing.counter(target, check_lane(lane))
@@ -151,7 +151,7 @@ class Moon:
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
-        partitions = await self._partitions(target)
+        partitions = await self._partitions(target, until)
         outgoing = self._outgoing
         message = outgoing.encode(target, command)
         counter = outgoing.counter(target, check_lane(lane))
@@ -168,9 +168,21 @@ class Moon:
             self._answers.forget(reply)
         return self._reply_of(answer, returns)
 
-    async def _partitions(self, agent: AgentId) -> int:
+    async def _partitions(self, agent: AgentId, until: float) -> int:
+        """How many partitions the type has: asked for until monotonic `until`, as nothing is sent.
+
+        Raises `UnknownAgentType`, and `Unavailable` when time is up.
+        """
         registry = self.registry
-        return registry.known(agent.type) or await registry.partitions(agent.type)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return registry.known(agent.type) or await registry.partitions(agent.type)
+            except Unavailable:
+                if self.bus.clock.monotonic() >= until:
+                    raise
+            await self.bus.backoff(attempt)
 
     def _reply_of(self, answer: Answer, returns: Any) -> Any:
         if answer.stream and answer.sequence:
@@ -232,7 +244,7 @@ class Moon:
     async def _ask_owner(
         self, service: str, target: AgentId, question: Question, until: float
     ) -> Answer:
-        partitions = await self.registry.partitions(target.type)
+        partitions = await self._partitions(target, until)
         answer = await ask_owner(self.bus, service, target, partitions, question, until=until)
         if answer is None:
             raise NoHost(
