@@ -91,10 +91,12 @@ class Told(msgspec.Struct, frozen=True):
         ]
         for kill in self.kills:
             resumed = self._resumed(kill)
-            after = f"{resumed / 1_000:.1f} s later" if resumed is not None else "never"
+            after = "nothing was committed after that"
+            if resumed is not None:
+                after = f"another went on {resumed / 1_000:.1f} s later"
             lines.append(
                 f"The host (process {kill.pid}) was killed with SIGKILL after tick {kill.tick},"
-                f" {counted(kill.in_flight, 'command')} in flight; another went on {after}."
+                f" {counted(kill.in_flight, 'command')} in flight; {after}."
             )
         return lines
 

@@ -1,0 +1,88 @@
+"""The demo's report in words: a loss and a double are shown, and end it with another exit code."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from moonlet.console.demo_hosts import Kill
+from moonlet.console.demo_report import Told
+from moonlet.satellites.driver import Drive, drive
+from moonlet.satellites.feed import depeg
+from moonlet.satellites.report import report
+from tests.satellites.bus import Bus
+
+
+@pytest.fixture(scope="module")
+def night() -> Drive:
+    return asyncio.run(drive(Bus(), depeg(), speed=1_000.0))
+
+
+def told(night: Drive, *, kills: tuple[Kill, ...] = (), folder: Path = Path()) -> Told:
+    return Told(report(night.commits, night.sent), night, kills, folder)
+
+
+def test_a_clean_night_says_so_in_words_and_as_a_record(night: Drive) -> None:
+    clean = told(night)
+    assert clean.is_clean
+    text = clean.text()
+    for words in ("0 lost", "0 doubled", "0 from nowhere", "balance $0.00", "median", "synthetic"):
+        assert words in text
+    record = clean.record()
+    assert (record["clean"], record["kills"]) == (True, [])
+    assert record["look_further"] == [
+        "moonlet history aegis/main", "moonlet state fuel/main", "moonlet verify",
+    ]  # fmt: skip
+    assert msgspec.json.decode(msgspec.json.encode(record))["told"] == len(night.sent)
+
+
+def test_a_planted_loss_and_a_planted_double_are_both_shown(night: Drive) -> None:
+    commits = {agent: list(found) for agent, found in night.commits.items()}
+    commits["oracle/main"] = [
+        commit for commit in commits["oracle/main"] if commit.command.id != "main-tick-7"
+    ]
+    tick = next(c for c in night.commits["oracle/main"] if c.command.id == "main-tick-9")
+    commits["oracle/main"].append(tick)
+    damaged = told(Drive(night.sent, commits, night.first_tick, night.ticks))
+    assert not damaged.is_clean
+    text = damaged.text()
+    assert "1 lost" in text and "1 doubled" in text
+    assert "ValidateOracleFeed from driver to oracle/main: 0 commits (id main-tick-7)" in text
+    assert "ValidateOracleFeed from driver to oracle/main: 2 commits (id main-tick-9)" in text
+    audit = damaged.record()["audit"]
+    assert [fault["id"] for fault in audit["lost"]] == ["main-tick-7"]
+    assert [fault["id"] for fault in audit["doubled"]] == ["main-tick-9"]
+
+
+def test_books_that_do_not_balance_are_not_clean(night: Drive) -> None:
+    found = report(night.commits, night.sent)
+    ledger = msgspec.structs.replace(found.ledger, unbalanced=1)
+    wrong = Told(msgspec.structs.replace(found, ledger=ledger), night, (), Path())
+    assert not wrong.is_clean
+    assert "1 entries do not balance" in wrong.text()
+
+
+def test_a_kill_is_told_with_the_time_until_work_went_on(night: Drive, tmp_path: Path) -> None:
+    times = sorted(c.time.micros for found in night.commits.values() for c in found)
+    kill = Kill(pid=4711, time=times[5] - 2_500, tick=3, in_flight=1)
+    killed = told(night, kills=(kill,), folder=tmp_path)
+    assert killed.record()["kills"][0]["resumed_ms"] == min(
+        (time - kill.time) / 1_000 for time in times if time > kill.time
+    )
+    text = killed.text()
+    assert "(process 4711) was killed with SIGKILL after tick 3, 1 command in flight" in text
+    assert f"moonlet verify --data {tmp_path}" in text
+
+
+def test_a_kill_after_which_nothing_went_on_is_told_too(night: Drive) -> None:
+    kill = Kill(pid=1, time=10**18, tick=66, in_flight=2)
+    assert "nothing was committed after that" in told(night, kills=(kill,)).text()
+
+
+def test_long_lists_are_cut_and_say_so(night: Drive) -> None:
+    found = report(night.commits, night.sent)
+    many = msgspec.structs.replace(found, refusals=found.refusals * 20, trades=found.trades * 20)
+    text = Told(many, night, (), Path()).text()
+    assert f"… and {len(many.trades) - 12} more: see them all with --json" in text
+    assert f"… and {len(many.refusals) - 8} more: see them all with --json" in text
