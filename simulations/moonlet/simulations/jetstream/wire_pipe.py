@@ -53,15 +53,19 @@ class PipeEnd(asyncio.Transport):
         protocol: asyncio.BaseProtocol = self._protocol
         return protocol
 
+    def _is_dead(self) -> bool:
+        """Whether the process at this end is: its garbage must not close anything any more."""
+        return self._life is not None and not self._life.alive
+
     # what the process at this end does
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See `asyncio.WriteTransport`; after `close` nothing is sent any more."""
         assert not self._eof_written, "written after write_eof()"
-        if self._closing or not data:
+        if self._closing or not data or self._is_dead():
             return
         peer = self._peer
-        if peer._life is not None and not peer._life.alive:
+        if peer._is_dead():
             self._reset()  # as the machine of a dead process answers
             return
         peer._arrived.append(bytes(data))
@@ -81,25 +85,25 @@ class PipeEnd(asyncio.Transport):
 
     def write_eof(self) -> None:
         """Send the end of this direction after what was written; twice is harmless."""
-        if not self._eof_written and not self._closing:
+        if not self._eof_written and not self._closing and not self._is_dead():
             self._eof_written = True
             self._send_eof()
 
     def close(self) -> None:
         """End the connection after what was written."""
-        if not self._closing:
+        if not self._closing and not self._is_dead():
             self._send_eof()
             self._end(None)
 
     def abort(self) -> None:
         """Reset the connection: what the other end hasn't taken yet is lost."""
-        if not self._closing:
+        if not self._closing and not self._is_dead():
             self._end(None)
             self._peer._reset()
 
     def is_closing(self) -> bool:
-        """See `asyncio.BaseTransport`."""
-        return self._closing
+        """See `asyncio.BaseTransport`; what a dead process had open is no leak."""
+        return self._closing or self._is_dead()
 
     def pause_reading(self) -> None:
         """Leave what arrives where it is."""
