@@ -162,8 +162,10 @@ class CounterStore(Store):
         return section
 
     def row(self, key: str) -> Row | None:
-        """The entry of a key for the database."""
-        entry = self.rows[key]
+        """The entry of a key for the database; None if it was reset and never added to."""
+        entry = self.rows.get(key)
+        if entry is None:
+            return None
         if type(entry) is Part and not entry.reset:
             amount = to_wire(entry.total)
             if not isinstance(amount, str):
