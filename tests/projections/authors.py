@@ -27,6 +27,14 @@ from moonlet.streams import (
 JOURNALS = {"asia": ["asia"], "eu": ["eu"], "us": ["us"]}
 
 
+FIELDS: dict[str, Any] = {
+    "total": LexCounter,
+    "by_protocol": ORMap[LexCounter],
+    "alerts": AWSet,
+    "risk": MVRegister,
+}
+
+
 class Opened(msgspec.Struct, frozen=True):
     protocol: str
     usd: int
@@ -52,14 +60,7 @@ class Poison(msgspec.Struct, frozen=True):
 
 def exposure_view(name: str = "exposure", version: int = 1) -> View:
     """A fresh view, so that tests don't share one."""
-    view = View(
-        name,
-        version=version,
-        total=LexCounter,
-        by_protocol=ORMap[LexCounter],
-        alerts=AWSet,
-        risk=MVRegister,
-    )
+    view = View(name, version=version, **FIELDS)
 
     @view.on_event
     def opened(fields: Fields, event: Opened, at: At) -> None:

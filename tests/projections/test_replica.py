@@ -1,25 +1,15 @@
 """A replica on a real server: it folds, serves, waits, and comes back from its file."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
-
-import pytest
 
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica
-from moonlet.streams.server_process import ServerProcess
 from tests.projections.authors import (
     Opened,
     Rated,
     World,
     exposure_view,
 )
-
-
-@pytest.fixture
-async def world(shared_server: ServerProcess, name: str) -> AsyncGenerator[World, None]:
-    async with World(shared_server.url, name) as world:
-        yield world
 
 
 async def test_a_replica_folds_every_journal_and_serves_reads(world: World, tmp_path: Path) -> None:
