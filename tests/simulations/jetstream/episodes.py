@@ -12,6 +12,7 @@ from moonlet.simulations.jetstream.subjects import collide, matches
 from tests.simulations.jetstream.targets import ModelTarget, Observation
 
 Operation = list[Any]
+Step = tuple[Operation, Observation]
 SECOND = 1_000_000_000
 LONG = 300 * SECOND  # no timer of an episode ever rings
 IDS = ("i1", "i2", "i3", "i4")
@@ -32,19 +33,34 @@ class Episode:
         self.inboxes: dict[int, str] = {}
         self.count = 0
 
-    def run(self, length: int) -> list[tuple[Operation, Observation]]:
-        """Make `length` operations, and what the model observed at each."""
-        made = [self._do(self._create_stream())]
-        for _ in range(self.random.randint(1, 3)):
-            made.append(self._do(self._create_consumer()))
-        while len(made) < length:
-            made.append(self._do(self._any()))
-        for name in ("d1", "d2", "d3"):  # before the stream: ledger 2
-            made.append(self._do(self._api(f"CONSUMER.DELETE.{self.name}.{name}", None)))
-        made.append(self._do(self._api(f"STREAM.DELETE.{self.name}", None)))
-        return made
+    def run(self, length: int) -> list[Step]:
+        """Begin, make about `length` operations, end; and what the model observed at each."""
+        return [*self.begin(), *self.go_on(length - 7), *self.end()]
 
-    def _do(self, operation: Operation) -> tuple[Operation, Observation]:
+    def begin(self) -> list[Step]:
+        """Create the stream and some consumers."""
+        count = self.random.randint(1, 3)
+        return [
+            self._do(self._create_stream()),
+            *(self._do(self._create_consumer()) for _ in range(count)),
+        ]
+
+    def go_on(self, length: int) -> list[Step]:
+        """Make `length` operations of any kind."""
+        return [self._do(self._any()) for _ in range(length)]
+
+    def end(self) -> list[Step]:
+        """Delete everything; consumers first (ledger 2)."""
+        requests = [f"CONSUMER.DELETE.{self.name}.{name}" for name in ("d1", "d2", "d3")]
+        requests.append(f"STREAM.DELETE.{self.name}")
+        return [self._do(self._api(request, None)) for request in requests]
+
+    def restart(self) -> None:
+        """The server is restarted: inboxes are gone."""
+        self.target.restart()
+        self.inboxes.clear()
+
+    def _do(self, operation: Operation) -> Step:
         observation = self.target.run(operation)
         for _, kind, *facts in observation.get("messages", ()):
             if kind == "delivery":

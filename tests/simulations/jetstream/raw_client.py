@@ -1,5 +1,6 @@
 """The least NATS client: blocking, one socket, no retries; what it gets, it keeps."""
 
+import itertools
 import socket
 import time
 from collections import deque
@@ -16,7 +17,10 @@ _CONNECT = (
 class RawClient:
     """Messages of all subscriptions arrive in `inbox`, with the subject they were sent to."""
 
+    _count = itertools.count(1)
+
     def __init__(self, url: str) -> None:
+        self.prefix = f"_INBOX.raw{next(self._count)}."
         address = urlsplit(url)
         assert address.hostname is not None
         self._socket = socket.create_connection((address.hostname, address.port or 4222), 5)
@@ -29,12 +33,18 @@ class RawClient:
         self._take_line(time.monotonic() + 5)
         self._send(_CONNECT + b"\r\n")
         self._answers: dict[str, Message] = {}
-        self._reply_number = self.subscribe("_INBOX.raw.*")
+        self._reply_number = self.subscribe(f"{self.prefix}reply.*")
         self.flush()
 
     def close(self) -> None:
         """End the connection at once."""
         self._socket.close()
+
+    def __enter__(self) -> "RawClient":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
 
     def subscribe(self, subject: str) -> int:
         """Subscribe; returns the subscription's number."""
@@ -63,7 +73,7 @@ class RawClient:
     ) -> Message | None:
         """Send and wait for one answer; None after `timeout` seconds."""
         self._replies += 1
-        reply = f"_INBOX.raw.{self._replies}"
+        reply = f"{self.prefix}reply.{self._replies}"
         self.publish(subject, data, headers, reply)
         end = time.monotonic() + timeout
         while reply not in self._answers:

@@ -104,6 +104,9 @@ class Target:
         self.send(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", body.encode(), None, reply)
         return None
 
+    def _tick(self) -> Any:
+        return None
+
     def _drop(self, stream: str, number: int) -> Any:
         self.drop(stream, number)
         return None
@@ -126,18 +129,24 @@ class Target:
             message = self.request(f"$JS.API.STREAM.INFO.{stream}", b"", None)
             info = json.loads(message.data or b"{}") if message is not None else {}
             if "state" not in info:
-                found[stream] = info
+                found[stream] = _err_code(info)
                 continue
             found[stream] = [info["state"].get(key, 0) for key in _STATE]
             for consumer in consumers:
                 message = self.request(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", b"", None)
                 info = json.loads(message.data or b"{}") if message is not None else {}
                 if "delivered" not in info:
-                    found[f"{stream}/{consumer}"] = info
+                    found[f"{stream}/{consumer}"] = _err_code(info)
                     continue
                 numbers = [info[key] for key in _CONSUMER]
                 found[f"{stream}/{consumer}"] = [*numbers, info["delivered"]["consumer_seq"]]
         return found
+
+
+def _err_code(info: dict[str, Any]) -> int:
+    code = info.get("error", {}).get("err_code", 0)
+    assert isinstance(code, int)
+    return code
 
 
 def _ack(message: Message | None) -> Any:
@@ -154,7 +163,7 @@ def _ack(message: Message | None) -> Any:
 def _shown(message: Message) -> Any:
     headers = dict(message.headers or {})
     headers.pop("Nats-Time-Stamp", None)
-    return [sorted(headers.items()), message.data.decode()]
+    return [sorted([name, value] for name, value in headers.items()), message.data.decode()]
 
 
 def _observed(number: int, message: Message) -> list[Any]:
@@ -198,7 +207,14 @@ class ModelTarget(Target):
         self._client = self.broker.connect()
         self._answers: list[Message] = []
         self._inbox: list[list[Any]] = []
-        self._numbers: dict[tuple[str, int], int] = {}
+        self.broker.subscribe(self._client, 1, "_INBOX.raw.*")
+
+    def restart(self) -> None:
+        """The server is restarted: clients come back with nothing subscribed."""
+        self.now += STEP
+        self.broker.disconnect(self._client)
+        self.broker.model.restart(self.now)
+        self._client = self.broker.connect()
         self.broker.subscribe(self._client, 1, "_INBOX.raw.*")
 
     def _deliver(self, client: int, number: int, message: Message) -> None:
@@ -210,6 +226,7 @@ class ModelTarget(Target):
     def run(self, operation: list[Any]) -> Observation:
         """Run one operation; returns all that is observed."""
         self.now += STEP
+        self.broker.advance(self.now)
         answer = self.answer(operation)
         if _starts_a_timer(operation):
             self.now += round(PAUSE * 1_000_000_000)
@@ -253,6 +270,12 @@ class ServerTarget(Target):
         self._numbers: dict[tuple[str, int], int] = {}
         self._inboxes: dict[int, int] = {}
 
+    def restart(self, client: RawClient) -> None:
+        """The server was restarted: go on with another client."""
+        self._client = client
+        self._numbers.clear()
+        self._inboxes.clear()
+
     def run(self, operation: list[Any], foreseen: Observation) -> Observation:
         """Run one operation; returns all that is observed once it is as foreseen, or time is up."""
         answer = self.answer(operation)
@@ -284,8 +307,9 @@ class ServerTarget(Target):
 
     def collect(self, subject: str, data: bytes) -> list[Message]:
         """See `Target`."""
-        number = self._client.subscribe("_INBOX.collect")
-        self._client.publish(subject, data, None, "_INBOX.collect")
+        inbox = f"{self._client.prefix}collect"
+        number = self._client.subscribe(inbox)
+        self._client.publish(subject, data, None, inbox)
         found: list[Message] = []
         kept = list(self._client.inbox)
         self._client.inbox.clear()
@@ -320,5 +344,6 @@ class ServerTarget(Target):
 
     def drop(self, stream: str, number: int) -> None:
         """See `Target`."""
-        self._client.unsubscribe(self._numbers[stream, number])
-        self._client.flush()
+        if (stream, number) in self._numbers:
+            self._client.unsubscribe(self._numbers[stream, number])
+            self._client.flush()

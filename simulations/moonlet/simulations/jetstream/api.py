@@ -190,7 +190,8 @@ def _purge_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> A
 
 
 def _get_message(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
-    return reads.get(_stream(model, tokens[3]), data)
+    request = reads.check_get(data)
+    return reads.get(_stream(model, tokens[3]), request)
 
 
 def _delete_message(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:

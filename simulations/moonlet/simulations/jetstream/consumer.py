@@ -196,14 +196,9 @@ class Consumer:
         """Give out what there is to those who wait, until one of both runs out."""
         at_end = True
         while self.pulls:
-            limit = self.config.max_ack_pending
-            if not self.ledger.again and 0 < limit <= len(self.ledger.pending):
-                at_end = False
-                break
             message, attempt = self._take(now)
             if message is None:
-                # Giving up a message may have changed what the limit allows.
-                at_end = not 0 < limit <= len(self.ledger.pending)
+                at_end = not 0 < self.config.max_ack_pending <= len(self.ledger.pending)
                 break
             waiting = self.pulls.next(now)
             if waiting is None:
@@ -330,6 +325,8 @@ class Consumer:
         self.pulls.forget()
         self._expiry.stop()
         self.ledger.again.clear()
+        if self.stream.store.last:
+            self.lost_tail()
         self.unread.skip = None
         self.unread.find(self.ledger.sequence)
         if self.ledger.pending:
@@ -337,6 +334,11 @@ class Consumer:
             self._look.set(now + min(1_000_000_000, self.ledger.wait + ACK_SLACK))
         self.pulls.last_activity = now
         self._watch_idleness(now)
+
+    def lost_tail(self) -> None:
+        """Come back to where the stream ends, if it ends before what was delivered."""
+        if self.ledger.sequence > self.stream.store.last + 1:
+            self.ledger.lost_tail(self.stream.store.last)
 
     def info(self, now: int) -> dict[str, Any]:
         """The server's consumer info."""

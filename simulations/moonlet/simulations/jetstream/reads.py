@@ -43,8 +43,8 @@ def read_get(data: bytes) -> GetRequest:
     return request
 
 
-def get(stream: "Stream", data: bytes) -> dict[str, Any]:
-    """Answer `STREAM.MSG.GET`. Raises `ServerRefused`."""
+def check_get(data: bytes) -> GetRequest:
+    """Judge the body of a `STREAM.MSG.GET`. Raises `ServerRefused`."""
     if data.strip() in (b"", b"{}"):
         raise refused(10003)
     try:
@@ -58,6 +58,11 @@ def get(stream: "Stream", data: bytes) -> dict[str, Any]:
         raise refused(10003)
     if not (request.seq or last or following or request.start_time is not None):
         raise refused(10003)
+    return request
+
+
+def get(stream: "Stream", request: GetRequest) -> dict[str, Any]:
+    """Answer `STREAM.MSG.GET`. Raises `ServerRefused`."""
     message = _find(stream, request)
     if message is None:
         raise refused(10037)

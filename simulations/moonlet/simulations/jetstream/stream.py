@@ -288,8 +288,7 @@ class Stream:
         """
         lost = self.store.lose_tail(count)
         for consumer in self.consumers.values():
-            if consumer.ledger.sequence > self.store.last + 1:
-                consumer.ledger.lost_tail(self.store.last)
+            consumer.lost_tail()
         return len(lost)
 
 

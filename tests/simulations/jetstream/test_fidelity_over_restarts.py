@@ -1,0 +1,50 @@
+"""The model against a real server that is stopped, or killed, and started again."""
+
+from collections.abc import Callable
+
+import pytest
+
+from moonlet.streams.server_process import ServerProcess
+from tests.simulations.jetstream.episodes import Episode, Step
+from tests.simulations.jetstream.raw_client import RawClient
+from tests.simulations.jetstream.targets import ServerTarget
+from tests.simulations.jetstream.test_fidelity import difference
+
+EPISODES = 12
+RESTARTS = 2
+
+
+@pytest.mark.parametrize("end", [ServerProcess.stop, ServerProcess.kill])
+def test_the_model_forgets_what_a_restarted_server_forgets(
+    own_server: ServerProcess, end: Callable[[ServerProcess], None]
+) -> None:
+    client = RawClient(own_server.url)
+    client.request("$JS.API.STREAM.CREATE.KEEP", b'{"name":"KEEP"}')
+    episodes = [Episode("restart", number) for number in range(EPISODES)]
+    servers = [ServerTarget(client) for _ in episodes]
+    histories: list[list[object]] = [[] for _ in episodes]
+
+    def go(number: int, steps: list[Step]) -> None:
+        for operation, foreseen in steps:
+            observed = servers[number].run(operation, foreseen)
+            histories[number].append(operation)
+            assert observed == foreseen, difference(
+                "restart", number, histories[number], foreseen, observed
+            )
+
+    for number, episode in enumerate(episodes):
+        go(number, episode.begin())
+    for _ in range(RESTARTS):
+        for number, episode in enumerate(episodes):
+            go(number, episode.go_on(40))
+        client.close()
+        end(own_server)
+        own_server.start()
+        client = RawClient(own_server.url)
+        for number, episode in enumerate(episodes):
+            episode.restart()
+            servers[number].restart(client)
+            histories[number].append("restart")
+    for number, episode in enumerate(episodes):
+        go(number, [*episode.go_on(40), *episode.end()])
+    client.close()
