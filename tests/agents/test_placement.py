@@ -62,3 +62,16 @@ def test_nobody_moves_without_a_reason(running: dict[str, set[str]]) -> None:
     again = dict(owners)
     assert settle(running, again) == 0
     assert again == owners
+
+
+def test_a_record_that_names_a_host_without_a_share_in_it_is_left_to_others() -> None:
+    """Found by simulation: a claim failed half way, the share moved on, and nobody owned it."""
+    hosts = ("h1", "h2", "h3")
+    leases = [HostLease(host, ["feed"], 0) for host in hosts]
+    types = {"feed": 1}
+    (heir,) = [host for host in hosts if plan_moves(host, types, leases, {}, []).claim]
+    named = next(host for host in hosts if host != heir)
+    record = Partition("feed", 0, owner=named, revision=7)
+    moves = {host: plan_moves(host, types, leases, {("feed", 0): record}, []) for host in hosts}
+    assert moves[named].leave == [record]
+    assert not any(move.claim or move.release for move in moves.values())

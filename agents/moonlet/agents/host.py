@@ -226,7 +226,17 @@ class Host:
             if not self._running:
                 return
             await asyncio.gather(*(self._hand_over(key) for key in moves.release))
-            await asyncio.gather(*(self._claim(record) for record in moves.claim))
+            done = await asyncio.gather(
+                *(self._leave(record) for record in moves.leave),
+                *(self._claim(record) for record in moves.claim),
+                return_exceptions=True,  # or the lock would be free while others still claim
+            )
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _leave(self, record: Partition) -> None:
+        await self._leases.write(msgspec.structs.replace(record, owner="", crashes=0, note=""))
 
     async def _claim(self, record: Partition) -> None:
         key = record.type, record.number

@@ -12,10 +12,15 @@ from moonlet.streams import HostLease, Partition
 
 
 class Move(NamedTuple):
-    """What a host should do now: partitions to claim, over their records, and to hand over."""
+    """What a host should do now: partitions to claim, over their records, and to hand over.
+
+    `leave` are records that name it as the owner though it isn't, of what it has no share in: a
+    claim that failed half way, a hand-over that could not be written. Nobody else would take them.
+    """
 
     claim: list[Partition]
     release: list[tuple[str, int]]
+    leave: list[Partition]
 
 
 def plan_moves(
@@ -28,6 +33,7 @@ def plan_moves(
     """The moves of `host`, which runs `types` (name → partitions) and owns `owned`."""
     claim: list[Partition] = []
     release: list[tuple[str, int]] = []
+    leave: list[Partition] = []
     for type_, count in types.items():
         runners = sorted({lease.host for lease in hosts if type_ in lease.types} | {host})
         share = _share(type_, count, runners, host)
@@ -38,8 +44,10 @@ def plan_moves(
             for number in range(count)
             if number not in mine and not _is_owned(records.get((type_, number)), runners, host)
         ]
-        claim += free[: max(0, share - len(mine))]
-    return Move(claim, release)
+        wanted = max(0, share - len(mine))
+        claim += free[:wanted]
+        leave += [record for record in free[wanted:] if record.owner == host]
+    return Move(claim, release, leave)
 
 
 def _is_owned(record: Partition | None, runners: list[str], host: str) -> bool:
