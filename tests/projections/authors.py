@@ -1,7 +1,7 @@
 """Authors without hosts: commits written to the journals of a topology as a host writes them."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,7 +15,6 @@ from moonlet.projections import At, AWSet, Fields, LexCounter, MVRegister, Obser
 from moonlet.streams import (
     Bus,
     GroupCommit,
-    JetStream,
     SystemClock,
     SystemEntropy,
     Topology,
@@ -23,6 +22,7 @@ from moonlet.streams import (
     encode_commit,
     open_bus,
 )
+from tests.projections.connections import Hurt
 
 JOURNALS = {"asia": ["asia"], "eu": ["eu"], "us": ["us"]}
 
@@ -143,9 +143,14 @@ class World:
         self.topology = Topology(journals=JOURNALS, prefix=prefix)
         self._stack = AsyncExitStack()
 
-    async def client(self, wrap: Callable[[JetStream], Any] = lambda js: js) -> Client:
-        bus = await open_bus(self._stack, self.url, topology=self.topology)
-        return Client(Bus(wrap(bus.js), SystemClock(), SystemEntropy(), topology=self.topology))
+    async def client(self) -> Client:
+        return Client(await open_bus(self._stack, self.url, topology=self.topology))
+
+    async def hurt_client(self) -> tuple[Client, Hurt]:
+        """A client whose connection can be made to misbehave."""
+        hurt = Hurt((await self.client()).bus.js)
+        bus = Bus(hurt, SystemClock(), SystemEntropy(), topology=self.topology)
+        return Client(bus), hurt
 
     def stream(self, journal: str) -> str:
         return self.topology.journal_stream(journal)

@@ -12,7 +12,6 @@ from moonlet.projections import InvalidDatabase, JournalFault, Replica, View
 from moonlet.projections.delta import apply_delta, make_delta
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.state import ViewState
-from moonlet.streams import Delivery, JetStream
 from moonlet.streams.server_process import ServerProcess
 from tests.faulty import until, until_true
 from tests.projections.authors import FIELDS, Authors, Opened, World, exposure_view
@@ -222,45 +221,17 @@ async def refused_of(a: Replica, b: Replica, fault: str) -> None:
         assert not any(fresh.vector)
 
 
-class Dropping:
-    """A connection that loses some deliveries of consumers on their way."""
-
-    def __init__(self, inner: JetStream) -> None:
-        self._inner = inner
-        self.lose: set[int] = set()
-        self.lost: list[int] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def open_pull(self, stream: str, consumer: str, on_delivery: Any, on_status: Any) -> Any:
-        def passed(delivery: Delivery) -> None:
-            if delivery.sequence in self.lose:
-                self.lose.discard(delivery.sequence)
-                self.lost.append(delivery.sequence)
-            else:
-                on_delivery(delivery)
-
-        return await self._inner.open_pull(stream, consumer, passed, on_status)
-
-
 @pytest.mark.parametrize("lost", [{3}, {8}, {2, 5, 8}], ids=["inner", "last", "several"])
 async def test_deliveries_lost_on_the_way_are_fetched_again(
     world: World, tmp_path: Path, lost: set[int]
 ) -> None:
-    dropping: list[Dropping] = []
-
-    def wrap(js: JetStream) -> Dropping:
-        dropping.append(Dropping(js))
-        return dropping[-1]
-
-    moon = await world.client(wrap)
-    dropping[-1].lose = set(lost)
+    moon, hurt = await world.hurt_client()
+    hurt.lose = set(lost)
     token = await write(world, "us", 8)
     async with Replica(moon, exposure_view(), tmp_path / "v.db") as replica:
         await replica.wait_for(token, timeout=10)
         assert replica.value["total"] == 8
-        assert set(dropping[-1].lost) == lost
+        assert set(hurt.lost) == lost
 
 
 async def test_a_commit_published_twice_is_stored_and_counted_once(

@@ -203,23 +203,26 @@ class Exchange:
     def _candidates(self, journals: set[str] | None, ahead: int = 1) -> list[str]:
         """Peers at least so far ahead, in `journals` or in all; the furthest first."""
         now = self._bus.clock.monotonic()
-        state = self._holding.state
         found: list[tuple[int, str]] = []
-        for name, (heartbeat, heard) in self.peers.items():
-            if name in self.diverged or now - heard > FORGET_SECONDS:
+        for name, peer in self.peers.items():
+            if name in self.diverged or now - peer.heard > FORGET_SECONDS:
                 continue
             if now - self._avoided.get(name, -FORGET_SECONDS) < FORGET_SECONDS:
                 continue
-            lead = sum(
-                max(0, theirs - mine)
-                for journal, theirs, mine in zip(
-                    state.journals.names, heartbeat.vector, state.vector, strict=True
-                )
-                if journals is None or journal in journals
-            )
+            lead = self._lead(peer, journals)
             if lead >= ahead:
                 found.append((-lead, name))
         return [name for _, name in sorted(found)]
+
+    def _lead(self, peer: Peer, journals: set[str] | None) -> int:
+        state = self._holding.state
+        return sum(
+            max(0, theirs - mine)
+            for journal, theirs, mine in zip(
+                state.journals.names, peer.heartbeat.vector, state.vector, strict=True
+            )
+            if journals is None or journal in journals
+        )
 
     async def _take_from(self, name: str) -> bool:
         """Ask one peer. Whatever goes wrong, nothing has changed, and it isn't asked for a while.
@@ -235,10 +238,18 @@ class Exchange:
         except (DeltaRefused, DeltaGap, LimitExceeded, Unavailable, ServerRefused) as error:
             fault = getattr(error, "fault", type(error).__name__)
             self.refused[fault] += 1
-            log.warning("no delta from a replica", view=self._view.name, other=name, error=error)
-            joined = False
+            log.warning(
+                "no delta from a replica", view=self._view.name, other=name, error=str(error)
+            )
+            self._avoid(name)
+            return False
         if joined:
             self._on_joined()
-        else:
-            self._avoided[name] = self._bus.clock.monotonic()
+        elif name in self.peers and self._lead(self.peers[name], None):
+            self._avoid(name)  # it claims more than it gives
         return joined
+
+    def _avoid(self, name: str) -> None:
+        self._avoided[name] = self._bus.clock.monotonic()
+        while len(self._avoided) > MAX_PEERS:
+            del self._avoided[next(iter(self._avoided))]

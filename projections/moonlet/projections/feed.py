@@ -63,7 +63,7 @@ class Feed:
         self._next = 1
         self._asked = 0
         self._got = 0
-        self.live = False
+        self.live = True
         """Whether the journal is being read; not while it can't be reached."""
 
     async def run(self) -> None:

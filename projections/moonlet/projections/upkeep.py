@@ -1,8 +1,8 @@
 """What keeps a replica up to date: a feed per journal, the exchange, and its reports."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from moonlet.core.errors import LimitExceeded, MoonletError, Unavailable
 from moonlet.projections.errors import DeltaGap, DeltaRefused, JournalFault
@@ -60,9 +60,9 @@ class Upkeep:
             await self._join_snapshot()
             await self._backlog()
         for feed in self.feeds:
-            self._spawn(feed.run(), "feed")
-        self._spawn(self.exchange.run(), "exchange")
-        self._spawn(self._report_for_ever(), "reports")
+            self._spawn(feed.run, "feed")
+        self._spawn(self.exchange.run, "exchange")
+        self._spawn(self._report_for_ever, "reports")
 
     async def stop(self, standing: str) -> None:
         """End all tasks and say how it stands; twice is harmless."""
@@ -76,10 +76,10 @@ class Upkeep:
             pass  # the connection is gone, and what hung on it
         await self._report(standing)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         async def guarded() -> None:
             try:
-                await work
+                await work()
             except Exception as error:
                 await self._end(error)
 
