@@ -26,6 +26,7 @@ from moonlet.streams import (
     ServerRefused,
     explain,
     is_full,
+    is_unknown,
 )
 
 Timeout = float | timedelta
@@ -143,7 +144,9 @@ class Outgoing:
             except ServerRefused as error:
                 if is_full(error) and not stored:
                     raise explain(error, agent, self._bus.topology.mailbox) from None
-                if error.code < 500:
+                if is_unknown(error):
+                    stored = True
+                elif error.code < 500:
                     raise
             except (Disconnected, NoResponders):
                 pass

@@ -15,7 +15,7 @@ from moonlet.streams.api import (
 )
 from moonlet.streams.blobs import store_apart, with_record
 from moonlet.streams.bus import Bus
-from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full
+from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full, is_unknown
 from moonlet.streams.embedded import Embedded
 from moonlet.streams.embedded import attach as attach_embedded
 from moonlet.streams.embedded import erase as erase_embedded
@@ -128,6 +128,7 @@ __all__ = [
     "foreign_subjects",
     "is_conflict",
     "is_full",
+    "is_unknown",
     "may_publish",
     "open_bus",
     "open_embedded",

@@ -17,8 +17,8 @@ CONSUMER_OVERLAPS: Final = 10100
 STORAGE_CODES: Final = frozenset({10023, 10047, 10077, 10122})
 """Insufficient resources, storage exceeded, a limit of the stream with discard new."""
 
-UNKNOWN_CODES: Final = frozenset({10163, 10210})
-"""Leader catching up, too many open batches: nothing is known about the write."""
+UNKNOWN_CODES: Final = frozenset({10158, 10163, 10210})
+"""The same id is being stored, leader catching up, too many open batches: nothing is known."""
 
 NO_MESSAGE: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
@@ -32,6 +32,11 @@ def is_conflict(error: ServerRefused) -> bool:
 def is_full(error: ServerRefused) -> bool:
     """Whether the server refused because a limit is reached: nothing was stored."""
     return error.err_code in STORAGE_CODES
+
+
+def is_unknown(error: ServerRefused) -> bool:
+    """Whether the refusal leaves open what becomes of the message: look, or try again."""
+    return error.err_code in UNKNOWN_CODES
 
 
 def conflicting_sequence(error: ServerRefused) -> int | None:
