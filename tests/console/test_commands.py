@@ -165,6 +165,16 @@ def test_a_mistake_gets_one_message_and_no_traceback(host: Path) -> None:
     assert invoke("agents", "--json").records == before, "nothing was stored"
 
 
+def test_a_folder_that_is_named_is_meant_whatever_the_environment_says(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(*deposit(1, "account/hal"))
+    monkeypatch.setenv("MOONLET_NATS_URL", "nats://127.0.0.1:1")
+    assert invoke("agents").code == 69
+    assert invoke("history", "account/hal", "--data", ".", "--json").records[0]["revision"] == 1
+    assert invoke("agents", "--data", ".", "--url", "nats://127.0.0.1:1").code == 69
+
+
 def test_debug_shows_the_traceback(folder: Path) -> None:
     ended = invoke("agents", "--url", "nats://127.0.0.1:1", "--debug")
     assert ended.code == 69

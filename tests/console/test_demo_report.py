@@ -80,6 +80,15 @@ def test_a_kill_after_which_nothing_went_on_is_told_too(night: Drive) -> None:
     assert "nothing was committed after that" in told(night, kills=(kill,)).text()
 
 
+def test_the_commands_name_the_folder_where_they_would_go_elsewhere(
+    night: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLET_NATS_URL", "nats://127.0.0.1:1")
+    assert told(night).commands()[0] == "moonlet history aegis/main --data ."
+    spaced = told(night, folder=Path("two words")).commands()
+    assert spaced[2] == "moonlet verify --data 'two words'"
+
+
 def test_long_lists_are_cut_and_say_so(night: Drive) -> None:
     found = report(night.commits, night.sent)
     many = msgspec.structs.replace(found, refusals=found.refusals * 20, trades=found.trades * 20)

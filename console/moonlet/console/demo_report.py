@@ -1,5 +1,6 @@
 """What the demo prints at its end: the report's figures, as text or as one JSON object."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from moonlet.satellites.audit import Fault
 from moonlet.satellites.driver import Drive
 from moonlet.satellites.report import Report, TradeLine
 from moonlet.satellites.units import MICRO
+from moonlet.streams import resolve_settings
 
 TRADES_SHOWN: Final = 12
 REFUSALS_SHOWN: Final = 8
@@ -61,7 +63,8 @@ class Told(msgspec.Struct, frozen=True):
 
     def commands(self) -> list[str]:
         """Three commands that look further into what is stored."""
-        at = "" if self.folder.resolve() == Path.cwd() else f" --data {self.folder}"
+        here = self.folder.resolve() == Path.cwd() and resolve_settings() is None
+        at = "" if here else f" --data {shlex.quote(str(self.folder))}"
         return [
             f"moonlet history aegis/main{at}",
             f"moonlet state fuel/main{at}",

@@ -22,7 +22,12 @@ Url = Annotated[
 ]
 Context = Annotated[str | None, typer.Option("--context", help="A context of the `nats` tool.")]
 Data = Annotated[
-    Path, typer.Option("--data", help="The folder whose .moonlet/ the embedded server uses.")
+    Path | None,
+    typer.Option(
+        "--data",
+        show_default=False,
+        help="Use the embedded server of this folder's .moonlet/. Default: the working folder.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Log everything, and show tracebacks.")]
@@ -39,11 +44,15 @@ Modules = Annotated[
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What the shared options say; `output` is where results and errors go."""
+    """What the shared options say; `output` is where results and errors go.
+
+    `embedded`: the folder was named, and no other server, so no other is to be looked for.
+    """
 
     url: str | None
     context: str | None
     folder: Path
+    embedded: bool
     debug: bool
     output: Output
 
@@ -51,7 +60,7 @@ class Options(msgspec.Struct, frozen=True):
 _SHARED: dict[str, tuple[Any, Any]] = {
     "url": (Url, None),
     "context": (Context, None),
-    "data": (Data, Path()),
+    "data": (Data, None),
     "json": (Json, False),
     "debug": (Debug, False),
 }
@@ -69,9 +78,9 @@ def command(function: Callable[..., Any], *, without: tuple[str, ...] = ()) -> C
     def wrapper(**given: Any) -> None:
         values = {name: given.pop(name, default) for name, (_, default) in _SHARED.items()}
         json, debug = values["json"], values["debug"]
-        options = Options(
-            values["url"], values["context"], values["data"], debug, Output(json=json)
-        )
+        url, context, data = values["url"], values["context"], values["data"]
+        embedded = data is not None and not url and not context
+        options = Options(url, context, data or Path(), embedded, debug, Output(json=json))
         configure(logging.DEBUG if debug else logging.WARNING, json=json)
         raise typer.Exit(_outcome(function, options, given))
 

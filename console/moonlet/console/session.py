@@ -31,7 +31,9 @@ async def opened(options: Options, types: Iterable[AgentType[Any]] = ()) -> Asyn
 
     Raises `InvalidSettings`, `Unavailable`, `PermissionDenied`.
     """
-    settings = resolve_settings(options.url, context=options.context)
+    settings = None
+    if not options.embedded:
+        settings = resolve_settings(options.url, context=options.context)
     async with AsyncExitStack() as stack:
         server = None
         url = options.url
