@@ -1,5 +1,6 @@
 """Real servers for all tests: one per worker for most, a fresh one where it is to be hurt."""
 
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,11 @@ from hypothesis import HealthCheck, settings
 
 from moonlet.streams.embedded import configuration
 from moonlet.streams.server_process import ServerProcess, find_server
+
+# A run in the background (`nohup make test &`) ignores these, and so would every process it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes says only how busy the machine is.
 settings.register_profile(
