@@ -4,7 +4,8 @@ import msgspec
 import typer
 
 from moonlet.console import exits
-from moonlet.console.examination import Examination, Finding
+from moonlet.console.examination import Examination
+from moonlet.console.inhabitants import Finding
 from moonlet.console.options import Options, command
 from moonlet.console.session import opened
 from moonlet.core.errors import MoonletError

@@ -3,29 +3,21 @@
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
-
+from moonlet.console.inhabitants import Finding, Inhabitants, Level
 from moonlet.console.output import counted
 from moonlet.console.session import Session
 from moonlet.core.errors import MoonletError, PermissionDenied
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bus,
-    Leases,
-    Registry,
     clock_offset,
-    foreign_commands,
-    foreign_commits,
-    foreign_subjects,
     may_publish,
     plan,
     storage_used,
     sync_mode,
 )
-
-Level = Literal["OK", "WARN", "FAIL"]
 
 DISK_LOW: Final = 0.10
 """The free part of the disk below which there is a warning; below a tenth of it, a failure."""
@@ -33,18 +25,6 @@ DISK_LOW: Final = 0.10
 CLOCK_WARN: Final = 1.0
 CLOCK_FAIL: Final = 30.0
 """Seconds between the server's clock and ours: deadlines and timers are that far off."""
-
-SHOWN: Final = 5
-"""How many foreign subjects or messages are named."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What one check found; `fix` says what to do unless it is OK."""
-
-    check: str
-    level: Level
-    message: str
-    fix: str = ""
 
 
 class Examination:
@@ -55,7 +35,6 @@ class Examination:
         self._folder = folder
         self._bus: Bus = session.moon.bus
         self._streams: list[str] = []
-        self._partitions: dict[str, int] = {}
 
     async def findings(self) -> AsyncIterator[Finding]:
         """One after the other; a check that can't be done is a finding too."""
@@ -67,10 +46,10 @@ class Examination:
             ("permissions", self._permissions),
             ("streams", self._topology),
             ("clock", self._clock),
-            ("hosts", self._hosts),
-            ("foreign subjects", self._foreign_subjects),
-            ("foreign messages", self._foreign_messages),
-            ("parked", self._parked),
+            ("hosts", lambda: self._inhabitants.hosts()),
+            ("foreign subjects", lambda: self._inhabitants.foreign_subjects()),
+            ("foreign messages", lambda: self._inhabitants.foreign_messages()),
+            ("parked", lambda: self._inhabitants.parked()),
         )
         for name, check in checks:
             try:
@@ -82,6 +61,12 @@ class Examination:
                 found = [Finding(name, "FAIL", str(error), "mend that, then run doctor again")]
             for finding in found:
                 yield finding
+
+    @property
+    def _inhabitants(self) -> Inhabitants:
+        server = self._session.server
+        is_ours = server is not None and server.owned
+        return Inhabitants(self._bus, self._streams, is_ours=is_ours)
 
     async def _server(self) -> list[Finding]:
         info = await self._bus.js.server_info()
@@ -189,72 +174,6 @@ class Examination:
         fix = "" if level == "OK" else "run NTP on both: deadlines and timers are that far off"
         return [Finding("clock", level, said, fix)]
 
-    async def _hosts(self) -> list[Finding]:
-        if self._bus.topology.bucket("registry") not in self._streams:
-            return [Finding("hosts", "OK", "no agent type is registered: no host was here yet")]
-        self._partitions = await Registry(self._bus).types()
-        hosts = await Leases(self._bus, 1).hosts()
-        run = {name for host in hosts for name in host.types}
-        idle = sorted(set(self._partitions) - run)
-        types = counted(len(self._partitions), "agent type")
-        said = f"{counted(len(hosts), 'host')} here, for {len(run)} of {types}"
-        server = self._session.server
-        if not idle or (server is not None and server.owned):
-            return [Finding("hosts", "OK", said)]
-        fix = f"start a host for {', '.join(idle)}: `moonlet run MODULE`"
-        return [Finding("hosts", "WARN", said, fix)]
-
-    async def _foreign_subjects(self) -> list[Finding]:
-        topology = self._bus.topology
-        found: list[str] = []
-        names = [*topology.journal_streams]
-        names += [topology.stream(n) for n in ("mailboxes", "internal", "timers", "snapshots")]
-        names += [topology.stream("parked")]
-        for name in names:
-            if name in self._streams:
-                found += [
-                    f"{subject} in {name}"
-                    for subject in await foreign_subjects(self._bus, name, self._partitions)
-                ]
-        if not found:
-            return [Finding("foreign subjects", "OK", "every subject is an agent's")]
-        said = f"{len(found)} are no agent's: {_some(found)}"
-        fix = "find out who publishes there and take the permission away; nobody will read them"
-        return [Finding("foreign subjects", "WARN", said, fix)]
-
-    async def _foreign_messages(self) -> list[Finding]:
-        bus, topology = self._bus, self._bus.topology
-        found = []
-        for name in topology.journal_streams:
-            if name in self._streams:
-                found += await foreign_commits(bus, name)
-        journals = len(found)
-        for name in (topology.stream("mailboxes"), topology.stream("internal")):
-            if name in self._streams:
-                found += await foreign_commands(bus, name)
-        if not found:
-            said = "the last commits and the first waiting commands are all ours"
-            return [Finding("foreign messages", "OK", said)]
-        told = [f"{f.stream} {f.sequence} on {f.subject}: {f.reason}" for f in found]
-        if journals:
-            fix = "run `moonlet verify`; give nobody but hosts the right to publish to the journal"
-            return [Finding("foreign messages", "FAIL", _some(told), fix)]
-        fix = "find out who publishes there: each will be parked"
-        return [Finding("foreign messages", "WARN", _some(told), fix)]
-
-    async def _parked(self) -> list[Finding]:
-        name = self._bus.topology.stream("parked")
-        if name not in self._streams:
-            return [Finding("parked", "OK", "nothing")]
-        counts = await self._bus.js.stream_subjects(name, ">")
-        total = sum(counts.values())
-        if not total:
-            return [Finding("parked", "OK", "nothing")]
-        agents = [subject.rpartition(".parked.")[2].replace(".", "/") for subject in counts]
-        said = f"{total:,} in all, of {_some(agents)}"
-        fix = "see why in `moonlet history AGENT`, mend the handler, send them again"
-        return [Finding("parked", "WARN", said, fix)]
-
 
 def _disk_of(folder: Path) -> Finding:
     usage = shutil.disk_usage(folder)
@@ -272,11 +191,6 @@ def _mode_of(home: Path) -> Finding:
         said = f"{home} has mode {mode:o}: others on this machine can get at the data"
         return Finding("folder", "WARN", said, f"chmod 700 {home}")
     return Finding("folder", "OK", f"{home} is ours alone")
-
-
-def _some(found: list[str]) -> str:
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return "; ".join(found[:SHOWN]) + more
 
 
 def _bytes(count: int) -> str:
