@@ -184,3 +184,25 @@ def test_a_forged_commit_is_found_by_verify(own_server: ServerProcess, folder: P
     assert ended.code == 1
     assert "chain: ledger/a revision 1 (sequence 1)" in ended.out
     assert "revision 5 follows revision 0" in ended.out
+
+
+def test_a_wrong_password_and_a_foreign_record_have_their_own_exit_codes(
+    new_server: Callable[..., ServerProcess], folder: Path
+) -> None:
+    server = new_server(extra=USERS)
+    url = server.url.replace("://", "://all:p@")
+    with_host(url)
+
+    async def publish() -> None:
+        async with connect(url) as moon:
+            await moon.bus.js.publish("moon.evt.ledger.main", b"hello", timeout=5)
+
+    asyncio.run(publish())
+    wrong = invoke("agents", "--url", server.url.replace("://", "://all:secret@"))
+    assert wrong.code == 77
+    assert "correct them (user all and its password)" in wrong.err
+    assert "secret" not in wrong.err
+    foreign = invoke("history", "ledger/main", "--url", url, "--json")
+    assert foreign.code == 65
+    told = json.loads(foreign.err)
+    assert (told["error"], told["sequence"]) == ("Undecodable", 1)
