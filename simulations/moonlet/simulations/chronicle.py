@@ -150,6 +150,10 @@ class Chronicle:
         history = self.histories.get(agent)
         return history is not None and id in history.by_id
 
+    def is_out(self, agent: str, id: str) -> bool:
+        """Whether what an effect caused was stored, or parked."""
+        return (agent, id) in self.commands or id in self.parked
+
     # commits
 
     def _committed(self, stream: str, message: Stored) -> None:

@@ -107,5 +107,7 @@ def only(*kinds: str) -> FaultSet:
     """These kinds. Raises `InvalidSettings` for an unknown one."""
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
-        raise InvalidSettings(f"no faults are called {', '.join(unknown)}; there are: {', '.join(KINDS)}")
+        raise InvalidSettings(
+            f"no faults are called {', '.join(unknown)}; there are: {', '.join(KINDS)}"
+        )
     return FaultSet(tuple(kind for kind in KINDS if kind in kinds))

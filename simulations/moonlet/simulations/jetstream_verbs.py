@@ -13,7 +13,6 @@ from moonlet.simulations.jetstream.network import Packet
 from moonlet.streams.api import Headers, Message
 
 if TYPE_CHECKING:
-    from moonlet.simulations.process import Door
     from moonlet.simulations.world import World
 
 Arrive = Callable[[Packet], None]
@@ -74,9 +73,7 @@ class JetStreamVerbs:
     def slow(self, lasts: Duration = "2s") -> None:
         """What is to be stored waits so long; reads go on."""
         self._slow_until = max(self._slow_until, self._until(lasts))
-        self._world.loop.call_at_ns(
-            self._slow_until, self._flush, context=self._world.loop.outside
-        )
+        self._world.loop.call_at_ns(self._slow_until, self._flush, context=self._world.loop.outside)
 
     def forget_acks(self, lasts: Duration = "100ms") -> None:
         """Acknowledgements of deliveries are lost for a while."""
@@ -133,8 +130,13 @@ class JetStreamVerbs:
             if now < self._silent_until and self._is_jetstream(subject):
                 self._no_responders(packet, message)
                 return
-            if now < self._deaf_until and subject.startswith("$JS.ACK."):
-                return
+            if subject.startswith("$JS.ACK."):
+                if now < self._deaf_until:
+                    return
+                if not message.data:
+                    self._world.chronicle.look()  # what a cluster stored since the last packet
+                    tokens = subject.split(".", 6)
+                    self._world.fenced.acknowledged(tokens[2], int(tokens[5]))
             if subject[0] not in "$_" or subject.startswith("$KV."):
                 if now < self._slow_until:
                     self._waiting.append((packet, arrive))

@@ -42,7 +42,8 @@ class Letters:
             return f"ack {tokens[2]} {tokens[5]}", ACK
         if subject.startswith(_NEXT):
             tokens = subject.split(".")
-            key, kinds = f"pull {tokens[5]} {_without_revision(tokens[6])}", CALL
+            kinds: tuple[str, ...] = CALL
+            key = f"pull {tokens[5]} {_without_revision(tokens[6])}"
         elif subject.startswith(_API):
             tokens = subject[len(_API) :].split(".")
             names = [_without_revision(token) for token in tokens]

@@ -307,9 +307,13 @@ class SimLoop(OfflineLoop):
         for task in tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.close()
-        for task in tasks:
-            with contextlib.suppress(BaseException):
-                task.get_coro().close()
+        events._set_running_loop(self)  # or a `finally` that asks for a loop makes a real one
+        try:
+            for task in tasks:
+                with contextlib.suppress(BaseException):
+                    task.get_coro().close()
+        finally:
+            events._set_running_loop(None)
         for life in self.lives:
             life.bury()
         self._timers.heap.clear()

@@ -36,7 +36,7 @@ class Phases:
     def __init__(self, world: World) -> None:
         self._world = world
         self.name = "boot"
-        self._began_ns = 0
+        self.began_ns = 0
 
     async def boot(self) -> None:
         """Start all hosts, without faults, and wait until every partition has an owner."""
@@ -46,12 +46,12 @@ class Phases:
         if world.hosts:
             await world.until(self.owned, BOOT, "every partition has an owner")
         self.name = "safety"
-        self._began_ns = world.loop.now_ns
+        self.began_ns = world.loop.now_ns
         world.note("phase", "world", self.name)
         for fault in world.plan.begin(world.loop.now_ns, world.horizon_ns, list(world.hosts)):
             self._arm(fault)
         world.loop.call_at_ns(
-            self._began_ns + world.horizon_ns, self.heal, context=world.loop.outside
+            self.began_ns + world.horizon_ns, self.heal, context=world.loop.outside
         )
 
     def owned(self) -> bool:
@@ -72,7 +72,7 @@ class Phases:
 
     def _arm(self, fault: Fault) -> None:
         world = self._world
-        at_ns = self._began_ns + fault.at
+        at_ns = self.began_ns + fault.at
         world.loop.call_at_ns(at_ns, self._apply, fault, context=world.loop.outside)
 
     def _apply(self, fault: Fault) -> None:
@@ -97,10 +97,10 @@ class Phases:
             case "restart_storm":
                 for number, name in enumerate(world.hosts):
                     after = number * STORM_NS // len(world.hosts)
-                    self._then(after, lambda name=name: world.crash(name))  # type: ignore[misc]
+                    self._then(after, lambda name=name: world.crash(name))
                     self._then(
                         after + fault.lasts,
-                        lambda name=name: world.restart(name),  # type: ignore[misc]
+                        lambda name=name: world.restart(name),
                     )
             case "drain":
                 world.drain(target)
@@ -174,7 +174,7 @@ class Phases:
         core = list(world.hosts)
         if world.profile.core:
             core = world.seed.dice("core").sample(core, world.profile.core)
-        for name, process in world.hosts.items():
+        for name in world.hosts:
             if name in core:
                 world.slow(name, 0)
                 world.drift(name, 0)
@@ -196,9 +196,30 @@ class Phases:
             if not undone:
                 break
             if world.loop.now_ns >= end:
-                raise NotReached(undone[0], shown(world.heal_ns), [*undone[1:], *waiting(world.loop)])
+                lines = [*undone[1 : 1 + UNDONE_SHOWN], *self._busy(), *waiting(world.loop)]
+                raise NotReached(undone[0], shown(world.heal_ns), lines)
             await asyncio.sleep(POLL)
         world.note("phase", "world", "check")
+
+    def _busy(self) -> list[str]:
+        """Who owns what, and which agents have something left, a line each."""
+        lines = []
+        for name, process in self._world.hosts.items():
+            host = process.host
+            if host is None or not process.node.up:
+                lines.append(f"{name} is {'starting' if process.node.up else 'down'}")
+                continue
+            failure = "" if host.failure is None else f", where a task died: {host.failure!r}"
+            lines.append(f"{name} owns {host.partitions or 'nothing'}{failure}")
+            for type_, number in host.partitions:
+                partition = host.partition(type_, number)
+                for entity in partition.entities.values() if partition is not None else ():
+                    if not entity.idle:
+                        found = f"{entity.status.value}, {entity.queued} queued"
+                        if entity.held:
+                            found += f", {len(entity.held)} held"
+                        lines.append(f"{name} has {entity.id}: {found}")
+        return lines
 
     async def _missing_goals(self) -> list[str]:
         missing = []

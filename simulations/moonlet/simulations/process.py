@@ -6,11 +6,10 @@ import asyncio
 import base64
 import contextvars
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from moonlet.agents import Host, Moon
-from moonlet.core.errors import MoonletError, Unavailable
+from moonlet.core.errors import MailboxFull, MoonletError, Unavailable
 from moonlet.simulations.jetstream.memory import MemoryServer
 from moonlet.simulations.jetstream.network import Packet
 from moonlet.simulations.jetstream.port import MemoryJetStream
@@ -167,7 +166,8 @@ class HostProcess(Process):
 class PatientMoon(Moon):
     """The client of `connect()`, whose calls wait by default as long as a world may take to heal.
 
-    With 5 s, as real clients have, each test would have to handle `Unknown` while faults last.
+    With 5 s, as real clients have, each test would have to handle `Unknown` while faults last;
+    and `MailboxFull`, which here leads to another try.
     """
 
     def __init__(
@@ -181,23 +181,42 @@ class PatientMoon(Moon):
         super().__init__(open_bus, agents=agents, close=close)
         self._patience = patience
 
-    async def tell(
-        self, agent: str, command: Any, *, timeout: float | timedelta = 0, **options: Any
-    ) -> Any:
+    async def __aenter__(self) -> Moon:
+        while True:
+            try:
+                return await super().__aenter__()
+            except Unavailable:
+                await asyncio.sleep(START_AGAIN)
+
+    async def tell(self, agent: str, command: Any, **options: Any) -> Any:
         """See `Moon.tell`."""
-        return await super().tell(agent, command, timeout=timeout or self._patience, **options)
+        return await self._patiently(super().tell, agent, command, options)
 
-    async def ask(
-        self, agent: str, command: Any, *, timeout: float | timedelta = 0, **options: Any
-    ) -> Any:
+    async def ask(self, agent: str, command: Any, **options: Any) -> Any:
         """See `Moon.ask`."""
-        return await super().ask(agent, command, timeout=timeout or self._patience, **options)
+        return await self._patiently(super().ask, agent, command, options)
 
-    async def query(
-        self, agent: str, query: Any, *, timeout: float | timedelta = 0, **options: Any
-    ) -> Any:
+    async def query(self, agent: str, query: Any, **options: Any) -> Any:
         """See `Moon.query`."""
-        return await super().query(agent, query, timeout=timeout or self._patience, **options)
+        return await self._patiently(super().query, agent, query, options)
+
+    async def _patiently(
+        self, call: Callable[..., Awaitable[Any]], agent: str, message: Any, options: dict[str, Any]
+    ) -> Any:
+        if "timeout" in options:
+            return await call(agent, message, **options)
+        clock = self.bus.clock
+        until = clock.monotonic() + self._patience
+        attempt = 0
+        while True:
+            attempt += 1
+            left = max(1.0, until - clock.monotonic())
+            try:
+                return await call(agent, message, timeout=left, **options)
+            except MailboxFull:
+                if clock.monotonic() >= until:
+                    raise
+            await self.bus.backoff(attempt)
 
 
 class ClientProcess(Process):

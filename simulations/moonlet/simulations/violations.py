@@ -6,7 +6,7 @@ from moonlet.simulations.durations import Duration, shown
 
 
 class Violation(AssertionError):
-    """A promise is broken at `at_ns`; `promise` names it, for one failure to be told from another."""
+    """A promise is broken at `at_ns`; `promise` names it, to tell one failure from another."""
 
     def __init__(self, promise: str, what: str, at_ns: int = 0) -> None:
         super().__init__(f"{promise}: {what} (t={shown(at_ns)})")

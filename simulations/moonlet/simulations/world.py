@@ -14,9 +14,9 @@ from typing import Any, Final
 from moonlet.agents import AgentType, Moon
 from moonlet.core.commit import Commit
 from moonlet.core.errors import InvalidSettings
+from moonlet.simulations.checkers.fenced import Fenced
 from moonlet.simulations.chronicle import Chronicle
 from moonlet.simulations.durations import Duration, nanoseconds
-from moonlet.simulations.violations import NotReached, Violation
 from moonlet.simulations.jetstream.memory import MemoryServer
 from moonlet.simulations.jetstream_verbs import JetStreamVerbs
 from moonlet.simulations.network import Rule, SimNetwork
@@ -27,6 +27,7 @@ from moonlet.simulations.process import ClientProcess, Door, HostProcess
 from moonlet.simulations.profile import Profile
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.universe import Universe
+from moonlet.simulations.violations import NotReached, Violation
 from moonlet.streams import Topology
 
 LINGER: Final = "12s"
@@ -77,6 +78,7 @@ class World:
             network=self.network,
         )
         self.chronicle = Chronicle(self)
+        self.fenced = Fenced(self)
         self.doors: dict[str, Door] = {}
         self.hosts = {f"h{n}": HostProcess(self, f"h{n}") for n in range(1, hosts + 1)}
         self.clients: dict[str, ClientProcess] = {}

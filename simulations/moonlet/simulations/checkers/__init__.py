@@ -1,0 +1,36 @@
+"""What must hold in every world, asked or not: a file per promise.
+
+A checker may watch each commit as it lands, and acknowledgements as they arrive; at the end it is
+asked for all that is wrong. What it finds is a `Violation` that names the promise.
+"""
+
+from moonlet.simulations.checkers.chain import check_chain
+from moonlet.simulations.checkers.checker import Checker
+from moonlet.simulations.checkers.fenced import Fenced
+from moonlet.simulations.checkers.life import check_life
+from moonlet.simulations.checkers.nothing_vanishes import check_nothing_vanishes
+from moonlet.simulations.checkers.once import check_once
+from moonlet.simulations.checkers.order import check_order
+from moonlet.simulations.checkers.state import check_state
+
+CHECKERS: tuple[Checker, ...] = (
+    check_chain,
+    check_nothing_vanishes,
+    check_once,
+    check_order,
+    check_state,
+    check_life,
+)
+"""Run at the end of every world, in this order."""
+
+__all__ = [
+    "CHECKERS",
+    "Checker",
+    "Fenced",
+    "check_chain",
+    "check_life",
+    "check_nothing_vanishes",
+    "check_once",
+    "check_order",
+    "check_state",
+]

@@ -1,0 +1,26 @@
+"""Nothing died unseen, no agent broke, and nobody is idle over work that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from moonlet.simulations.checkers.checker import Finding
+
+if TYPE_CHECKING:
+    from moonlet.simulations.world import World
+
+
+def check_life(world: World) -> Iterator[Finding]:
+    """Background tasks that died, and agents that stopped by themselves."""
+    for name, process in world.hosts.items():
+        host = process.host
+        if host is None or not process.node.up:
+            continue
+        if host.failure is not None:
+            yield "a task died", f"{name}: {type(host.failure).__name__}: {host.failure}"
+        for type_, number in host.partitions:
+            partition = host.partition(type_, number)
+            for entity in list(partition.entities.values()) if partition is not None else ():
+                if entity.error is not None:
+                    yield "an agent broke", f"{name}: {entity.id}: {entity.error}"

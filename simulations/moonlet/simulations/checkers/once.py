@@ -1,0 +1,29 @@
+"""P3: a command is applied once, and what a commit causes takes effect once or is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from moonlet.simulations.checkers.checker import Finding
+
+if TYPE_CHECKING:
+    from moonlet.simulations.world import World
+
+
+def check_once(world: World) -> Iterator[Finding]:
+    """Commands applied twice, and sends that neither landed nor are parked."""
+    chronicle = world.chronicle
+    for history in chronicle.histories.values():
+        for id in history.twice:
+            yield "P3 exactly once", f"{id} was applied twice by {history.agent}"
+        fired: set[tuple[str, int]] = set()
+        for commit in history.commits:
+            command = commit.command
+            if command.timer:
+                firing = command.timer, command.number
+                if firing in fired:
+                    yield "P3 exactly once", f"{history.agent}: the timer {firing} fired twice"
+                fired.add(firing)
+    for id, target in chronicle.sends.items():
+        yield "P3 exactly once", f"{id} was sent to {target}, did not arrive and is not parked"

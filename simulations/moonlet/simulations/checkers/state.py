@@ -1,0 +1,44 @@
+"""P2: what a host has in memory equals the fold of the journal, at its revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from moonlet.core.digest import state_digest
+from moonlet.simulations.checkers.checker import Finding
+
+if TYPE_CHECKING:
+    from moonlet.simulations.world import World
+
+
+def check_state(world: World) -> Iterator[Finding]:
+    """Agents in memory whose state is not their journal's."""
+    for name, process in world.hosts.items():
+        if process.host is None or not process.node.up:
+            continue
+        for type_, number in process.host.partitions:
+            partition = process.host.partition(type_, number)
+            for entity in list(partition.entities.values()) if partition is not None else ():
+                if entity.fold is not None:
+                    yield from _compare(world, name, str(entity.id), entity.fold)
+
+
+def _compare(world: World, host: str, agent: str, live: Any) -> Iterator[Finding]:
+    history = world.chronicle.histories.get(agent)
+    revision = history.fold.revision if history is not None else 0
+    if live.revision > revision:
+        yield (
+            "P6 durable",
+            f"{host} holds {agent} at revision {live.revision}, the journal ends at {revision}",
+        )
+    elif history is not None and live.revision == revision:
+        folded = history.fold
+        if live.digest != folded.digest or state_digest(live.state) != state_digest(folded.state):
+            yield (
+                "P2 state is the fold",
+                f"{host} holds {agent} r{revision} as {live.state!r:.200}, its commits add up to "
+                f"{folded.state!r:.200}",
+            )
+        elif live.windows.dump() != folded.windows.dump():
+            yield "P2 state is the fold", f"{host}: {agent} r{revision} has other sender windows"

@@ -1,0 +1,55 @@
+"""What the faults of a sweep did: armed, fired, and, in a sample, mattered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from moonlet.simulations.faults import KINDS
+
+if TYPE_CHECKING:
+    from moonlet.simulations.scenario import Run
+
+MATTERED_EVERY = 100
+"""One run in so many is repeated without one of its faults: did it matter?"""
+
+
+class Coverage:
+    """Counts by kind. `pairs` counts runs in which two kinds fired both."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.armed: Counter[str] = Counter()
+        self.fired: Counter[str] = Counter()
+        self.tried: Counter[str] = Counter()
+        self.mattered: Counter[str] = Counter()
+        self.pairs: Counter[tuple[str, str]] = Counter()
+
+    def add(self, run: Run) -> None:
+        """Take in one run."""
+        self.runs += 1
+        self.armed.update(run.plan.armed)
+        fired = run.plan.fired
+        self.fired.update(fired)
+        kinds = sorted(fired)
+        self.pairs.update(
+            (one, other) for place, one in enumerate(kinds) for other in kinds[place + 1 :]
+        )
+
+    def try_without(self, run: Run) -> None:
+        """Repeat a run without each of a few of its faults: another digest means it mattered."""
+        for fault in run.hits[:: max(1, len(run.hits) // 8)]:
+            others = [hit for hit in run.hits if hit is not fault]
+            again = run.scenario.run(run.seed, plan=others, profile=run.profile)
+            self.tried[fault.kind] += 1
+            self.mattered[fault.kind] += again.digest != run.digest
+
+    def lines(self) -> list[str]:
+        """The table, a line per kind that was armed."""
+        lines = [f"{'fault':18} {'armed':>8} {'fired':>8} {'mattered':>10}"]
+        for kind in KINDS:
+            if self.armed[kind]:
+                tried = self.tried[kind]
+                share = f"{self.mattered[kind]}/{tried}" if tried else "-"
+                lines.append(f"{kind:18} {self.armed[kind]:8,} {self.fired[kind]:8,} {share:>10}")
+        return lines

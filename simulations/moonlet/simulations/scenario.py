@@ -1,0 +1,156 @@
+"""A simulated test as a value, and one run of it: a seed, or a plan of faults, in; a `Run` out."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from moonlet.agents import AgentType
+from moonlet.core.digest import state_digest
+from moonlet.simulations.checkers import CHECKERS
+from moonlet.simulations.durations import Duration, nanoseconds
+from moonlet.simulations.faults import Fault, FaultSet
+from moonlet.simulations.plan import Plan
+from moonlet.simulations.profile import Profile, draw_profile
+from moonlet.simulations.seed import Seed
+from moonlet.simulations.trace import Trace
+from moonlet.simulations.universe import Universe
+from moonlet.simulations.violations import Violation
+from moonlet.simulations.world import World
+
+Body: TypeAlias = Callable[..., Awaitable[None]]
+
+ENTRY = "moonlet.simulations.scenario"
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """`body(world)` in worlds with these hosts, agents and faults.
+
+    `replicas` are the kinds of server to draw from: 1 for one server, 3 for a cluster. `lease` is
+    the hosts' in whole seconds. `name` is `module:function`.
+    """
+
+    name: str
+    body: Body
+    agents: tuple[AgentType[Any], ...]
+    faults: FaultSet
+    hosts: int = 3
+    horizon: Duration = "20s"
+    heal_within: Duration = "120s"
+    replicas: tuple[int, ...] = (1, 3)
+    lease: int = 2
+
+    def run(
+        self,
+        seed: int,
+        *,
+        plan: Sequence[Fault] | None = None,
+        profile: Profile | None = None,
+        trace: Trace | None = None,
+        listen: bool = False,
+    ) -> Run:
+        """One run. `plan` replaces the seed's faults, `profile` its profile.
+
+        `listen` keeps what messages there were to hit. Never raises what the run fails with.
+        """
+        universe = Universe(seed, trace=trace)
+        if profile is None:
+            profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
+        faults = Plan(universe.seed, profile, plan)
+        worlds: list[World] = []
+
+        async def main() -> None:
+            world = World(
+                universe,
+                self.agents,
+                hosts=self.hosts,
+                profile=profile,
+                plan=faults,
+                horizon=self.horizon,
+                heal_within=self.heal_within,
+                lease=self.lease,
+            )
+            if listen:
+                world.network.sent = []
+            worlds.append(world)
+            await world.phases.boot()
+            await self.body(world)
+            await world.phases.settle()
+            check(world)
+
+        error: BaseException | None = None
+        try:
+            universe.run(main)
+        except Exception as raised:
+            error = raised
+        world = worlds[0] if worlds else None
+        if world is not None and world.violations:
+            error = world.violations[0]
+        return Run(
+            scenario=self,
+            seed=seed,
+            profile=profile,
+            error=error,
+            plan=faults,
+            trace=universe.trace,
+            virtual_ns=universe.loop.now_ns,
+            began_ns=world.phases.began_ns if world is not None else 0,
+            commits=world.chronicle.commits if world is not None else 0,
+            messages=(world.network.sent or []) if world is not None else [],
+        )
+
+    @property
+    def horizon_ns(self) -> int:
+        """The horizon in nanoseconds."""
+        return nanoseconds(self.horizon)
+
+
+class Run(msgspec.Struct):
+    """What one run came to. `messages` are (node, key, try, kinds that may hit it)."""
+
+    scenario: Scenario
+    seed: int
+    profile: Profile
+    error: BaseException | None
+    plan: Plan
+    trace: Trace
+    virtual_ns: int
+    began_ns: int
+    commits: int
+    messages: list[tuple[str, str, int, tuple[str, ...]]]
+
+    @property
+    def digest(self) -> str:
+        """The digest of its trace."""
+        return self.trace.digest
+
+    @property
+    def hits(self) -> list[Fault]:
+        """The faults that fired, in order."""
+        return self.plan.hits
+
+    @property
+    def failure(self) -> str:
+        """What tells this failure from another: its class, and the promise or place; '' if none."""
+        if self.error is None:
+            return ""
+        kind = type(self.error).__name__
+        promise = getattr(self.error, "promise", "")
+        return f"{kind} {promise}" if promise else f"{kind} {self._place()}"
+
+    def _place(self) -> str:
+        frames = traceback.extract_tb(self.error.__traceback__) if self.error is not None else []
+        inside = [f for f in frames if not f.filename.endswith("simulations/scenario.py")]
+        return inside[-1].name if inside else ""
+
+
+def check(world: World) -> None:
+    """Let every checker look at the settled world; raises the first `Violation`."""
+    for agent, state in sorted(world.chronicle.states().items()):
+        world.note("state", agent, state_digest(state))
+    for checker in CHECKERS:
+        for promise, what in checker(world):
+            raise Violation(promise, what, world.loop.now_ns)

@@ -1,0 +1,115 @@
+"""From a failing run to the few faults that it takes: delta debugging over what really fired.
+
+Zeller and Hildebrandt's ddmin, then lower values (shorter, earlier). A smaller plan counts only if
+it fails the same way: same error, same promise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from moonlet.simulations.faults import Fault
+from moonlet.simulations.profile import LATENCIES, Profile
+from moonlet.simulations.scenario import Run
+
+MS: Final = 1_000_000
+RUNS_MAX: Final = 300
+SECONDS_MAX: Final = 60.0
+SHORTER: Final = (20 * MS, 100 * MS, 500 * MS, 1_500 * MS)
+
+
+class Shrunk(msgspec.Struct):
+    """The smallest failing run found. `exact`: the whole plan gave the failing run bit for bit."""
+
+    run: Run
+    before: int
+    runs: int
+    seconds: float
+    exact: bool
+
+
+class _Search:
+    def __init__(self, run: Run, runs: int, seconds: float) -> None:
+        self.best = run
+        self.wanted = run.failure
+        self.runs = 0
+        self._runs_max = runs
+        self._end = time.monotonic() + seconds
+
+    @property
+    def spent(self) -> bool:
+        """Whether the budget is used up."""
+        return self.runs >= self._runs_max or time.monotonic() > self._end
+
+    def fails(self, plan: list[Fault], profile: Profile | None = None) -> bool:
+        """Whether the plan fails in the same way; the best run is kept."""
+        if self.spent:
+            return False
+        self.runs += 1
+        profile = self.best.profile if profile is None else profile
+        run = self.best.scenario.run(self.best.seed, plan=plan, profile=profile)
+        if run.failure != self.wanted:
+            return False
+        self.best = run
+        return True
+
+
+def shrink(run: Run, *, runs: int = RUNS_MAX, seconds: float = SECONDS_MAX) -> Shrunk:
+    """The smallest plan found that fails as `run` did, within so many runs and real seconds."""
+    started = time.monotonic()
+    search = _Search(run, runs, seconds)
+    digest = run.digest
+    if not search.fails(list(run.hits)):
+        return Shrunk(run, len(run.hits), search.runs, time.monotonic() - started, False)
+    exact = search.best.digest == digest
+    plan = ddmin(list(search.best.hits), search.fails, lambda: search.spent)
+    calmer = msgspec.structs.replace(run.profile, rates={}, few=0, regime="given")
+    for profile in (
+        msgspec.structs.replace(calmer, servers=1, commit_latency=0),
+        msgspec.structs.replace(calmer, core=0),
+        msgspec.structs.replace(calmer, latency=LATENCIES[0]),
+        calmer,
+    ):
+        search.fails(plan, profile)
+    _lower(search, plan)
+    return Shrunk(search.best, len(run.hits), search.runs, time.monotonic() - started, exact)
+
+
+def ddmin(
+    plan: list[Fault], fails: Callable[[list[Fault]], bool], spent: Callable[[], bool]
+) -> list[Fault]:
+    """A plan from which no single fault can be taken away, unless the budget ends first."""
+    if not plan or fails([]):
+        return []
+    size = max(1, len(plan) // 2)
+    while not spent():
+        place, reduced = 0, False
+        while place < len(plan) and not spent():
+            smaller = plan[:place] + plan[place + size :]
+            if smaller and fails(smaller):
+                plan, reduced = smaller, True
+            else:
+                place += size
+        if size == 1 and not reduced:
+            break
+        if not reduced:
+            size = max(1, size // 2)
+        size = max(1, min(size, len(plan) // 2))
+    return plan
+
+
+def _lower(search: _Search, plan: list[Fault]) -> None:
+    """Make each fault as short as it may be."""
+    for place, fault in enumerate(plan):
+        for lasts in SHORTER:
+            if fault.kind in ("skew", "drift") or lasts >= fault.lasts:
+                break
+            shorter = list(plan)
+            shorter[place] = msgspec.structs.replace(fault, lasts=lasts)
+            if search.fails(shorter):
+                plan[place] = shorter[place]
+                break

@@ -1,0 +1,81 @@
+"""`@simulate(...)`: a test function that runs once per seed, as plain pytest sees it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from moonlet.agents import AgentType
+from moonlet.core.errors import InvalidSettings
+from moonlet.simulations import faults as known_faults
+from moonlet.simulations.durations import Duration
+from moonlet.simulations.faults import FaultSet
+from moonlet.simulations.scenario import Body, Scenario
+from moonlet.simulations.sweep import sweep
+
+SEEDS_VARIABLE = "MOONLET_SEEDS"
+"""Replaces `seeds`: a number, or one range of seeds as `98` alone in `98:99`."""
+
+
+def simulate(
+    *,
+    agents: Sequence[AgentType[Any]],
+    seeds: int = 100,
+    hosts: int = 3,
+    faults: FaultSet | None = None,
+    horizon: Duration = "20s",
+    heal_within: Duration = "120s",
+    replicas: Sequence[int] = (1, 3),
+    lease: int = 2,
+) -> Callable[[Body], Callable[..., None]]:
+    """Run the decorated `async def test(world)` in `seeds` worlds; the first failure is reported.
+
+    Faults (default: all) last up to `horizon` of virtual time; then, or at `world.settle()`,
+    everything must finish `heal_within`. The promises are checked in any case. A failure raises
+    `SimulationFailed` with the shrunk plan and the line that replays it.
+    """
+    if not agents:
+        raise InvalidSettings("simulate: name the agent types that the hosts run, agents=[...]")
+    if hosts < 1 or seeds < 1:
+        raise InvalidSettings(f"simulate: hosts={hosts} and seeds={seeds} must be at least 1")
+
+    def decorate(body: Body) -> Callable[..., None]:
+        scenario = Scenario(
+            name=f"{body.__module__}:{body.__qualname__}",
+            body=body,
+            agents=tuple(agents),
+            faults=known_faults.all() if faults is None else faults,
+            hosts=hosts,
+            horizon=horizon,
+            heal_within=heal_within,
+            replicas=tuple(replicas),
+            lease=lease,
+        )
+
+        def test() -> None:
+            sweep(scenario, asked_seeds(seeds)).report()
+
+        test.__name__ = body.__name__
+        test.__qualname__ = body.__qualname__
+        test.__module__ = body.__module__
+        test.__doc__ = inspect.getdoc(body)
+        test.scenario = scenario  # type: ignore[attr-defined]
+        return test
+
+    return decorate
+
+
+def asked_seeds(seeds: int) -> range:
+    """The seeds to run: `seeds` from 0, unless the environment asks for others."""
+    text = os.environ.get(SEEDS_VARIABLE, "")
+    if not text:
+        return range(seeds)
+    first, colon, last = text.partition(":")
+    try:
+        return range(int(first), int(last)) if colon else range(int(first))
+    except ValueError:
+        raise InvalidSettings(
+            f"{SEEDS_VARIABLE}={text!r}: give a number of seeds, or first:last as 98:99"
+        ) from None
