@@ -24,7 +24,7 @@ from moonlet.streams import (
 )
 from tests.projections.connections import Hurt
 
-JOURNALS = {"asia": ["asia"], "eu": ["eu"], "us": ["us"]}
+JOURNALS = {"asia": ["asia"], "eu": ["eu"], "us": ["us", "desk"]}
 
 
 FIELDS: dict[str, Any] = {

@@ -269,9 +269,9 @@ class Replica:
             self.view, journals, self.path, skipped=skipped, search=self._search
         )
         self.name = notes.replica if notes is not None else ""
-        if not self.name:
-            self.name = f"r{bus.entropy.token()}"[:NAME_LENGTH]
-            file_notes.write_replica(self.path, self.name)
+        self.name = self.name or f"r{bus.entropy.token()}"[:NAME_LENGTH]
+        # Each time, so that a file which can't be written is refused now and not in mid-run.
+        file_notes.write_replica(self.path, self.name)
         return holding
 
     def _fail(self, error: Exception) -> None:

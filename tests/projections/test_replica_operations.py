@@ -1,0 +1,302 @@
+"""Poison, skip, retry, upcast; pause, resume, seek; the registry; what `explain` says."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from moonlet.core.errors import Invalid, Unavailable
+from moonlet.core.frontier import Frontier
+from moonlet.core.schema import schema, upcast
+from moonlet.projections import (
+    At,
+    Fields,
+    InvalidView,
+    JournalFault,
+    LexCounter,
+    PoisonedEvent,
+    Replica,
+    Roster,
+    View,
+)
+from tests.faulty import until, until_true
+from tests.projections.authors import FIELDS, Opened, Rated, World, exposure_view
+
+
+async def write(world: World, *events: Any, journal: str = "us") -> Frontier:
+    sequence = await world.authors.append(f"{journal}/a", *events)
+    return Frontier({world.stream(journal): sequence})
+
+
+def strict_view() -> View:
+    """Refuses amounts below zero, which some author recorded all the same."""
+    view = View("strict", version=1, total=LexCounter)
+
+    @view.on_event
+    def opened(fields: Fields, event: Opened, at: At) -> None:
+        fields.total.add(1)
+        if event.usd < 0:
+            raise ValueError("an amount below zero")
+        fields.total.add(event.usd - 1)
+
+    return view
+
+
+async def poisoned(world: World, replica: Replica) -> PoisonedEvent:
+    """Write two commits, a poisonous one and another; returns what stopped the replica."""
+    await write(world, Opened("a", 1))
+    await write(world, Opened("a", 2))
+    await write(world, Opened("a", 3), Opened("a", -1), Opened("a", 4))
+    await write(world, Opened("a", 5))
+    await until(lambda: replica.failure is not None)
+    assert isinstance(replica.failure, PoisonedEvent)
+    return replica.failure
+
+
+async def test_a_poisonous_event_stops_its_view_only_and_says_which(
+    world: World, tmp_path: Path
+) -> None:
+    async with (
+        Replica(world.moon, strict_view(), tmp_path / "strict.db") as strict,
+        Replica(world.moon, exposure_view(), tmp_path / "other.db") as other,
+    ):
+        poison = await poisoned(world, strict)
+        us = world.stream("us")
+        assert (poison.view, poison.stream, poison.sequence) == ("strict", us, 3)
+        assert (poison.index, poison.type) == (1, "Opened")
+        assert isinstance(poison.__cause__, ValueError)
+        for word in ("strict", us, "3", "Opened", "below zero", "skip", "upcast"):
+            assert word in str(poison)
+        assert strict.value == {"total": 3}, "what came before it is served"
+        assert strict.durable == strict.frontier == Frontier({us: 2})
+        with pytest.raises(PoisonedEvent):
+            await strict.wait_for(Frontier({us: 4}))
+        await other.wait_for(Frontier({us: 4}))
+        assert other.value["total"] == 14
+
+
+async def test_a_waiter_is_told_of_the_poison(world: World, tmp_path: Path) -> None:
+    async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
+        token = Frontier({world.stream("us"): 1})
+        await write(world, Opened("a", -1))
+        with pytest.raises(PoisonedEvent):
+            await replica.wait_for(token)
+
+
+async def test_a_poisonous_commit_is_skipped_whole_and_stays_so(
+    world: World, tmp_path: Path
+) -> None:
+    token = Frontier({world.stream("us"): 4})
+    async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
+        await poisoned(world, replica)
+        await replica.skip()
+        await replica.wait_for(token)
+        assert replica.value == {"total": 8}
+        digest = replica.digest
+        with pytest.raises(Invalid, match="nothing to skip"):
+            await replica.skip()
+    async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
+        assert replica.digest == digest
+        await replica.seek(Frontier())
+        await replica.resume()
+        await replica.wait_for(token)
+        assert replica.digest == digest
+
+
+async def test_a_retry_stops_again_where_nothing_was_mended(world: World, tmp_path: Path) -> None:
+    async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
+        poison = await poisoned(world, replica)
+        await replica.retry()
+        await until(lambda: replica.failure is not None)
+        assert isinstance(replica.failure, PoisonedEvent)
+        assert replica.failure.sequence == poison.sequence
+
+
+async def test_mended_code_goes_on_from_the_same_file(world: World, tmp_path: Path) -> None:
+    async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
+        await poisoned(world, replica)
+    mended = View("strict", version=1, total=LexCounter)
+
+    @mended.on_event
+    def opened(fields: Fields, event: Opened, at: At) -> None:
+        fields.total.add(max(event.usd, 0))
+
+    async with Replica(world.moon, mended, tmp_path / "v.db") as replica:
+        await replica.wait_for(Frontier({world.stream("us"): 4}))
+        assert replica.value == {"total": 15}
+
+
+async def test_an_event_of_an_older_shape_is_mended_by_an_upcaster(
+    world: World, tmp_path: Path
+) -> None:
+    Old = msgspec.defstruct("Opened", [("protocol", str), ("amount", int)], frozen=True)
+    await write(world, Old("a", 7))  # type: ignore[call-arg]
+    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
+        await until(lambda: replica.failure is not None)
+        assert isinstance(replica.failure, PoisonedEvent)
+        assert "usd" in str(replica.failure)
+
+    @schema("Opened", version=2)
+    class Opened2(msgspec.Struct, frozen=True):
+        protocol: str
+        usd: int
+
+    @upcast("Opened", 1)
+    def opened_from_1(body: dict[str, Any]) -> dict[str, Any]:
+        return {"protocol": body["protocol"], "usd": body.get("usd", body.get("amount"))}
+
+    mended = View("exposure", version=1, **FIELDS)
+
+    @mended.on_event
+    def opened(fields: Fields, event: Opened2, at: At) -> None:
+        fields.total.add(event.usd)
+
+    token = await write(world, Opened("a", 3))
+    async with Replica(world.moon, mended, tmp_path / "v.db") as replica:
+        await replica.wait_for(token)
+        assert replica.value["total"] == 10
+
+
+async def test_foreign_bytes_in_a_journal_stop_the_view_until_they_are_skipped(
+    world: World, tmp_path: Path
+) -> None:
+    await write(world, Opened("a", 1))
+    subject = f"{world.topology.prefix}.evt.us.stranger"
+    await world.js.publish(subject, b"\x00rubbish", timeout=5)
+    token = await write(world, Opened("a", 2))
+    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
+        await until(lambda: replica.failure is not None)
+        assert isinstance(replica.failure, PoisonedEvent)
+        assert replica.failure.sequence == 2
+        assert "stranger" in str(replica.failure)
+        await replica.skip()
+        await replica.wait_for(token)
+        assert replica.value["total"] == 3
+
+
+async def test_a_paused_replica_folds_nothing_and_a_resumed_one_all(
+    world: World, tmp_path: Path
+) -> None:
+    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
+        await replica.wait_for(await write(world, Opened("a", 1)))
+        await replica.pause()
+        token = await write(world, Opened("a", 2))
+        with pytest.raises(Unavailable, match="paused"):
+            await replica.wait_for(token, timeout=0.1)
+        assert replica.value["total"] == 1
+        await replica.resume()
+        await replica.wait_for(token)
+        assert replica.value["total"] == 3
+
+
+async def test_seeking_shows_the_view_as_it_was_and_resuming_as_it_is(
+    world: World, tmp_path: Path
+) -> None:
+    us, asia = world.stream("us"), world.stream("asia")
+    digests = {}
+    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
+        for n in range(1, 6):
+            await replica.wait_for(await write(world, Opened("a", n), Rated(f"r{n}")))
+            digests[n] = replica.digest
+        await replica.wait_for(await write(world, Rated("late"), journal="asia"))
+        name = replica.name
+        await replica.seek(Frontier({us: 3}))
+        assert replica.frontier == replica.durable == Frontier({us: 3})
+        assert replica.digest == digests[3]
+        assert replica.value["total"] == 6
+        assert list(replica.db.query("select value from total")) == [{"value": 6}]
+        await replica.seek(Frontier({us: 5}))
+        assert replica.digest == digests[5]
+        with pytest.raises(Invalid, match="ends at 5"):
+            await replica.seek(Frontier({us: 6}))
+        await replica.resume()
+        await replica.wait_for(Frontier({us: 5, asia: 1}))
+        assert sorted(replica.value["risk"]) == ["late", "r5"]
+        assert replica.name == name
+
+
+async def test_the_frontier_rises_over_what_the_view_does_not_read(
+    world: World, tmp_path: Path
+) -> None:
+    view = View("narrow", version=1, total=LexCounter)
+
+    @view.on_event(source="us")
+    def opened(fields: Fields, event: Opened, at: At) -> None:
+        fields.total.add(event.usd)
+
+    us = world.stream("us")
+    async with Replica(world.moon, view, tmp_path / "v.db") as replica:
+        await write(world, Opened("a", 2))
+        sequence = await world.authors.append("desk/a", Opened("a", 5))
+        elsewhere = await write(world, Opened("a", 5), journal="asia")
+        await replica.wait_for(elsewhere.advanced(us, sequence))
+        assert replica.value["total"] == 2
+        assert replica.frontier == Frontier({us: 2})
+        for n in range(5):
+            await world.authors.append("desk/a", Opened("a", n))
+        await until(lambda: replica.frontier.at(us) == 7)  # nobody waits, and it rises
+        await replica.wait_for(await write(world, Opened("a", 1)))
+        assert replica.value["total"] == 3
+    async with Replica(world.moon, view, tmp_path / "v.db") as replica:
+        assert replica.frontier == Frontier({us: 8})
+
+
+async def test_waiting_for_what_no_journal_holds_ends_in_time_and_says_so(
+    world: World, tmp_path: Path
+) -> None:
+    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
+        await replica.wait_for(Frontier({"elsewhere": 9}))
+        with pytest.raises(Unavailable, match="did not reach"):
+            await replica.wait_for(Frontier({world.stream("us"): 9}), timeout=0.2)
+
+
+async def test_the_registry_names_the_replicas_and_how_they_stand(
+    world: World, tmp_path: Path
+) -> None:
+    roster = Roster(world.moon.bus)
+    async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
+
+        async def standing() -> str:
+            found = {entry.replica: entry for entry in await roster.replicas("strict")}
+            return found[replica.name].standing if replica.name in found else ""
+
+        async def is_(wanted: str) -> None:
+            async def holds() -> bool:
+                return await standing() == wanted
+
+            await until_true(holds)
+
+        await is_("running")
+        await replica.pause()
+        await is_("paused")
+        await replica.resume()
+        await poisoned(world, replica)
+        await is_("PoisonedEvent")
+    (entry,) = await roster.replicas()
+    assert (entry.standing, entry.view, entry.version) == ("closed", "strict", 1)
+    assert entry.durable == {world.stream("us"): 2}
+    await roster.dismiss("strict", entry.replica)
+    assert await roster.replicas() == []
+
+
+async def test_without_journals_a_replica_says_what_is_missing(
+    world: World, tmp_path: Path
+) -> None:
+    await world.js.request(f"$JS.API.STREAM.DELETE.{world.stream('eu')}", b"", timeout=5)
+    with pytest.raises(JournalFault, match="start a host") as caught:
+        async with Replica(world.moon, exposure_view(), tmp_path / "v.db"):
+            pytest.fail("it was opened")
+    assert caught.value.fault == "gone"
+    with pytest.raises(InvalidView, match="no handler"):
+        async with Replica(world.moon, View("idle", version=1, total=LexCounter), tmp_path / "i"):
+            pytest.fail("it was opened")
+
+
+async def test_explain_says_what_the_topology_in_force_asks_for(
+    world: World, tmp_path: Path
+) -> None:
+    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
+        plans = {plan.field: plan for plan in replica.explain()}
+        assert plans["risk"].needs_crdt
+        assert plans["risk"].journals == ("asia", "eu", "us")
