@@ -40,6 +40,11 @@ class Careful:
         partition = self._partition
         while self._waiting:
             entity = self._waiting.pop(next(iter(self._waiting)))
+            if not entity.ready:  # it reads its journal, or waits for room
+                await partition.services.bus.backoff(1)
+                if entity.queued:
+                    self._waiting[entity.id.key] = entity
+                continue
             item = entity.peek()
             if item is None:
                 continue

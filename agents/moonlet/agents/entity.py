@@ -151,7 +151,7 @@ class Entity:
 
     def decide_one(self) -> bool:
         """Decide and append one command, as a suspicious owner does; False if none waits."""
-        if self._chain is not None or self.stopped or self.blocked or not self.queued:
+        if not self.ready:
             return False
         chain = self._decide_chain(1)
         self._append(chain)
@@ -412,6 +412,16 @@ class Entity:
         self._enqueue(lane, item)
 
     # resting
+
+    @property
+    def ready(self) -> bool:
+        """Whether it could decide a command now: it is warm, and nothing of it is in flight."""
+        return (
+            self.status is Status.RUNNING
+            and self._chain is None
+            and not self.stopped
+            and not self.blocked
+        )
 
     @property
     def appending(self) -> bool:

@@ -1,0 +1,259 @@
+"""A scenario that uses all of the write path: bursts, lanes, sends, timers, calls, ids, snapshots.
+
+The reference scenario is calm on purpose, since speed is measured on it. Here two clients press
+three workers hard, so that chains, batches and snapshots happen within some seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from moonlet.agents import AgentType, Decision, Moon, Perform, PerformFailed, Rejected, Reply
+from moonlet.agents import Schedule, Send, entity
+from moonlet.core.ids import LANES
+from moonlet.simulations import faults
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.seed import Dice
+from moonlet.simulations.world import World
+
+WORKERS = 3
+ROUNDS = 7
+BURST = 14
+BETWEEN = "700ms"
+
+
+class Work(msgspec.Struct, frozen=True):
+    """One piece; its number is told to `to`. `then` says what else it causes."""
+
+    piece: int
+    to: str
+    lane: str = "medium"
+    then: str = ""
+
+
+class Spend(msgspec.Struct, frozen=True):
+    """Take from what was worked; refused if there is not so much."""
+
+    amount: int
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """A worker tells another of a piece."""
+
+    piece: int
+
+
+class Remind(msgspec.Struct, frozen=True):
+    """A timer's firing."""
+
+    piece: int
+
+
+class Price(msgspec.Struct, frozen=True):
+    """A call to the outside."""
+
+    piece: int
+
+
+class Priced(msgspec.Struct, frozen=True):
+    """What it says."""
+
+    piece: int
+
+
+class Worked(msgspec.Struct, frozen=True):
+    """A piece is done; `asks` if a price was asked for."""
+
+    piece: int
+    asks: bool = False
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """So much was taken."""
+
+    amount: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Another's piece became known."""
+
+    piece: int
+
+
+class Reminded(msgspec.Struct, frozen=True):
+    """The timer fired."""
+
+    piece: int
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """A price came."""
+
+    piece: int
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """Counts of what happened, and sums of the pieces, so that none can stand for another."""
+
+    pieces: int = 0
+    worked: int = 0
+    spent: int = 0
+    told: int = 0
+    reminded: int = 0
+    asked: int = 0
+    priced: int = 0
+
+
+worker = AgentType("worker", Worker, partitions=1)
+
+
+@worker.on_command
+def work(state: Worker, command: Work) -> Decision:
+    """Tell another of it, and set a timer or ask a price."""
+    yield Worked(command.piece, command.then == "ask")
+    yield Send(command.to, Tell(command.piece), lane=command.lane)  # type: ignore[arg-type]
+    if command.then == "remind":
+        yield Schedule(Remind(command.piece), after=0.8, name="reminder")
+    elif command.then == "ask":
+        yield Perform(Price(command.piece))
+    elif command.then == "fail":
+        raise ValueError("this piece can't be worked")
+    yield Reply(state.pieces + 1)
+
+
+@worker.on_command
+def spend(state: Worker, command: Spend) -> Decision:
+    """Only what there is."""
+    if command.amount > state.worked - state.spent:
+        raise Rejected("there is not so much")
+    yield Spent(command.amount)
+
+
+@worker.on_command
+def tell(state: Worker, command: Tell) -> Decision:
+    """Note it."""
+    yield Told(command.piece)
+
+
+@worker.on_command
+def remind(state: Worker, command: Remind) -> Decision:
+    """Note it."""
+    yield Reminded(command.piece)
+
+
+@worker.on_perform
+async def price(call: Price) -> Priced:
+    """It takes a moment."""
+    await asyncio.sleep(0.3)
+    return Priced(call.piece)
+
+
+@worker.on_command
+def priced(state: Worker, command: Priced) -> Decision:
+    """Note it."""
+    yield Learned(command.piece)
+
+
+@worker.on_command
+def failed(state: Worker, command: PerformFailed) -> Decision:
+    """It never does."""
+    raise Rejected(command.error)
+
+
+@worker.on_event
+def worked(state: Worker, event: Worked) -> Worker:
+    """One more."""
+    return msgspec.structs.replace(
+        state,
+        pieces=state.pieces + 1,
+        worked=state.worked + event.piece,
+        asked=state.asked + event.piece * event.asks,
+    )
+
+
+@worker.on_event
+def spent(state: Worker, event: Spent) -> Worker:
+    """Less by it."""
+    return msgspec.structs.replace(state, spent=state.spent + event.amount)
+
+
+@worker.on_event
+def told(state: Worker, event: Told) -> Worker:
+    """One more known."""
+    return msgspec.structs.replace(state, told=state.told + event.piece)
+
+
+@worker.on_event
+def reminded(state: Worker, event: Reminded) -> Worker:
+    """One more."""
+    return msgspec.structs.replace(state, reminded=state.reminded + 1)
+
+
+@worker.on_event
+def learned(state: Worker, event: Learned) -> Worker:
+    """One more."""
+    return msgspec.structs.replace(state, priced=state.priced + event.piece)
+
+
+@contextmanager
+def small_limits() -> Iterator[None]:
+    """Snapshots after four commits, chains of eight: else a run would have to be much longer."""
+    before = entity.SNAPSHOT_EVERY, entity.SNAPSHOT_AT_REST, entity.CHAIN_MAX
+    changed: Any = entity
+    changed.SNAPSHOT_EVERY, changed.SNAPSHOT_AT_REST, changed.CHAIN_MAX = 4, 2, 8
+    try:
+        yield
+    finally:
+        changed.SNAPSHOT_EVERY, changed.SNAPSHOT_AT_REST, changed.CHAIN_MAX = before
+
+
+async def press(moon: Moon, dice: Dice, first: int) -> None:
+    """Bursts of commands, of which an agent may have several on their way."""
+    names = [f"worker/w{number}" for number in range(WORKERS)]
+    for round in range(ROUNDS):
+        calls = []
+        for place in range(BURST):
+            piece = first + round * BURST + place + 1
+            source, target = dice.sample(names, 2)
+            lane = dice.pick(("medium", "medium", "medium", *LANES))
+            then = dice.pick(("", "", "", "remind", "ask", "fail"))
+            kind = dice.below(8)
+            if kind == 0:
+                calls.append(moon.tell(source, Spend(dice.between(1, 4_000))))
+            elif kind == 1:
+                command = Work(piece, target)
+                calls += [moon.tell(source, command, id=f"own-{piece}") for _ in range(2)]
+            else:
+                calls.append(moon.tell(source, Work(piece, target, lane, then)))
+        await asyncio.gather(*calls)
+        await asyncio.sleep(dice.between(10, 900) / 1_000)
+
+
+async def shop(world: World) -> None:
+    """Two clients press the workers; in the end all that was worked is told and priced."""
+    world.always(
+        "nothing is spent twice", lambda states: all(s.spent <= s.worked for s in states.values())
+    )
+    with small_limits():
+        async with world.client() as one, world.client() as other:
+            await asyncio.gather(
+                press(one, world.seed.dice("one"), 0),
+                press(other, world.seed.dice("other"), 1_000),
+            )
+        await world.settle()
+        workers = (await world.states("worker")).values()
+        worked = sum(state.worked for state in workers)
+        told = sum(state.told for state in workers)
+        assert told == worked, f"{worked} was worked, {told} was told"
+        for state in workers:
+            assert state.priced == state.asked, f"asked {state.asked}, priced {state.priced}"
+
+
+workshop = Scenario(
+    name=f"{__name__}:workshop", body=shop, agents=(worker,), faults=faults.all(), horizon="8s"
+)
