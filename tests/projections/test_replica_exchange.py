@@ -340,7 +340,7 @@ async def test_a_forged_request_is_refused_and_stops_nobody(
     world: World, tmp_path: Path, data: bytes, error: type[MoonletError]
 ) -> None:
     async with Replica(world.moon, exposure_view(), tmp_path / "a.db") as a:
-        subject = view_subjects.replica(world.moon.bus, a.view, a.name)
+        subject = view_subjects.replica(world.moon.bus, a.view, exchange_of(a).name)
         answer = await world.js.request(subject, data, timeout=2)
         assert answer.data[:1] == REFUSAL
         world.js.post(view_subjects.heartbeats(world.moon.bus, a.view), data)

@@ -131,7 +131,7 @@ async def test_an_event_of_an_older_shape_is_mended_by_an_upcaster(
     world: World, tmp_path: Path
 ) -> None:
     Old = msgspec.defstruct("Opened", [("protocol", str), ("amount", int)], frozen=True)
-    await write(world, Old("a", 7))  # type: ignore[call-arg]
+    await write(world, Old("a", 7))
     async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
         await until(lambda: replica.failure is not None)
         assert isinstance(replica.failure, PoisonedEvent)

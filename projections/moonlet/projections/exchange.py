@@ -62,7 +62,7 @@ class Exchange:
         self._bus = bus
         self._holding = holding
         self._view = holding.state.view
-        self._name = name
+        self.name = name
         self._unread = unread
         self._on_joined = on_joined
         self._giver = Giver(bus, holding.state)
@@ -81,7 +81,7 @@ class Exchange:
     async def open(self) -> None:
         """Listen, and say hello: the others answer at once."""
         bus, view = self._bus, self._view
-        own = view_subjects.replica(bus, view, self._name)
+        own = view_subjects.replica(bus, view, self.name)
         beats = view_subjects.heartbeats(bus, view)
         self._subscriptions = [
             await bus.js.subscribe(own, self._give),
@@ -130,7 +130,7 @@ class Exchange:
     def _beat(self, reply: str = "") -> None:
         holding = self._holding
         heartbeat = make_heartbeat(
-            holding.state, self._name, durable=holding.durable, digest=holding.digest_at_hand()
+            holding.state, self.name, durable=holding.durable, digest=holding.digest_at_hand()
         )
         try:
             subject = view_subjects.heartbeats(self._bus, self._view)
@@ -146,7 +146,7 @@ class Exchange:
             self.refused[error.fault] += 1
             return
         name = heartbeat.replica
-        if name == self._name or self._muted:
+        if name == self.name or self._muted:
             return
         self.peers.pop(name, None)
         self.peers[name] = Peer(heartbeat, self._bus.clock.monotonic())
@@ -161,7 +161,7 @@ class Exchange:
                 log.error(
                     "replicas differ at one frontier: run `moonlet view NAME compare`, and rebuild",
                     view=self._view.name,
-                    replica=self._name,
+                    replica=self.name,
                     other=name,
                 )
             self.diverged.add(name)

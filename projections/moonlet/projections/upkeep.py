@@ -38,8 +38,13 @@ class Upkeep:
         self._reported: Enrolled | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.feeds = [Feed(bus, journal, holding) for journal in holding.state.journals.ids]
+        # A copied file has the other's name; on the wire every run has one of its own.
         self.exchange = Exchange(
-            bus, holding, name, unread=self._unread, on_joined=self._restart_feeds
+            bus,
+            holding,
+            f"{name}-{bus.entropy.token()[:6]}",
+            unread=self._unread,
+            on_joined=self._restart_feeds,
         )
 
     async def start(self) -> None:
