@@ -45,7 +45,7 @@ def test_what_the_page_shows_is_what_is_printed(tmp_path: Path) -> None:
                 running.append(start(*arguments[1:-1], folder=tmp_path))
                 printed = [first_line(running[-1])]
             else:
-                faster = ["--speed", "6"] if arguments[1] == "demo" else []
+                faster = ["--speed", "12"] if arguments[1] == "demo" else []
                 printed = _printed([*arguments[1:], *faster], tmp_path)
             shown, seen = _steady_lines(each.output), _steady_lines(printed)
             assert alike(shown, seen), _told(each, printed)

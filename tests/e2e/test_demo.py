@@ -105,9 +105,9 @@ def test_what_it_stored_can_be_looked_into(night: tuple[Path, Ended]) -> None:
 
 def test_it_goes_on_with_keep_and_else_starts_fresh(night: tuple[Path, Ended]) -> None:
     folder, _ = night
-    [kept] = run("demo", "--keep", "--speed", "6", "--json", folder=folder).records
+    [kept] = run("demo", "--keep", "--speed", "20", "--json", folder=folder).records
     assert (kept["clean"], kept["first_tick"]) == (True, 67)
-    [fresh] = run("demo", "--speed", "6", "--json", folder=folder).records
+    [fresh] = run("demo", "--speed", "20", "--json", folder=folder).records
     assert (fresh["clean"], fresh["first_tick"]) == (True, 1)
 
 
@@ -190,7 +190,7 @@ def test_a_feed_of_one_s_own_is_driven_and_a_wrong_one_is_named(tmp_path: Path) 
     header = "time_utc,open,high,low,close,volume\n"
     rows = [f"2023-03-11T0{hour}:00:00Z,1,1,0.9,0.9{hour},5\n" for hour in range(1, 6)]
     (tmp_path / "feed.csv").write_text(header + "".join(rows))
-    [told] = run("demo", "--feed", "feed.csv", "--speed", "6", "--json", folder=tmp_path).records
+    [told] = run("demo", "--feed", "feed.csv", "--speed", "20", "--json", folder=tmp_path).records
     assert (told["clean"], told["ticks"]) == (True, 5)
     (tmp_path / "wrong.csv").write_text(header + rows[0].replace("0.91", "cheap"))
     refused = run("demo", "--feed", "wrong.csv", folder=tmp_path)
