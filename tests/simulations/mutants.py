@@ -1,0 +1,486 @@
+"""Bugs of the write path, planted one at a time: the suite's scenarios must find each.
+
+`python -m tests.simulations.mutants` runs them by `tests.simulations.mutation`. A mutant whose old
+text is not found exactly once is an error, so that this table can't rot unseen.
+"""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One planted bug: `changes` are (file, old text, new text)."""
+
+    name: str
+    what: str
+    changes: tuple[tuple[str, str, str], ...]
+
+
+ENTITY = "agents/moonlet/agents/entity.py"
+DECIDE = "agents/moonlet/agents/decide.py"
+OUTBOX = "agents/moonlet/agents/outbox.py"
+RECOVERY = "agents/moonlet/agents/recovery.py"
+PARTITION = "agents/moonlet/agents/partition.py"
+CALLS = "agents/moonlet/agents/calls.py"
+DESK = "agents/moonlet/agents/desk.py"
+COMMIT = "streams/moonlet/streams/group_commit.py"
+INTAKE = "streams/moonlet/streams/intake.py"
+SNAPSHOTS = "streams/moonlet/streams/snapshots.py"
+WINDOWS = "core/moonlet/core/windows.py"
+FOLD = "core/moonlet/core/fold.py"
+
+ACKNOWLEDGED: tuple[Mutant, ...] = (
+    Mutant(
+        "ack-before-dispatch",
+        "a command is acknowledged before its effects are out",
+        (
+            (
+                ENTITY,
+                "        def out() -> None:\n            decided.item.acknowledge()\n",
+                "        decided.item.acknowledge()\n\n        def out() -> None:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "ack-before-commit",
+        "a command is acknowledged before its commit has landed",
+        (
+            (
+                ENTITY,
+                "        self._chain = chain\n        if any(",
+                "        self._chain = chain\n"
+                "        for decided in chain:\n"
+                "            decided.item.acknowledge()\n"
+                "        if any(",
+            ),
+        ),
+    ),
+    Mutant(
+        "ack-of-a-redelivery",
+        "a redelivery is acknowledged while the effects of its commit are on their way",
+        (
+            (
+                ENTITY,
+                "        if outbox is None or outbox.empty:\n            item.acknowledge()\n",
+                "        if outbox is None or item is not None:\n            item.acknowledge()\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "refusal-without-commit",
+        "a refusal on the state in memory is acknowledged without an append",
+        (
+            (
+                ENTITY,
+                "            if isinstance(verdict, Decided):\n",
+                '            if isinstance(verdict, Decided) and verdict.commit.outcome == "rejected":\n'
+                "                self._settle(item)\n"
+                "            elif isinstance(verdict, Decided):\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "timeout-is-failure",
+        "an append without an answer has failed: its commands are given up",
+        (
+            (
+                ENTITY,
+                "        for decided in reversed(chain):\n            self._put_back(",
+                "        for decided in reversed(chain):\n"
+                '            if type(error).__name__ == "Unavailable":\n'
+                "                decided.item.acknowledge()\n"
+                "                continue\n"
+                "            self._put_back(",
+            ),
+        ),
+    ),
+    Mutant(
+        "timeout-is-success",
+        "an append without an answer has succeeded",
+        (
+            (
+                COMMIT,
+                "append.done([future.result().sequence] if error is None else error)",
+                "append.done(\n"
+                "                [future.result().sequence]\n"
+                "                if error is None\n"
+                "                else [append.expected + 1]\n"
+                "                if isinstance(error, Unavailable)\n"
+                "                else error\n"
+                "            )",
+            ),
+        ),
+    ),
+    Mutant(
+        "call-ack-before-result",
+        "a call is acknowledged before its result has landed",
+        (
+            (
+                CALLS,
+                "        alive = asyncio.get_running_loop()",
+                "        js.acknowledge(delivery.reply)\n        alive = asyncio.get_running_loop()",
+            ),
+        ),
+    ),
+)
+
+APPENDED: tuple[Mutant, ...] = (
+    Mutant(
+        "id-on-the-journal",
+        "commits carry a message id, made of agent and place",
+        (
+            (
+                COMMIT,
+                "{**headers, EXPECTED: str(append.expected)}",
+                '{**headers, EXPECTED: str(append.expected), "Nats-Msg-Id":'
+                ' f"{append.subject}/{append.expected}"}',
+            ),
+        ),
+    ),
+    Mutant(
+        "no-compare-single",
+        "a single append has no compare-and-set",
+        ((COMMIT, "{**headers, EXPECTED: str(append.expected)}", "headers"),),
+    ),
+    Mutant(
+        "no-compare-batch",
+        "a batch has no compare-and-set",
+        ((COMMIT, "{**headers, EXPECTED: str(expected)}", "dict(headers)"),),
+    ),
+    Mutant(
+        "batch-half-applied",
+        "a batch goes out as single messages: some may land without the others",
+        (
+            (
+                COMMIT,
+                "            future = self._js.publish_batch(messages, timeout=self._timeout)\n",
+                "            for message in messages:\n"
+                "                future = self._publish(\n"
+                "                    message.subject, message.data, message.headers\n"
+                "                )\n"
+                "                future.add_done_callback(lambda one: one.exception())\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "blind-retry",
+        "after a conflict the same commit is tried again at the sequence that the server named",
+        (
+            (
+                ENTITY,
+                "        if not isinstance(error, Conflict):\n            log.info(",
+                '        named = str(error).rpartition(": ")[2]\n'
+                "        if isinstance(error, Conflict) and named.isdigit() and self.fold is not None:\n"
+                "            self.fold.sequence = int(named)\n"
+                "            self.wake()\n"
+                "            return\n"
+                "        if not isinstance(error, Conflict):\n            log.info(",
+            ),
+        ),
+    ),
+    Mutant(
+        "retry-without-reading",
+        "after a conflict or a timeout the commands are decided again on the state in memory",
+        (
+            (
+                ENTITY,
+                "        self.forget()\n        self._start_recovery()\n\n    def _unblock",
+                "        self.wake()\n\n    def _unblock",
+            ),
+        ),
+    ),
+    Mutant(
+        "chain-on-old-state",
+        "a command is decided on the state before the chain it is part of",
+        ((DECIDE, "state = chain[-1].state if chain else fold.state", "state = fold.state"),),
+    ),
+    Mutant(
+        "chain-names-wrong-commit",
+        "a commit of a chain names the digest of the commit before the chain",
+        ((DECIDE, "previous = chain[-1].digest if chain else fold.digest", "previous = fold.digest"),),
+    ),
+    Mutant(
+        "twice-in-a-chain",
+        "a duplicate of a command in the same chain is not noticed",
+        (
+            (
+                DECIDE,
+                "        if other.sender == envelope.sender and other.lane == envelope.lane:\n",
+                "        if other is None:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "clock-goes-back",
+        "a commit's time may be before that of the commit before it",
+        ((DECIDE, "    if time <= before:", "    if time.counter < 0:"),),
+    ),
+)
+
+EFFECTS: tuple[Mutant, ...] = (
+    Mutant(
+        "effects-before-commit",
+        "effects go out while their commit is on its way",
+        (
+            (
+                ENTITY,
+                "        self._chain = chain\n        if any(",
+                "        self._chain = chain\n"
+                "        for decided in chain:\n"
+                "            indexes = indexes_to_dispatch(decided.commit)\n"
+                "            if indexes:\n"
+                "                Outbox(self.id, self._partition.services).add(\n"
+                "                    decided.commit, decided.encoding, indexes, lambda: None\n"
+                "                )\n"
+                "        if any(",
+            ),
+        ),
+    ),
+    Mutant(
+        "many-in-flight",
+        "several sends to one receiver are in flight at once",
+        (
+            (
+                OUTBOX,
+                '            key = _key(commit.effects[index]) if index >= 0 else "park"\n',
+                '            key = f"{commit.revision}.{index}"\n',
+            ),
+        ),
+    ),
+    Mutant(
+        "no-redo",
+        "recovery dispatches nothing again",
+        (
+            (
+                RECOVERY,
+                "[job for job in redo if job[0].revision > out], 0)",
+                "[job for job in redo if job[0].revision < 0 * out], 0)",
+            ),
+        ),
+    ),
+    Mutant(
+        "redo-backwards",
+        "recovery dispatches again from the last commit to the first",
+        (
+            (
+                RECOVERY,
+                "[job for job in redo if job[0].revision > out], 0)",
+                "[job for job in redo[::-1] if job[0].revision > out], 0)",
+            ),
+        ),
+    ),
+    Mutant(
+        "redo-without-waiting",
+        "an agent decides before its former effects are out again",
+        (
+            (
+                ENTITY,
+                "            outbox.add(commit, encoding, indexes, lambda: None)\n"
+                "        await outbox.drained()\n",
+                "            outbox.add(commit, encoding, indexes, lambda: None)\n"
+                "        self._outbox = None\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "dispatched-too-early",
+        "a commit says that effects are out which are not",
+        (
+            (
+                ENTITY,
+                "        return revision if self._outbox is None else"
+                " self._outbox.dispatched(revision)\n",
+                "        return revision\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "given-up-at-once",
+        "an effect that fails once is dropped as if it were parked",
+        (
+            (
+                OUTBOX,
+                "                if waited > (limit or EFFECT_DEADLINE):\n"
+                "                    await self._park(job, error, attempt)\n",
+                "                if waited > 0 * (limit or EFFECT_DEADLINE):\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "parked-in-silence",
+        "a parked command is not noted in the parked stream",
+        ((OUTBOX, '    if commit.outcome == "parked":\n', '    if commit.outcome == "never":\n'),),
+    ),
+    Mutant(
+        "timer-never-set",
+        "a schedule counts as out and is not set, and open timers are not asserted",
+        (
+            (
+                OUTBOX,
+                "                await self._schedule(commit, encoding, index, effect)\n",
+                "                return\n",
+            ),
+            (ENTITY, "        if fold.timers:\n", "        if not fold.state:\n"),
+        ),
+    ),
+)
+
+REMEMBERED: tuple[Mutant, ...] = (
+    Mutant(
+        "snapshot-without-windows",
+        "a snapshot leaves out the sender windows",
+        ((SNAPSHOTS, "        fold.windows.dump(),\n", "        [],\n"),),
+    ),
+    Mutant(
+        "snapshot-without-ids",
+        "a snapshot leaves out the ids of commands without a number",
+        ((SNAPSHOTS, "        dict(fold.ids),\n", "        {},\n"),),
+    ),
+    Mutant(
+        "snapshot-without-calls",
+        "a snapshot leaves out the open calls",
+        ((SNAPSHOTS, "        dict(fold.calls),\n", "        {},\n"),),
+    ),
+    Mutant(
+        "snapshot-without-timers",
+        "a snapshot leaves out the open timers",
+        ((SNAPSHOTS, "        dict(fold.timers),\n", "        {},\n"),),
+    ),
+    Mutant(
+        "snapshot-hides-effects",
+        "a snapshot is taken while effects are on their way",
+        (
+            (
+                ENTITY,
+                "        if fold is None or (self._outbox is not None and not self._outbox.empty):\n",
+                "        if fold is None:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "window-forgets",
+        "every number is new",
+        (
+            (
+                WINDOWS,
+                "        if number > highest:\n            return False\n",
+                "        return False\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "window-off-by-one",
+        "the window of a client is read one place off",
+        ((WINDOWS, "bool(bits >> behind & 1)", "bool(bits >> behind + 1 & 1)"),),
+    ),
+    Mutant(
+        "highest-is-new",
+        "an agent's highest number is taken for new",
+        (
+            (
+                WINDOWS,
+                "        if number > highest:\n            return False\n",
+                "        if number >= highest:\n            return False\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "ids-forgotten",
+        "the id of a command without a number is not remembered",
+        ((DECIDE, "        seen = fold.ids.get(envelope.id)\n", "        seen = None\n"),),
+    ),
+    Mutant(
+        "refusals-not-remembered",
+        "the number of a refused command is not noted",
+        (
+            (
+                FOLD,
+                "        self._remember_command(commit, body)\n",
+                '        if commit.outcome != "rejected":\n'
+                "            self._remember_command(commit, body)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "timer-twice",
+        "a firing that is not open is applied",
+        (
+            (
+                DECIDE,
+                "return None if timer is not None and timer.revision == number else Verdict.DONE",
+                "return None if timer is None or timer else Verdict.DONE",
+            ),
+        ),
+    ),
+    Mutant(
+        "result-twice",
+        "a result whose call is closed is applied",
+        ((DECIDE, "return None if envelope.call in fold.calls else Verdict.DONE", "return None"),),
+    ),
+)
+
+DELIVERED: tuple[Mutant, ...] = (
+    Mutant(
+        "put-back-at-the-end",
+        "what is put back goes to the end of its lane",
+        (
+            (
+                ENTITY,
+                "        self._lanes[lane].appendleft(item)\n",
+                "        self._lanes[lane].append(item)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "silent-pull",
+        "a pull that is never answered is waited for, for ever",
+        ((INTAKE, "        if self._asked and not self._closed:\n", "        if self._asked < 0:\n"),),
+    ),
+    Mutant(
+        "no-renewal-at-reconnect",
+        "consumers are not made anew at a reconnect, nor after a silence",
+        (
+            (INTAKE, "bus.js.on_reconnect(self._renew)", "bus.js.on_reconnect(lambda: None)"),
+            (INTAKE, "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
+        ),
+    ),
+    Mutant(
+        "gap-ignored",
+        "a gap in deliveries is not noticed",
+        (
+            (
+                INTAKE,
+                "        if delivery.consumer_sequence != self._next:\n",
+                "        if delivery.consumer_sequence < 0:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "lost-deliveries-ignored",
+        "the server says it has sent more than arrived, and nobody minds",
+        (
+            (
+                INTAKE,
+                "            if self._arrived + status.missing < self._asked:\n",
+                "            if self._arrived + status.missing < 0:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "credit-leaks",
+        "an acknowledged delivery keeps its credit",
+        ((INTAKE, "        if credited:\n            self.release()\n", ""),),
+    ),
+    Mutant(
+        "former-consumers-stay",
+        "a new owner leaves the consumers of the former one",
+        (
+            (
+                PARTITION,
+                "                if int(revision) < self.record.revision:\n",
+                "                if int(revision) < 0:\n",
+            ),
+        ),
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (*ACKNOWLEDGED, *APPENDED, *EFFECTS, *REMEMBERED, *DELIVERED)
