@@ -28,6 +28,10 @@ async def listen(handler: Handler) -> asyncio.AbstractServer:
     return server
 
 
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
 def test_bytes_arrive_in_order_and_then_the_end() -> None:
     async def main() -> list[Any]:
         heard: list[Any] = []
@@ -60,9 +64,9 @@ def test_nobody_listens_where_nobody_listens_any_more() -> None:
         this_loop()
         with pytest.raises(ConnectionRefusedError, match="there:80"):
             await asyncio.open_connection("there", 80)
-        server = await listen(lambda reader, writer: asyncio.sleep(0))
+        server = await listen(hang_up)
         with pytest.raises(OSError, match="there:80"):
-            await listen(lambda reader, writer: asyncio.sleep(0))
+            await listen(hang_up)
         _, writer = await asyncio.open_connection("there", 80)
         writer.close()
         server.close()
@@ -70,7 +74,7 @@ def test_nobody_listens_where_nobody_listens_any_more() -> None:
         assert not server.is_serving()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("there", 80)
-        await listen(lambda reader, writer: asyncio.sleep(0))
+        await listen(hang_up)
 
     programs.run(main)
 
@@ -85,6 +89,7 @@ def test_a_reset_loses_what_was_under_way_and_both_ends_hear_of_it() -> None:
                     heard.append(data.decode())
             except ConnectionResetError:
                 heard.append("reset")
+            writer.close()
 
         await listen(hear)
         _, writer = await asyncio.open_connection("there", 80)
@@ -101,16 +106,14 @@ def test_a_reset_loses_what_was_under_way_and_both_ends_hear_of_it() -> None:
 
 def test_writing_to_an_end_that_closed_is_a_reset() -> None:
     async def main() -> None:
-        async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.close()
-
-        await listen(close)
+        await listen(hang_up)
         reader, writer = await asyncio.open_connection("there", 80)
         assert await reader.read() == b""
         writer.write(b"is anybody there?")
         await asyncio.sleep(1)
         with pytest.raises(ConnectionResetError):
             await writer.drain()
+        writer.close()
 
     programs.run(main)
 
@@ -156,6 +159,7 @@ def test_what_a_crashed_node_had_written_arrives_and_the_next_answer_is_a_reset(
                 await reader.read(100)
             except ConnectionResetError:
                 heard.append("reset")
+            writer.close()
 
         async def speak() -> None:
             _, writer = await asyncio.open_connection("there", 80)
@@ -177,6 +181,7 @@ def test_a_paused_node_reads_and_a_dead_one_answers_nobody() -> None:
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(await reader.read(100))
+            writer.close()
 
         async def serve() -> None:
             await asyncio.start_server(answer, "there", 80)
@@ -210,6 +215,7 @@ def test_a_connection_that_nobody_waits_for_any_more_is_closed() -> None:
                 ends.append(await reader.read(100))
             except ConnectionResetError:
                 ends.append(b"reset")
+            writer.close()
 
         await listen(hear)
         for steps in range(4):
