@@ -6,7 +6,6 @@ file that is lost costs a rebuild and nothing else. Each field is a table: `key`
 """
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 import sqlite_utils
 
 from moonlet.core.errors import MoonletError
+from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.errors import (
     DatabaseConflict,
     DatabaseCorrupt,
@@ -43,25 +43,34 @@ class ViewDatabase:
     `search` names fields whose values get a full-text index (`<field>_fts`).
     """
 
-    def __init__(self, path: str | Path, state: ViewState, *, search: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        state: ViewState,
+        *,
+        search: Iterable[str] = (),
+        disk: Disk = FILES,
+    ) -> None:
         """Open or create the file, and load it into `state`, which must be empty.
 
         Raises `InvalidDatabase`, `DatabaseCorrupt` or `DatabaseLocked`; the file is unchanged.
         """
         assert not any(state.vector), "a file is loaded into a new state"
         self.path = Path(path)
+        self._disk = disk
         self._state = state
         self._search = _checked_search(state, search)
         self._generation = 0
         with translated(self.path):
-            self._conn = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._conn = disk.connect(self.path, timeout=BUSY_SECONDS)
             try:
                 self._db = sqlite_utils.Database(self._conn, execute_plugins=False)
                 self._open()
             except BaseException:
                 self._conn.close()
                 raise
-        self._identity = self._inode()
+        disk.committed(self.path, self._conn)
+        self._identity = disk.identity(self.path)
         for store in state.stores.values():
             store.settle()
             store.unsaved = set()
@@ -186,7 +195,7 @@ class ViewDatabase:
         """
         state = self._state
         state.settle()
-        if self._inode() != self._identity:
+        if self._disk.identity(self.path) != self._identity:
             raise DatabaseCorrupt(
                 f"{self.path} was deleted or replaced while it was open: start the replica again,"
                 " and it will rebuild"
@@ -215,6 +224,7 @@ class ViewDatabase:
                     )
                 ],
             )
+        self._disk.committed(self.path, self._conn)
         self._generation += 1
         for store in state.stores.values():
             store.unsaved = set()
@@ -247,20 +257,12 @@ class ViewDatabase:
     def reader(self) -> sqlite_utils.Database:
         """A second, read-only connection for SQL; sees the last save. Close it yourself."""
         with translated(self.path):
-            uri = f"{self.path.resolve().as_uri()}?mode=ro"
-            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+            connection = self._disk.connect(self.path, timeout=BUSY_SECONDS, read_only=True)
             return sqlite_utils.Database(connection, execute_plugins=False)
 
     def close(self) -> None:
         """Close the file; what wasn't saved is folded again next time."""
         self._conn.close()
-
-    def _inode(self) -> tuple[int, int] | None:
-        try:
-            status = os.stat(self.path)
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
 
 
 def _keys(field: Field) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """What a replica finds in its view's file before it opens it: the journals it was folded from."""
 
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from moonlet.projections.database import (
     VIEW_TABLE,
     translated,
 )
+from moonlet.projections.disk import Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.journals import JournalId
 
@@ -26,14 +26,14 @@ class Notes(NamedTuple):
     replica: str
 
 
-def read_notes(path: Path) -> Notes | None:
+def read_notes(path: Path, disk: Disk) -> Notes | None:
     """The notes of a view's file; None if there is no file, or it is no view's.
 
     Raises `DatabaseCorrupt`, `DatabaseLocked`, `InvalidDatabase`.
     """
-    if not path.exists():
+    if disk.identity(path) is None:
         return None
-    with translated(path), closing(_connect(path)) as connection:
+    with translated(path), closing(disk.connect(path, timeout=BUSY_SECONDS)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if not {VIEW_TABLE, FRONTIER_TABLE} <= tables:
             return None
@@ -50,23 +50,30 @@ def read_notes(path: Path) -> Notes | None:
     return Notes(journals, frozenset(map(_dot, skipped.split())), replica)
 
 
-def write_replica(path: Path, name: str) -> None:
+def write_replica(path: Path, name: str, disk: Disk) -> None:
     """Give the replica of this file its name, which it keeps; raises as `read_notes` does."""
-    with translated(path), closing(_connect(path)) as connection, connection:
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {REPLICA_TABLE} (name TEXT NOT NULL)")
-        connection.execute(f"DELETE FROM {REPLICA_TABLE}")
-        connection.execute(f"INSERT INTO {REPLICA_TABLE} VALUES (?)", (name,))
+    _write(
+        path,
+        disk,
+        (f"CREATE TABLE IF NOT EXISTS {REPLICA_TABLE} (name TEXT NOT NULL)", ()),
+        (f"DELETE FROM {REPLICA_TABLE}", ()),
+        (f"INSERT INTO {REPLICA_TABLE} VALUES (?)", (name,)),
+    )
 
 
-def write_skipped(path: Path, skipped: Iterable[Dot]) -> None:
+def write_skipped(path: Path, skipped: Iterable[Dot], disk: Disk) -> None:
     """Note which commits the view leaves out; nobody may have the file open for writing."""
     text = " ".join(f"{dot.journal}/{dot.sequence}" for dot in sorted(skipped))
-    with translated(path), closing(_connect(path)) as connection, connection:
-        connection.execute(f"UPDATE {VIEW_TABLE} SET skipped = ?", (text,))
+    _write(path, disk, (f"UPDATE {VIEW_TABLE} SET skipped = ?", (text,)))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=BUSY_SECONDS)
+def _write(path: Path, disk: Disk, *statements: tuple[str, tuple[str, ...]]) -> None:
+    with translated(path), closing(disk.connect(path, timeout=BUSY_SECONDS)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for statement, values in statements:
+                connection.execute(statement, values)
+        disk.committed(path, connection)
 
 
 def _dot(text: str) -> Dot:

@@ -9,6 +9,7 @@ from moonlet.core.errors import Corrupt, Undecodable
 from moonlet.core.frontier import Frontier
 from moonlet.projections.database import ViewDatabase
 from moonlet.projections.delta import apply_delta
+from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import DatabaseLocked, PoisonedEvent
 from moonlet.projections.journals import JournalId
@@ -41,10 +42,11 @@ class Holding:
         *,
         skipped: Iterable[Dot] = (),
         search: Iterable[str] = (),
+        disk: Disk = FILES,
     ) -> None:
         """Open or create the file; raises as `ViewDatabase` does."""
         self.state = ViewState(view, journals, skipped=skipped)
-        self.database = ViewDatabase(path, self.state, search=search)
+        self.database = ViewDatabase(path, self.state, search=search, disk=disk)
         self.durable = self.state.frontier
         """What is in the file; never ahead of it."""
         self._leave_out = {(dot.journal, dot.sequence) for dot in self.state.skipped}

@@ -13,10 +13,12 @@ from moonlet.core.errors import Invalid, Unavailable
 from moonlet.core.frontier import Frontier
 from moonlet.projections import file_notes, rewind
 from moonlet.projections.amounts import Amount
+from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import PoisonedEvent
 from moonlet.projections.explain import FieldPlan
 from moonlet.projections.holding import Holding
+from moonlet.projections.journals import JournalId
 from moonlet.projections.observed import Observed
 from moonlet.projections.probe import check_incarnation, find_journal
 from moonlet.projections.upkeep import Upkeep
@@ -54,11 +56,17 @@ class Replica:
 
     Opening probes every journal and raises `JournalFault` rather than serve what no longer is.
     The file belongs to one replica at a time; losing it costs a rebuild. `search` names fields
-    whose values get a full-text index.
+    whose values get a full-text index. `disk` is for simulations.
     """
 
     def __init__(
-        self, moon: Client, view: View, path: str | Path, *, search: Iterable[str] = ()
+        self,
+        moon: Client,
+        view: View,
+        path: str | Path,
+        *,
+        search: Iterable[str] = (),
+        disk: Disk = FILES,
     ) -> None:
         self.view = view
         self.path = Path(path)
@@ -69,6 +77,7 @@ class Replica:
         self.paused = False
         self._moon = moon
         self._search = tuple(search)
+        self._disk = disk
         self._holding: Holding | None = None
         self._upkeep: Upkeep | None = None
         self._reader: sqlite_utils.Database | None = None
@@ -206,7 +215,7 @@ class Replica:
             sequence=poison.sequence,
         )
         self._close()
-        file_notes.write_skipped(self.path, skipped)
+        file_notes.write_skipped(self.path, skipped, self._disk)
         await self._open()
 
     async def seek(self, frontier: Frontier, *, timeout: float | timedelta = 60.0) -> None:
@@ -221,11 +230,9 @@ class Replica:
         if not frontier.covers(holding.state.frontier):
             state = holding.state
             self._close()
-            rewind.erase(self.path)
-            self._holding = Holding(
-                self.view, state.journals.ids, self.path, skipped=state.skipped, search=self._search
-            )
-            file_notes.write_replica(self.path, self.name)
+            self._disk.remove(self.path)
+            self._holding = self._hold(state.journals.ids, state.skipped)
+            file_notes.write_replica(self.path, self.name, self._disk)
         try:
             async with asyncio.timeout(limit):
                 await rewind.fold_until(self._bus, self._held(), frontier)
@@ -258,21 +265,29 @@ class Replica:
         bus = self._bus
         subjects = journals_of(bus, self.view)
         journals = [await find_journal(bus, name, read) for name, read in subjects.items()]
-        notes = file_notes.read_notes(self.path)
+        notes = file_notes.read_notes(self.path, self._disk)
         if notes is not None:
             now = {journal.name: journal.incarnation for journal in journals}
             for journal in notes.journals:
                 if journal.name in now:
                     check_incarnation(journal, now[journal.name])
         skipped = notes.skipped if notes is not None else frozenset[Dot]()
-        holding = self._holding = Holding(
-            self.view, journals, self.path, skipped=skipped, search=self._search
-        )
+        holding = self._holding = self._hold(journals, skipped)
         self.name = notes.replica if notes is not None else ""
         self.name = self.name or f"r{bus.entropy.token()}"[:NAME_LENGTH]
         # Each time, so that a file which can't be written is refused now and not in mid-run.
-        file_notes.write_replica(self.path, self.name)
+        file_notes.write_replica(self.path, self.name, self._disk)
         return holding
+
+    def _hold(self, journals: Iterable[JournalId], skipped: Iterable[Dot]) -> Holding:
+        return Holding(
+            self.view,
+            journals,
+            self.path,
+            skipped=skipped,
+            search=self._search,
+            disk=self._disk,
+        )
 
     def _fail(self, error: Exception) -> None:
         """Something stopped it: waiters are told, and reads unless they are still right."""

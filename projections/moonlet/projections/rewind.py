@@ -1,19 +1,12 @@
 """Becoming the view as of an older frontier: from nothing, in the journals' own order."""
 
 from contextlib import aclosing
-from pathlib import Path
 
 from moonlet.core.errors import Invalid
 from moonlet.core.frontier import Frontier
 from moonlet.projections.holding import Holding
 from moonlet.projections.probe import probe
 from moonlet.streams import Bus, read_messages
-
-
-def erase(path: Path) -> None:
-    """Remove a view's file and its logs; nobody of ours may have it open."""
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-        path.with_name(name).unlink(missing_ok=True)
 
 
 async def fold_until(bus: Bus, holding: Holding, target: Frontier) -> None:
