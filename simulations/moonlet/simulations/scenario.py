@@ -20,6 +20,7 @@ from moonlet.simulations.trace import Trace
 from moonlet.simulations.universe import Universe
 from moonlet.simulations.violations import Violation
 from moonlet.simulations.world import World
+from moonlet.streams import Topology
 
 Body: TypeAlias = Callable[..., Awaitable[None]]
 
@@ -30,7 +31,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """`body(world)` in worlds with these hosts, agents and faults.
 
     `replicas` are the kinds of server to draw from: 1 for one server, 3 for a cluster. `lease` is
-    the hosts' in whole seconds. `name` is `module:function`.
+    the hosts' in whole seconds. `journals` are a topology's, one for all types if there are none.
+    `name` is `module:function`.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     heal_within: Duration = "120s"
     replicas: tuple[int, ...] = (1, 3)
     lease: int = 2
+    journals: dict[str, list[str]] = {}
 
     def run(
         self,
@@ -61,6 +64,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
         faults = Plan(universe.seed, profile, plan)
         worlds: list[World] = []
+        topology = Topology(replicas=profile.servers)
+        if self.journals:
+            topology = msgspec.structs.replace(topology, journals=self.journals)
 
         async def main() -> None:
             world = World(
@@ -72,6 +78,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
                 horizon=self.horizon,
                 heal_within=self.heal_within,
                 lease=self.lease,
+                topology=topology,
             )
             if listen:
                 world.network.sent = []
