@@ -109,11 +109,64 @@ class Decided:
         self.apart = len(self.record[0]) > limit
 
 
+class Chain:
+    """Commits decided ahead of their append, to be appended together: all land, or none."""
+
+    __slots__ = (
+        "_highest",
+        "_looked",
+        "_numbers",
+        "bytes",
+        "commits",
+        "digest",
+        "revision",
+        "state",
+        "time",
+        "with_effects",
+    )
+
+    def __init__(self, fold: Fold[Any]) -> None:
+        self.commits: list[Decided] = []
+        self.revision = fold.revision
+        self.digest = fold.digest
+        self.time = fold.time
+        self.state = fold.state
+        self.bytes = 0
+        self.with_effects = 0
+        self._looked = 0
+        self._numbers: set[tuple[str, str, int]] = set()
+        self._highest: dict[tuple[str, str], int] = {}
+
+    def add(self, decided: Decided) -> None:
+        """The next commit; the one after it is decided on its state."""
+        commit = decided.commit
+        self.commits.append(decided)
+        self.revision = commit.revision
+        self.digest = decided.digest
+        self.time = commit.time
+        self.state = decided.state
+        self.bytes += len(decided.record[0])
+        if commit.effects or commit.outcome == "parked":
+            self.with_effects += 1
+
+    def holds(self, sender: str, lane: str, number: int) -> bool:
+        """Whether one of its commits is of this number, or of a later one of an agent."""
+        for decided in self.commits[self._looked :]:
+            envelope = decided.envelope
+            heard = envelope.sender, envelope.lane
+            self._numbers.add((*heard, envelope.number))
+            self._highest[heard] = max(envelope.number, self._highest.get(heard, 0))
+        self._looked = len(self.commits)
+        if sent_by_agent(sender):
+            return number <= self._highest.get((sender, lane), 0)
+        return (sender, lane, number) in self._numbers
+
+
 def judge(
     partition: "OwnedPartition",
     agent: AgentId,
     fold: Fold[Any],
-    chain: list[Decided],
+    chain: Chain,
     item: Item,
     dispatched: Callable[[int], int],
 ) -> "Decided | Verdict":
@@ -124,14 +177,12 @@ def judge(
     verdict = _known(partition, fold, chain, item, envelope)
     if verdict is not None:
         return verdict
-    state = chain[-1].state if chain else fold.state
-    revision = fold.revision + len(chain)
+    state = chain.state
     services = partition.services
     now = services.bus.clock.now_us()
-    before = chain[-1].commit.time if chain else fold.time
     time = services.hlc.tick(now)
-    if time <= before:  # a former owner's clock was far ahead
-        time = Timestamp(before.micros, before.counter + 1)
+    if time <= chain.time:  # a former owner's clock was far ahead
+        time = Timestamp(chain.time.micros, chain.time.counter + 1)
     problem = item.problem
     if problem is None and partition.noted:
         problem = partition.crashed_by(item)
@@ -140,19 +191,19 @@ def judge(
     elif envelope.deadline and now > envelope.deadline:
         decision = Decision("expired", state, reason="the deadline passed before it was decided")
     else:
-        decision = _decide(partition, agent, envelope, item, state, revision, time.micros)
-    decision = _bounded(fold, chain, decision, state)
+        decision = _decide(partition, agent, envelope, item, state, chain.revision, time.micros)
+    if decision.effects:
+        decision = _bounded(fold, chain, decision, state)
     command = _command(envelope, item)
     body = ""
     if not envelope.number and not envelope.timer and not envelope.call:
         body = body_digest(command.name, plain_body(command.body))
-    previous = chain[-1].digest if chain else fold.digest
     limit = services.bus.js.max_payload - RECORD_MARGIN
 
     def commit_of(decision: Decision[Any]) -> Decided:
         commit: Commit[Any] = Commit(
             agent=envelope.agent,
-            revision=revision + 1,
+            revision=chain.revision + 1,
             outcome=decision.outcome,
             command=command,
             time=time,
@@ -162,7 +213,7 @@ def judge(
             effects=decision.effects,
             reply=decision.reply,
             app_version=services.app_version,
-            previous_digest=previous,
+            previous_digest=chain.digest,
             dispatched=dispatched(fold.revision),
         )
         return Decided(item, envelope, commit, decision.state, decision.stack, body, limit)
@@ -210,14 +261,14 @@ def _trusted(partition: "OwnedPartition", envelope: Envelope, stream: str) -> En
 def _known(
     partition: "OwnedPartition",
     fold: Fold[Any],
-    chain: list[Decided],
+    chain: Chain,
     item: Item,
     envelope: Envelope,
 ) -> Verdict | None:
     """Whether an earlier commit dealt with it; LATER if only the fold after `chain` can say."""
     number = envelope.number
     if envelope.timer or envelope.call or not number:
-        if chain:
+        if chain.commits:
             return Verdict.LATER
         if envelope.timer:
             timer = fold.timers.get(envelope.timer)
@@ -233,11 +284,8 @@ def _known(
     if fold.windows.has(envelope.sender, envelope.lane, number):
         partition.answer_again(item, envelope, conflict=False)
         return Verdict.DONE
-    for earlier in chain:
-        other = earlier.envelope
-        if other.sender == envelope.sender and other.lane == envelope.lane:
-            if other.number == number or (number < other.number and sent_by_agent(envelope.sender)):
-                return Verdict.LATER
+    if chain.commits and chain.holds(envelope.sender, envelope.lane, number):
+        return Verdict.LATER
     return None
 
 
@@ -275,13 +323,9 @@ def _decide(
     return agent_type.behavior.decide(state, handler, command, context, item.encoding)
 
 
-def _bounded(
-    fold: Fold[Any], chain: list[Decided], decision: Decision[Any], state: Any
-) -> Decision[Any]:
+def _bounded(fold: Fold[Any], chain: Chain, decision: Decision[Any], state: Any) -> Decision[Any]:
     """Park what would leave more timers or calls open than an agent may have."""
-    if not decision.effects:
-        return decision
-    ahead = [effect for decided in chain for effect in decided.commit.effects]
+    ahead = [effect for decided in chain.commits for effect in decided.commit.effects]
     for kind, opened in (("schedule", len(fold.timers)), ("perform", len(fold.calls))):
         asked = sum(effect.kind == kind for effect in (*ahead, *decision.effects))
         if asked and opened + asked > OPEN_MAX:

@@ -10,8 +10,8 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from moonlet.agents.decide import Decided, Item, Verdict, judge
-from moonlet.agents.outbox import Outbox, indexes_to_dispatch
+from moonlet.agents.decide import Chain, Decided, Item, Verdict, judge
+from moonlet.agents.outbox import COMMITS_MAX, Outbox, indexes_to_dispatch
 from moonlet.agents.recovery import recover, to_dispatch
 from moonlet.core.commit import place
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-CHAIN_MAX: Final = 64
-"""Commands decided ahead in one chain: all land, or none."""
+CHAIN_MAX: Final = 256
+"""Commands decided ahead in one chain: all land, or none. A batch takes milliseconds, however few
+they are, and deciding this many keeps other agents waiting for no more."""
+
+CHAIN_BYTES: Final = 1_048_576
+"""Bytes of records from which a chain takes no more."""
 
 QUEUE_MAX: Final = 1_024
 """Deliveries that an agent keeps in memory; of more only sequence and reply are kept."""
@@ -84,7 +88,7 @@ class Entity:
         self.queued = 0
         self.held: list[tuple[int, Intake, int, str]] | None = None
         self.last_used = 0.0
-        self._lanes: list[deque[Item]] | None = None
+        self._lanes: list[deque[Item] | None] | None = None
         self._credits: list[int] | None = None
         self._chain: list[Decided] | None = None
         self._outbox: Outbox | None = None
@@ -101,21 +105,30 @@ class Entity:
             self.held.append((lane, intake, delivery.sequence, delivery.reply))
             intake.release()
             return
-        self._enqueue(lane, Item(intake, delivery, True))
-        self.wake()
+        item = Item(intake, delivery, True)
+        if not self.queued and self.ready and self._partition.careful is None:
+            self._append(self._decide_chain(1, (lane, item)))
+        else:
+            self._waiting(lane).append(item)
+            self.queued += 1
+            self.wake()
 
-    def _enqueue(self, lane: int, item: Item) -> None:
+    def _waiting(self, lane: int) -> deque[Item]:
+        """The queue of a lane. Made when something waits, since an empty one takes 600 bytes."""
         lanes = self._lanes
         if lanes is None:
-            lanes = self._lanes = [deque(), deque(), deque(), deque()]
+            lanes = self._lanes = [None, None, None, None]
             self._credits = list(WEIGHTS)
-        lanes[lane].append(item)
-        self.queued += 1
+        waiting = lanes[lane]
+        if waiting is None:
+            waiting = lanes[lane] = deque()
+        return waiting
 
     def _next(self) -> tuple[int, Item] | None:
         """The next item: the highest lane that has one and turns left; 64 : 16 : 4 : 1."""
         lanes, credits = self._lanes, self._credits
         if not self.queued or lanes is None or credits is None:
+            self._lanes = self._credits = None
             return None
         for _ in range(2):
             for lane, waiting in enumerate(lanes):
@@ -127,8 +140,7 @@ class Entity:
         raise AssertionError("the queue's count is wrong")
 
     def _put_back(self, lane: int, item: Item) -> None:
-        assert self._lanes is not None
-        self._lanes[lane].appendleft(item)
+        self._waiting(lane).appendleft(item)
         self.queued += 1
 
     # running
@@ -142,12 +154,13 @@ class Entity:
 
     def _pump(self) -> None:
         """Decide what waits, up to a chain, and append it; returns while that is in flight."""
-        if self._chain is not None or self.stopped or self.blocked or not self.queued:
-            return
-        if self._partition.careful is not None:
-            self._partition.careful.enter(self)
-            return
-        self._append(self._decide_chain(CHAIN_MAX))
+        if not self.queued:
+            self._lanes = self._credits = None
+        elif self.ready:
+            if self._partition.careful is None:
+                self._append(self._decide_chain(CHAIN_MAX))
+            else:
+                self._partition.careful.enter(self)
 
     def decide_one(self) -> bool:
         """Decide and append one command, as a suspicious owner does; False if none waits."""
@@ -167,17 +180,21 @@ class Entity:
         self._credits[taken[0]] += 1
         return taken[1]
 
-    def _decide_chain(self, most: int) -> list[Decided]:
+    def _decide_chain(self, most: int, first: tuple[int, Item] | None = None) -> list[Decided]:
+        """Decide up to `most` of what waits, `first` before all."""
         fold = self.fold
         assert fold is not None
         partition = self._partition
-        chain: list[Decided] = []
-        room = self._outbox is None or self._outbox.has_room
-        while len(chain) < most and room:
-            taken = self._next()
+        chain = Chain(fold)
+        room = COMMITS_MAX if self._outbox is None else self._outbox.room_left
+        while len(chain.commits) < most and chain.bytes < CHAIN_BYTES:
+            taken, first = first or self._next(), None
             if taken is None:
                 break
             lane, item = taken
+            if chain.with_effects >= room:
+                self._put_back(lane, item)
+                break
             try:
                 verdict = judge(partition, self.id, fold, chain, item, self._dispatched)
             except Exception as error:  # ours: a handler's own are caught and park its command
@@ -186,13 +203,13 @@ class Entity:
                 return []
             if isinstance(verdict, Decided):
                 verdict.lane = lane
-                chain.append(verdict)
+                chain.add(verdict)
             elif verdict is Verdict.LATER:
                 self._put_back(lane, item)
                 break
             else:
                 self._settle(item)
-        return chain
+        return chain.commits
 
     def _dispatched(self, revision: int) -> int:
         return revision if self._outbox is None else self._outbox.dispatched(revision)
@@ -409,7 +426,8 @@ class Entity:
 
     def take_back(self, lane: int, item: Item) -> None:
         """One held delivery that was read back."""
-        self._enqueue(lane, item)
+        self._waiting(lane).append(item)
+        self.queued += 1
 
     # resting
 

@@ -64,9 +64,9 @@ class Outbox:
         return not self._left
 
     @property
-    def has_room(self) -> bool:
-        """Whether another commit with effects may be added."""
-        return len(self._left) < COMMITS_MAX
+    def room_left(self) -> int:
+        """How many more commits with effects may be added."""
+        return max(0, COMMITS_MAX - len(self._left))
 
     def dispatched(self, revision: int) -> int:
         """The revision up to which effects are out, if `revision` is the agent's last."""
@@ -105,7 +105,7 @@ class Outbox:
 
     async def room(self) -> None:
         """Wait until another commit may be added."""
-        while not self.has_room:
+        while not self.room_left:
             self._changed.clear()
             await self._changed.wait()
 
