@@ -12,10 +12,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from moonlet.agents import Host, Moon, connect
-from moonlet.streams import Topology
 from tests.benchmarks.account import Account, Deposit, account_type
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
-from tests.benchmarks.world import WINDOW, World, pipelined, world
+from tests.benchmarks.world import WINDOW, World, pipelined, topology, world
 
 FIRST = 10_000
 AGENTS = 100_000
@@ -31,7 +30,7 @@ ROW = Row(
 
 async def host(url: str, prefix: str) -> None:
     """The measured process: a host, until its input is closed."""
-    async with connect(url, topology=Topology(prefix=prefix)) as moon:
+    async with connect(url, topology=topology(prefix)) as moon:
         async with Host(moon, [account_type()], idle_after=3_600, max_agents=2 * AGENTS):
             print("ready", flush=True)
             await asyncio.to_thread(sys.stdin.read)

@@ -7,6 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+ROUND_SECONDS = 300
+"""Seconds that a round may take: one side may have stopped for good."""
+
 
 class Pair(NamedTuple):
     """One round's figures of a row: Moonlet's and its baseline's, measured one after the other."""
@@ -98,15 +101,14 @@ async def measure(work: Work, scale: Scale, rounds: int) -> list[Result]:
     """Run the rounds; raises if a row has no figure, or no baseline, in one of them."""
     taken: dict[str, list[Pair]] = {row.name: [] for row in work.rows}
     async with aclosing(work.measure(scale)) as source:
-        async for figures in source:
+        for _ in range(rounds):
+            async with asyncio.timeout(ROUND_SECONDS):
+                figures = await anext(source)
             for name, pairs in taken.items():
                 pair = figures[name]
                 if not (pair.ours > 0 and pair.baseline > 0):
                     raise ValueError(f"{name}: no figure, or no baseline: {pair}")
                 pairs.append(pair)
-            if len(pairs) >= rounds:
-                break
-            await asyncio.sleep(0)
     return [
         Result(
             row,

@@ -25,6 +25,11 @@ WINDOW = 1_000
 """Commands on their way from the client at a time, on either side."""
 
 
+def topology(prefix: str) -> Topology:
+    """The streams of both sides: mailboxes so large that the one hot agent's never fills."""
+    return Topology(prefix=prefix, mailbox=1_000_000)
+
+
 class World:
     """A server, nats-py's client on it, and fresh streams whenever asked."""
 
@@ -40,7 +45,7 @@ class World:
 
     def moon(self, prefix: str) -> Moon:
         """A Moonlet client on streams of its own."""
-        return connect(self.url, topology=Topology(prefix=prefix))
+        return connect(self.url, topology=topology(prefix))
 
     async def api(self, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of the server's JSON API through nats-py."""
@@ -53,7 +58,7 @@ class World:
 
     async def create_streams(self, prefix: str, *names: str) -> None:
         """Streams with Moonlet's own configuration, for the baseline."""
-        for config in Topology(prefix=prefix).configs():
+        for config in topology(prefix).configs():
             if config["name"].removeprefix(f"{prefix}-") in names:
                 await self.api(f"STREAM.CREATE.{config['name']}", config)
 
