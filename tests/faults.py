@@ -130,7 +130,7 @@ FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "partition.py",
-                "        if self.record.note or self.record.crashes >= 2:\n",
+                "        if self.record.note or self.record.crashes:\n",
                 "        if False:\n",
             ),
         ),

@@ -139,7 +139,7 @@ async def test_a_stopped_agent_stays_stopped_on_the_next_owner(
 async def test_a_command_that_kills_its_process_parks_only_itself(
     shared_server: ServerProcess, name: str
 ) -> None:
-    """Two owners die of it; the third notes it first and dies too; the fourth parks it."""
+    """One owner dies of it; two more note it first and die too; the fourth parks it."""
     hosts = [HostProcess(shared_server.url, name, lease=1)]
     try:
         hosts[0].await_ready()

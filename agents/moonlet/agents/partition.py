@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.agents.agent_type import AgentType
-from moonlet.agents.careful import Careful, note_of
+from moonlet.agents.careful import AGAIN, Careful, note_of
 from moonlet.agents.decide import Decided, Item
 from moonlet.agents.desk import Desk
 from moonlet.agents.entity import Entity, lane_index
@@ -82,7 +82,7 @@ class OwnedPartition:
     async def open(self, stopped: set[str]) -> None:
         """Create the consumers and start. Raises what the server says; then `close` it."""
         self.stopped = stopped
-        if self.record.note or self.record.crashes >= 2:
+        if self.record.note or self.record.crashes:
             self.careful = Careful(self)
         await self._desk.open()
         bus = self.services.bus
@@ -371,8 +371,8 @@ class OwnedPartition:
     # suspicion
 
     def crashed_by(self, item: Item) -> MoonletError | None:
-        """The reason to park a command that the last owner died deciding."""
-        if self.noted != note_of(item):
+        """The reason to park a command that the last two owners died deciding."""
+        if self.noted != note_of(item) + AGAIN:
             return None
         return MoonletError(
             "its decision ended the process of three hosts; look at the handler before it is sent"

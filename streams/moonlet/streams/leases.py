@@ -14,10 +14,6 @@ from moonlet.core.errors import Conflict
 from moonlet.streams.bus import Bus
 from moonlet.streams.kv import Bucket
 
-MAX_SUSPECT: Final = 2
-"""Crashes of a partition's owners from which the next one decides one command at a time."""
-
-
 class HostLease(msgspec.Struct, frozen=True):
     """What a living host says of itself; `started` is in microseconds since 1970."""
 
@@ -30,7 +26,7 @@ class Partition(msgspec.Struct, frozen=True):
     """A partition's record. `owner` is empty when it was left in good order.
 
     `crashes` counts owners in a row that did not; `note` is the command that a suspicious owner
-    was about to decide.
+    was about to decide, with " again" if the owner before noted it too.
     """
 
     type: str
