@@ -1,0 +1,249 @@
+"""A scenario that uses all that agents can do at once: two types, sends in lanes and to oneself,
+timers set, replaced and cancelled, calls, topics, handlers that fail, queries and asking again."""
+
+import asyncio
+
+import msgspec
+
+from moonlet.agents import (
+    AgentType,
+    Cancel,
+    Decision,
+    Moon,
+    Perform,
+    Publish,
+    Rejected,
+    Reply,
+    Schedule,
+    Send,
+)
+from moonlet.core.ids import Lane
+from moonlet.simulations import Scenario, World, faults
+
+LANES: tuple[Lane, ...] = ("critical", "high", "medium", "low")
+STALLS = [f"stall/s{n}" for n in range(4)]
+BANKS = ["bank/b0", "bank/b1"]
+STOCK = 50
+ROUNDS = 12
+
+
+class Give(msgspec.Struct, frozen=True):
+    to: str
+    amount: int
+    lane: Lane
+
+
+class Take(msgspec.Struct, frozen=True):
+    amount: int
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """Goes along `path`, the agents that it has still to visit."""
+
+    path: list[str]
+
+
+class Remind(msgspec.Struct, frozen=True):
+    name: str
+    after: float
+
+
+class Reminded(msgspec.Struct, frozen=True):
+    name: str
+
+
+class Forget(msgspec.Struct, frozen=True):
+    name: str
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Ask the outside world."""
+
+    number: int
+
+
+class Price(msgspec.Struct, frozen=True):
+    """A call's work."""
+
+    number: int
+
+
+class Priced(msgspec.Struct, frozen=True):
+    number: int
+    price: int
+
+
+class Stumble(msgspec.Struct, frozen=True):
+    pass
+
+
+class Gave(msgspec.Struct, frozen=True):
+    amount: int
+
+
+class Took(msgspec.Struct, frozen=True):
+    amount: int
+
+
+class Noted(msgspec.Struct, frozen=True):
+    what: str
+
+
+class GetCount(msgspec.Struct, frozen=True):
+    pass
+
+
+class Stall(msgspec.Struct, frozen=True):
+    stock: int = STOCK
+    count: int = 0
+    notes: dict[str, int] = {}
+
+
+def stall_type(name: str, partitions: int) -> AgentType[Stall]:
+    stall = AgentType(name, Stall, partitions=partitions)
+
+    @stall.on_command
+    def give(state: Stall, command: Give) -> Decision:
+        if command.amount > state.stock:
+            raise Rejected(f"only {state.stock} left")
+        yield Gave(command.amount)
+        yield Send(command.to, Take(command.amount), lane=command.lane)
+        yield Reply(state.count + 1)
+
+    @stall.on_command
+    def take(state: Stall, command: Take) -> Decision:
+        yield Took(command.amount)
+        yield Publish("taken", {"amount": command.amount})
+
+    @stall.on_command
+    def go_on(state: Stall, command: Pass) -> Decision:
+        yield Noted("pass")
+        if command.path:
+            yield Send(command.path[0], Pass(command.path[1:]))
+
+    @stall.on_command
+    def remind(state: Stall, command: Remind) -> Decision:
+        yield Noted("remind")
+        yield Schedule(Reminded(command.name), after=command.after, name=command.name)
+
+    @stall.on_command
+    def reminded(state: Stall, command: Reminded) -> Decision:
+        yield Noted("reminded")
+
+    @stall.on_command
+    def forget(state: Stall, command: Forget) -> Decision:
+        yield Noted("forget")
+        yield Cancel(command.name)
+
+    @stall.on_command
+    def look(state: Stall, command: Look) -> Decision:
+        yield Noted("look")
+        yield Perform(Price(command.number))
+
+    @stall.on_perform
+    async def price(call: Price) -> Priced:
+        await asyncio.sleep(0.3)
+        return Priced(call.number, call.number * 2)
+
+    @stall.on_command
+    def priced(state: Stall, command: Priced) -> Decision:
+        yield Noted("priced")
+
+    @stall.on_command
+    def stumble(state: Stall, command: Stumble) -> Decision:
+        raise ValueError("as asked")
+
+    @stall.on_event
+    def gave(state: Stall, event: Gave) -> Stall:
+        return msgspec.structs.replace(
+            state, stock=state.stock - event.amount, count=state.count + 1
+        )
+
+    @stall.on_event
+    def took(state: Stall, event: Took) -> Stall:
+        return msgspec.structs.replace(
+            state, stock=state.stock + event.amount, count=state.count + 1
+        )
+
+    @stall.on_event
+    def noted(state: Stall, event: Noted) -> Stall:
+        notes = {**state.notes, event.what: state.notes.get(event.what, 0) + 1}
+        return msgspec.structs.replace(state, notes=notes, count=state.count + 1)
+
+    @stall.on_query
+    def get_count(state: Stall, query: GetCount) -> int:
+        return state.count
+
+    return stall
+
+
+STALL = stall_type("stall", 3)
+BANK = stall_type("bank", 1)
+
+
+async def customer(world: World, moon: Moon, name: str, asked: dict[str, int]) -> None:
+    """One client's commands, drawn from the seed; `asked` counts what must be noted."""
+    dice = world.seed.dice(name)
+    everyone = STALLS + BANKS
+    for number in range(ROUNDS):
+        agent = dice.pick(everyone)
+        what = dice.pick(("give", "give", "ask", "pass", "remind", "forget", "look", "stumble"))
+        if what == "give":
+            others = [other for other in everyone if other != agent]
+            command = Give(dice.pick(others), dice.between(1, 20), dice.pick(LANES))
+            await moon.tell(agent, command, lane=dice.pick(LANES))
+        elif what == "ask":
+            command = Give(agent, 1, dice.pick(LANES))
+            id = f"{name}-{number}"
+            try:
+                first = await moon.ask(agent, command, id=id)
+                assert await moon.ask(agent, command, id=id) == first
+                assert await moon.query(agent, GetCount()) >= first
+            except Rejected:
+                pass
+        elif what == "pass":
+            path = [dice.pick(everyone) for _ in range(dice.between(0, 5))]
+            asked["pass"] += 1 + len(path)
+            await moon.tell(agent, Pass(path))
+        elif what == "remind":
+            asked["remind"] += 1
+            await moon.tell(agent, Remind(dice.pick("xy"), dice.between(1, 30) / 10))
+        elif what == "forget":
+            await moon.tell(agent, Forget(dice.pick("xy")))
+        elif what == "look":
+            asked["look"] += 1
+            await moon.tell(agent, Look(number))
+        else:
+            await moon.tell(agent, Stumble())
+        await asyncio.sleep(dice.between(0, 900) / 1_000)
+
+
+async def bazaar(world: World) -> None:
+    """Three customers at once; then everything must add up."""
+    asked = {"pass": 0, "remind": 0, "look": 0}
+    world.always("no debts", lambda states: all(s.stock >= 0 for s in states.values()))
+    async with world.client() as one, world.client() as two:
+        async with asyncio.TaskGroup() as group:
+            for name, moon in (("ann", one), ("bob", two), ("cem", two)):
+                group.create_task(customer(world, moon, name, asked))
+        await world.settle()
+        await world.advance("10s")
+        await world.settle()
+    states = {**await world.states("stall"), **await world.states("bank")}
+    assert sum(state.stock - STOCK for state in states.values()) == 0
+    notes = {
+        what: sum(state.notes.get(what, 0) for state in states.values())
+        for what in ("pass", "remind", "look", "priced", "reminded")
+    }
+    assert notes["pass"] == asked["pass"]
+    assert notes["remind"] == asked["remind"] >= notes["reminded"]
+    assert notes["look"] == notes["priced"] == asked["look"], (notes, asked)
+
+
+scenario = Scenario(
+    name="tests.simulations.bazaar:scenario",
+    body=bazaar,
+    agents=(STALL, BANK),
+    faults=faults.all(),
+    horizon="12s",
+)
