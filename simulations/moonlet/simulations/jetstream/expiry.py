@@ -19,11 +19,10 @@ class Expiry:
         self._alarm = stream.context.alarms.new(self._expire)
 
     def added(self, now: int, message: Stored) -> None:
-        """The stream stored `message`."""
+        """The stream stored `message`, which will leave it with time."""
         if message.expiry:
             heappush(self._due, (message.expiry, message.sequence))
-        if message.expiry or self._stream.config.max_age:
-            self._alarm.pace(now, self._next())
+        self._alarm.pace(now, self._next())
 
     def recover(self, now: int) -> None:
         """Build anew from what is stored: after a restart or another configuration."""

@@ -30,6 +30,26 @@ SCHEDULE_ZONE: Final = "Nats-Schedule-Time-Zone"
 SCHEDULE_NEXT: Final = "Nats-Schedule-Next"
 SCHEDULER: Final = "Nats-Scheduler"
 
+# What a stream looks for beyond the message id and the expectation of a subject's last sequence.
+RARE: Final = frozenset(
+    (
+        EXPECTED_STREAM,
+        EXPECTED_ID,
+        EXPECTED_LAST,
+        EXPECTED_SUBJECT_OF,
+        TTL,
+        ROLLUP,
+        INCREMENT,
+        SOURCE,
+        REQUIRED_LEVEL,
+        TRACE,
+        SCHEDULE,
+        SCHEDULE_ZONE,
+        SCHEDULE_NEXT,
+        SCHEDULER,
+    )
+)
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER: Final = -1  # a TTL that never ends
 SECOND: Final = 1_000_000_000

@@ -48,22 +48,26 @@ def judge_single(
     _check_size(stream, headers, data)
     if not headers:
         return headers
-    _check_common(stream, headers, strict_ttl=False)
+    rare = not headers.keys().isdisjoint(fields.RARE)
+    if rare:
+        _check_common(stream, headers, strict_ttl=False)
     _check_expected_subject(stream, subject, headers)
-    expected = headers.get(fields.EXPECTED_LAST, "")
-    if expected and fields.number(expected) != stream.store.last:
-        raise refused(10071, seq=stream.store.last)
-    headers = schedules.check(headers, subject, stream, {})
-    _check_source(headers)
+    if rare:
+        expected = headers.get(fields.EXPECTED_LAST, "")
+        if expected and fields.number(expected) != stream.store.last:
+            raise refused(10071, seq=stream.store.last)
+        headers = schedules.check(headers, subject, stream, {})
+        _check_source(headers)
     if id := headers.get(fields.MESSAGE_ID, ""):
         known = stream.duplicates.find(id, now)
         if known is not None:
             raise Duplicate(known)
-    check_last_id(stream, headers)
-    rollup = headers.get(fields.ROLLUP, "").lower()
-    if rollup:
-        _check_rollup(stream, rollup)
-    _check_size(stream, headers, data)  # a schedule has got another header
+    if rare:
+        check_last_id(stream, headers)
+        rollup = headers.get(fields.ROLLUP, "").lower()
+        if rollup:
+            _check_rollup(stream, rollup)
+        _check_size(stream, headers, data)  # a schedule has got another header
     return headers
 
 

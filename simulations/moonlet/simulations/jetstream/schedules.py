@@ -52,8 +52,6 @@ class Schedules:
 
     def stored(self, now: int, message: Stored) -> None:
         """The stream stored `message`: a schedule, or what replaces the one on its subject."""
-        if not self._stream.config.allow_msg_schedules:
-            return
         headers = message.headers or {}
         at = _read(headers) if fields.SCHEDULE in headers else None
         if at is not None:
@@ -72,8 +70,9 @@ class Schedules:
         """Build anew from what is stored: after a restart or another configuration."""
         self._due.clear()
         self._alarm.stop()
-        for message in self._stream.store.messages.values():
-            self.stored(now, message)
+        if self._stream.config.allow_msg_schedules:
+            for message in self._stream.store.messages.values():
+                self.stored(now, message)
 
     def stop(self) -> None:
         """The stream is gone."""

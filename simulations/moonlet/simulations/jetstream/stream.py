@@ -44,16 +44,21 @@ class Stream:
 
         Raises `ServerRefused` for what is only judged while storing: limits, an invalid TTL.
         """
-        ttl = _ttl(headers)
-        self._refuse_new(subject, headers, data)
+        config = self.config
+        rare = headers is not None and not headers.keys().isdisjoint(fields.RARE)
+        ttl = _ttl(headers) if rare else 0
+        if config.discard == "new":
+            self._refuse_new(subject, headers, data)
         expiry = now + ttl * fields.SECOND if ttl > 0 else 0
         message = Stored(subject, headers, data, now, expiry)
         sequence = self.store.add(message)
         self._enforce_limits(now, subject)
-        self.expiry.added(now, message)
-        self.schedules.stored(now, message)
+        if expiry or config.max_age:
+            self.expiry.added(now, message)
+        if config.allow_msg_schedules:
+            self.schedules.stored(now, message)
         self.remember_id(now, headers, sequence)
-        if headers:
+        if headers and rare:
             self.roll_up(now, subject, headers, keep=1)
         for consumer in self.interest.matching(subject):
             consumer.stored(sequence)
@@ -88,7 +93,7 @@ class Stream:
 
     def _refuse_new(self, subject: str, headers: Headers | None, data: bytes) -> None:
         config, store = self.config, self.store
-        if config.discard != "new" or self.replicated:
+        if self.replicated:
             return
         limit = config.max_msgs_per_subject
         same = store.by_subject.get(subject, [])

@@ -87,15 +87,26 @@ def collide(first: str, second: str) -> bool:
     return len(one) == len(two)
 
 
+class _Node(Generic[T]):
+    """A token of the patterns that begin alike; items are numbered by their addition."""
+
+    __slots__ = ("children", "ending", "open")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node[T]] = {}
+        self.ending: list[tuple[int, T]] = []
+        self.open: list[tuple[int, T]] = []  # those that end with ">" here
+
+
 class Patterns(Generic[T]):
     """Which items' patterns cover a subject, in order of their addition; an item occurs once.
 
-    Answers are remembered, so that publishing doesn't cost in proportion to the patterns.
+    A look-up doesn't cost in proportion to the patterns, and is remembered.
     """
 
     def __init__(self) -> None:
         self._exact: dict[str, list[tuple[int, T]]] = {}
-        self._wild: list[tuple[int, list[str], T]] = []
+        self._wild: _Node[T] = _Node()
         self._count = 0
         self._known: dict[str, tuple[T, ...]] = {}
 
@@ -105,36 +116,59 @@ class Patterns(Generic[T]):
         if is_literal(pattern):
             self._exact.setdefault(pattern, []).append((self._count, item))
         else:
-            self._wild.append((self._count, pattern.split("."), item))
+            self._items(pattern).append((self._count, item))
         self._known.clear()
 
     def remove(self, pattern: str, item: T) -> None:
         """Remove what `add` with the same arguments added first."""
-        if is_literal(pattern):
-            rest = self._exact[pattern]
-            rest.remove(next(entry for entry in rest if entry[1] is item))
-            if not rest:
-                del self._exact[pattern]
-        else:
-            tokens = pattern.split(".")
-            found = next(e for e in self._wild if e[1] == tokens and e[2] is item)
-            self._wild.remove(found)
+        literal = is_literal(pattern)
+        items = self._exact[pattern] if literal else self._items(pattern)
+        items.remove(next(entry for entry in items if entry[1] is item))
+        if literal and not items:
+            del self._exact[pattern]
         self._known.clear()
+
+    def _items(self, pattern: str) -> list[tuple[int, T]]:
+        """Where the items of a pattern with wildcards stand."""
+        node = self._wild
+        for token in pattern.split("."):
+            if token == ">":
+                return node.open
+            node = node.children.setdefault(token, _Node())
+        return node.ending
 
     def matching(self, subject: str) -> tuple[T, ...]:
         """The items with a pattern that covers the literal `subject`."""
         known = self._known.get(subject)
         if known is not None:
             return known
-        found = list(self._exact.get(subject, ()))
-        if self._wild:
-            tokens = subject.split(".")
-            found += [(n, item) for n, pattern, item in self._wild if covers(pattern, tokens)]
+        found = [*self._exact.get(subject, ()), *self._matching_wild(subject)]
+        if len(found) > 1:
             found.sort(key=lambda entry: entry[0])
-        items: dict[int, T] = {}
-        for _, item in found:
-            items.setdefault(id(item), item)
+            answer = tuple({id(item): item for _, item in found}.values())
+        else:
+            answer = (found[0][1],) if found else ()
         if len(self._known) >= _CACHE_LIMIT:
             self._known.clear()
-        answer = self._known[subject] = tuple(items.values())
+        self._known[subject] = answer
         return answer
+
+    def _matching_wild(self, subject: str) -> list[tuple[int, T]]:
+        found: list[tuple[int, T]] = []
+        nodes = [self._wild]
+        for token in subject.split("."):
+            following: list[_Node[T]] = []
+            for node in nodes:
+                found += node.open
+                children = node.children
+                if children:
+                    if (child := children.get(token)) is not None and token != "*":
+                        following.append(child)
+                    if (child := children.get("*")) is not None:
+                        following.append(child)
+            nodes = following
+            if not nodes:
+                return found
+        for node in nodes:
+            found += node.ending
+        return found
