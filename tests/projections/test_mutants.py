@@ -33,7 +33,7 @@ class Fault(NamedTuple):
     new: str
 
 
-ALWAYS_SLOW = Fault(dot_join, "_plan_ones", "simple = not store.ahead and", "simple = False and")
+ALWAYS_SLOW = Fault(dot_join, "plan_join", "if store.ahead or theirs_ahead:", "if True:")
 
 # What goes wrong, the law that notices, and how to plant it.
 FAULTS: dict[str, tuple[test_laws.Law, *tuple[Fault, ...]]] = {
@@ -79,8 +79,8 @@ FAULTS: dict[str, tuple[test_laws.Law, *tuple[Fault, ...]]] = {
         Fault(
             dot_join,
             "plan_join",
-            "_plan_key(store, key, (), to, theirs_ahead, plan)",
-            "plan.append((key, None))",
+            "_plan_gone(store, gone, to, plan)",
+            "plan.update(dict.fromkeys(key for key in gone if key in store.rows))",
         ),
     ),
     "a join is a union without context": (
@@ -105,7 +105,7 @@ FAULTS: dict[str, tuple[test_laws.Law, *tuple[Fault, ...]]] = {
     ),
     "the quick join takes what was removed here": (
         test_laws.reads_never_go_back,
-        Fault(dot_join, "_plan_ones", "                if new:\n", "                if True:\n"),
+        Fault(dot_join, "_plan_puts", "if dot >= mine_end[journal]:", "if True:"),
     ),
     "commits of one journal come out of order": (
         test_laws.every_addition_counts_once,
@@ -126,7 +126,7 @@ FAULTS: dict[str, tuple[test_laws.Law, *tuple[Fault, ...]]] = {
             DotStore,
             "join",
             "for keys in (section.ones, section.many, section.gone):",
-            "for keys in ():",
+            "for keys in (plan,):",
         ),
     ),
     "the index claims what a full state didn't name": (

@@ -106,9 +106,10 @@ class BoundedStore(Store):
         """The rights of a key for the database."""
         return None, msgspec.msgpack.encode(self._out(key))
 
-    def load(self, key: str, value: Any, state: Any) -> None:
-        """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
-        self.rows[key] = self._checked(_read_row(state), self.frontier)
+    def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
+        """Take back rows; raises msgspec's errors, or `DeltaRefused`."""
+        for key, _, state in rows:
+            self.rows[key] = self._checked(_read_row(state), self.frontier)
 
     def _out(self, key: str) -> list[WireRights]:
         return [
@@ -140,9 +141,9 @@ class BoundedStore(Store):
 
     def plan(
         self, section: dict[str, list[WireRights]], to: Sequence[int], full: bool
-    ) -> list[tuple[str, Any]]:
+    ) -> dict[str, Any]:
         """The keys whose rights change: of each journal the newer ones hold."""
-        plan: list[tuple[str, Any]] = []
+        plan: dict[str, Any] = {}
         for key, wire in section.items():
             mine = self.rows.get(key, {})
             merged = dict(mine)
@@ -153,10 +154,10 @@ class BoundedStore(Store):
                 if own is None or theirs.dot > own.dot:
                     merged[journal] = theirs
             if merged != mine:
-                plan.append((key, merged))
+                plan[key] = merged
         return plan
 
-    def join(self, plan: list[tuple[str, Any]], section: Any, moved: Sequence[int]) -> None:
+    def join(self, plan: dict[str, Any], section: Any, moved: Sequence[int]) -> None:
         """Carry out a plan."""
         self.rows.update(plan)
         self.mark(section, moved)

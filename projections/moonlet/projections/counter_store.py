@@ -172,10 +172,11 @@ class CounterStore(Store):
                 return amount, entry.dot
         return None, _encode([_to_wire(part) for part in self.parts(key)])
 
-    def load(self, key: str, value: Any, state: Any) -> None:
-        """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
-        parts = [WirePart(state, value, 0, 0)] if type(state) is int else _read_row(state)
-        self._set(key, self._checked(parts, self.frontier))
+    def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
+        """Take back rows; raises msgspec's errors, or `DeltaRefused`."""
+        for key, value, state in rows:
+            parts = [WirePart(state, value, 0, 0)] if type(state) is int else _read_row(state)
+            self._set(key, self._checked(parts, self.frontier))
 
     def _checked(self, parts: Iterable[WirePart], to: Sequence[int]) -> list[Part]:
         checked: dict[int, Part] = {}
@@ -200,9 +201,9 @@ class CounterStore(Store):
         """Decode a section; raises msgspec's errors."""
         return _read_section(data)
 
-    def plan(self, section: CounterSection, to: Sequence[int], full: bool) -> list[tuple[str, Any]]:
+    def plan(self, section: CounterSection, to: Sequence[int], full: bool) -> dict[str, Any]:
         """The keys whose parts change. Counters never vanish, so `full` means nothing here."""
-        plan: list[tuple[str, Any]] = []
+        plan: dict[str, Any] = {}
         entries: list[tuple[str, tuple[WirePart, ...]]] = [
             *((key, (part,)) for key, part in section.ones.items()),
             *section.many.items(),
@@ -218,13 +219,13 @@ class CounterStore(Store):
                     merged[journal] = new
                     changed = True
             if changed:
-                plan.append((key, [merged[journal] for journal in sorted(merged)]))
+                parts = [merged[journal] for journal in sorted(merged)]
+                plan[key] = parts[0] if len(parts) == 1 else tuple(parts)
         return plan
 
-    def join(self, plan: list[tuple[str, Any]], section: Any, moved: Sequence[int]) -> None:
+    def join(self, plan: dict[str, Any], section: Any, moved: Sequence[int]) -> None:
         """Carry out a plan."""
-        for key, parts in plan:
-            self._set(key, parts)
+        self.rows.update(plan)
         self.mark([*section.ones, *section.many], moved)
 
 

@@ -26,6 +26,7 @@ from moonlet.projections.errors import (
 from moonlet.projections.fields import Field
 from moonlet.projections.recorder import SEPARATOR
 from moonlet.projections.state import ViewState
+from moonlet.projections.store import Store
 
 FORMAT: Final = 1
 """The layout of the tables."""
@@ -172,16 +173,10 @@ class ViewDatabase:
             store = state.stores[name]
             keys = ", ".join(f"[{key}]" for key in _keys(field))
             query = f"SELECT {keys}, [value], [state] FROM [{name}]"
-            key = ""
             try:
-                if len(_keys(field)) == 1:
-                    for key, value, data in self._conn.execute(query):
-                        store.load(key, value, data)
-                else:
-                    for first, second, value, data in self._conn.execute(query):
-                        key = first + SEPARATOR + second
-                        store.load(key, value, data)
-            except (msgspec.MsgspecError, MoonletError, TypeError, ValueError) as error:
+                store.load(_rows(self._conn.execute(query)))
+            except _UNREADABLE as error:
+                key = _unreadable_key(store, _rows(self._conn.execute(query)))
                 what = f"the row {key!r} of {name} can't be read ({error})"
                 raise DatabaseCorrupt(_damaged(self.path, what)) from None
 
@@ -263,6 +258,24 @@ class ViewDatabase:
     def close(self) -> None:
         """Close the file; what wasn't saved is folded again next time."""
         self._conn.close()
+
+
+def _rows(cursor: sqlite3.Cursor) -> Iterable[tuple[str, Any, Any]]:
+    if len(cursor.description) == 3:
+        return cursor
+    return ((key + SEPARATOR + member, value, state) for key, member, value, state in cursor)
+
+
+def _unreadable_key(store: Store, rows: Iterable[tuple[str, Any, Any]]) -> str:
+    for row in rows:
+        try:
+            store.load([row])
+        except _UNREADABLE:
+            return row[0]
+    return ""
+
+
+_UNREADABLE: Final = (msgspec.MsgspecError, MoonletError, TypeError, ValueError)
 
 
 def _keys(field: Field) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def apply_delta(state: ViewState, delta: bytes, *, ends: Frontier | None = None)
             f"view {state.view.name}: a delta since {body.since} can't be joined at"
             f" {state.vector}: ask for one since our own frontier"
         )
-    plans: list[tuple[Store, Any, list[tuple[str, Any]]]] = []
+    plans: list[tuple[Store, Any, dict[str, Any]]] = []
     for place, (name, store) in enumerate(state.stores.items()):
         raw = body.fields.pop(place, None)
         if raw is None:

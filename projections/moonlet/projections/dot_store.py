@@ -16,7 +16,7 @@ import msgspec
 
 from moonlet.projections.dot_join import DotSection, Put, RegisterSection, SetSection, plan_join
 from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed
-from moonlet.projections.store import Row, Store, forged
+from moonlet.projections.store import Row, Store, forged, past_end
 
 Cover = Mapping[int, int]
 """Journal index → the newest dot seen there."""
@@ -71,6 +71,13 @@ class DotStore(Store):
     def remove(self, dot: int, key: str, value: None, cover: Cover | None) -> None:
         """Drop what `cover` names; without one, what the dot's own journal put."""
         self.fresh[dot & JOURNAL_MASK][key] = dot >> SEQUENCE_SHIFT
+        if not self.ahead and cover is not None and len(cover) == 1:
+            old = self.rows.get(key)
+            if old is not None and type(old) is not tuple:
+                seen = old if self.bare else old.dot
+                if cover.get(seen & JOURNAL_MASK) == seen:
+                    del self.rows[key]
+                    return
         self._write(dot, key, None, cover)
 
     def remove_under(self, dot: int, prefix: str, value: None, cover: None) -> None:
@@ -140,8 +147,13 @@ class DotStore(Store):
 
     def seen(self, key: str) -> list[tuple[int, None]]:
         """The newest dot of the key per journal, in the order of the journals."""
+        entry = self.rows.get(key)
+        if entry is None:
+            return []
+        if type(entry) is not tuple:
+            return [(entry if self.bare else entry.dot, None)]
         newest: dict[int, int] = {}
-        for atom in self.atoms(key):
+        for atom in entry:
             dot = self.dot_of(atom)
             newest[dot & JOURNAL_MASK] = dot
         return [(newest[journal], None) for journal in sorted(newest)]
@@ -186,13 +198,23 @@ class DotStore(Store):
             removed = {}
         return None, _encode((self.atoms(key), [removed[journal] for journal in sorted(removed)]))
 
-    def load(self, key: str, value: Any, state: Any) -> None:
-        """Take back a `row`; raises msgspec's errors. The frontier must be loaded before."""
-        if type(state) is int:
-            if state < 0 or state >> SEQUENCE_SHIFT > self._end(state):
-                raise forged(f"the row {key!r} is ahead of its frontier")
-            self.rows[key] = state if self.bare else Put(state, value)
-            return
+    def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
+        """Take back rows; raises msgspec's errors, or `DeltaRefused`."""
+        bare, entries = self.bare, self.rows
+        ends = [(sequence + 1) << SEQUENCE_SHIFT for sequence in self.frontier]
+        for key, value, state in rows:
+            if type(state) is not int:
+                self._load(key, state)
+            elif (
+                0 <= state
+                and state & JOURNAL_MASK < len(ends)
+                and (state < ends[state & JOURNAL_MASK])
+            ):
+                entries[key] = state if bare else Put(state, value)
+            else:
+                raise past_end(state, self.frontier)
+
+    def _load(self, key: str, state: Any) -> None:
         atoms, removed = self._row.decode(state)
         if any(self.dot_of(a) >> SEQUENCE_SHIFT > self._end(self.dot_of(a)) for a in atoms):
             raise forged(f"the row {key!r} is ahead of its frontier")
@@ -221,25 +243,21 @@ class DotStore(Store):
         """Decode a section; raises msgspec's errors."""
         return self._section.decode(data)
 
-    def plan(self, section: DotSection, to: Sequence[int], full: bool) -> list[tuple[str, Any]]:
+    def plan(self, section: DotSection, to: Sequence[int], full: bool) -> dict[str, Any]:
         """What joining would change; see `dot_join`."""
         return plan_join(self, section, to, full)
 
-    def join(self, plan: list[tuple[str, Any]], section: Any, moved: Sequence[int]) -> None:
+    def join(self, plan: dict[str, Any], section: Any, moved: Sequence[int]) -> None:
         """Carry out a plan, and remember what the sender has removed ahead of us."""
-        for key, entry in plan:
-            if entry is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = entry
+        self.rows.update(plan)
+        for key in [key for key, entry in plan.items() if entry is None]:
+            del self.rows[key]
         for key, dots in section.ahead.items():
             for dot in dots:
                 if dot >> SEQUENCE_SHIFT > self.frontier[dot & JOURNAL_MASK]:
                     self._await(key, dot & JOURNAL_MASK, dot)
-        if moved:
-            for keys in (section.ones, section.many, section.gone):
-                self.mark(keys, moved)
-            self.mark([key for key, _ in plan], moved)
+        for keys in (section.ones, section.many, section.gone):
+            self.mark(keys, moved)
         for journal in moved:
             self.passed(journal)
 

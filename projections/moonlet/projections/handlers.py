@@ -20,22 +20,21 @@ Function = Callable[..., Any]
 class Handler(msgspec.Struct, frozen=True):
     """One function for one event class; `source` is an agent type's name, or None for all.
 
-    `readers` decode today's version straight from bytes, by encoding: what a journal holds was
-    checked before it was stored, and all that enters a view is checked again.
+    `readers` decode bodies of `version` straight from bytes, by encoding: what a journal holds
+    was checked before it was stored, and all that enters a view is checked again.
     """
 
     function: Function
     message: MessageType[Any]
     source: str | None
     tokens: tuple[str, ...]
+    version: int
     readers: dict[Encoding, Callable[[Any], Any]]
 
     def decode(self, body: Any, version: int, encoding: Encoding) -> Any:
         """The typed event of a body, encoded or plain; raises `InvalidMessage`."""
         if type(body) is not msgspec.Raw:
             return self.message.convert(body, version)
-        if version == self.message.version and encoding in self.readers:
-            return self.readers[encoding](body)
         return self.message.decode(bytes(body), version, encoding)
 
     def observed(self, event: Any) -> Observed | None:
@@ -91,16 +90,19 @@ def read_handlers(function: Function, view: str, source: str | None) -> list[Han
                 f" version {old}: write @upcast({message.name!r}, {old})"
             )
         tokens = _token_fields(cls, scope)
-        found.append(Handler(function, message, source, tokens, _readers(cls)))
+        found.append(Handler(function, message, source, tokens, message.version, _readers(message)))
     return found
 
 
-def _readers(cls: type) -> dict[Encoding, Callable[[Any], Any]]:
-    if hasattr(cls, "__pydantic_validator__"):
-        return {}
+def _readers(message: MessageType[Any]) -> dict[Encoding, Callable[[Any], Any]]:
+    if hasattr(message.cls, "__pydantic_validator__"):
+        return {
+            "json": lambda body: message.decode(bytes(body), message.version, "json"),
+            "msgpack": lambda body: message.decode(bytes(body), message.version, "msgpack"),
+        }
     return {
-        "json": msgspec.json.Decoder(cls).decode,
-        "msgpack": msgspec.msgpack.Decoder(cls).decode,
+        "json": msgspec.json.Decoder(message.cls).decode,
+        "msgpack": msgspec.msgpack.Decoder(message.cls).decode,
     }
 
 

@@ -182,7 +182,9 @@ class MVRegister(Writer):
         recorder = self._recorder
         store, key = self._store, self._key
         cover = None if recorder.seen is None else recorder.cover(store, key)
-        recorder.ops.append((PUT, store, key, check_value(value), recorder.dot, cover))
+        if type(value) is not str or not value.isascii():
+            value = check_value(value)
+        recorder.ops.append((PUT, store, key, value, recorder.dot, cover))
 
     def clear(self) -> None:
         """Remove the values that the author had seen."""

@@ -70,16 +70,16 @@ class LatticeStore(Store):
         section: dict[str, Any] = self._section.decode(data)
         return {key: self._in(value) for key, value in section.items()}
 
-    def plan(self, section: dict[str, Any], to: Sequence[int], full: bool) -> list[tuple[str, Any]]:
+    def plan(self, section: dict[str, Any], to: Sequence[int], full: bool) -> dict[str, Any]:
         """The keys whose value changes; nothing ever vanishes, so `full` means nothing here."""
         rows = self.rows
-        return [
-            (key, value)
+        return {
+            key: value
             for key, value in section.items()
             if key not in rows or self._is_better(key, value, rows[key])
-        ]
+        }
 
-    def join(self, plan: list[tuple[str, Any]], section: Any, moved: Sequence[int]) -> None:
+    def join(self, plan: dict[str, Any], section: Any, moved: Sequence[int]) -> None:
         """Carry out a plan."""
         self.rows.update(plan)
         self.mark(section, moved)
@@ -88,9 +88,10 @@ class LatticeStore(Store):
         """The value of a key for the database."""
         return None, msgspec.msgpack.encode(self._out(self.rows[key]))
 
-    def load(self, key: str, value: Any, state: Any) -> None:
-        """Take back a `row`; raises msgspec's errors, or `DeltaRefused`."""
-        self.rows[key] = self._in(self._row.decode(state))
+    def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
+        """Take back rows; raises msgspec's errors, or `DeltaRefused`."""
+        for key, _, state in rows:
+            self.rows[key] = self._in(self._row.decode(state))
 
     def _out(self, value: Any) -> Any:
         return to_wire(value) if self.rule in ("max", "min") else value

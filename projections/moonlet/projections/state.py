@@ -139,13 +139,19 @@ class ViewState:
         tag = self.journals.tags[journal]
         base = pack(commit.sequence, 0, journal)
         ops = recorder.open(commit.time)
+        handlers, narrowed = view.general, view.narrowed
         index = 0
         try:
             for index, event in enumerate(commit.events):
-                handler = view.handler_for(event.name, commit.agent)
+                handler = handlers.get(event.name)
+                if narrowed:
+                    handler = view.handler_for(event.name, commit.agent)
                 if handler is None:
                     continue
-                typed = handler.decode(event.body, event.version, encoding)
+                if type(event.body) is msgspec.Raw and event.version == handler.version:
+                    typed = handler.readers[encoding](event.body)
+                else:
+                    typed = handler.decode(event.body, event.version, encoding)
                 observed: Observed | None = None
                 if handler.tokens:
                     observed = handler.observed(typed)

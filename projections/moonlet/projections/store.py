@@ -58,14 +58,14 @@ class Store:
         """Decode a section; raises msgspec's errors, or `DeltaRefused`."""
         raise NotImplementedError
 
-    def plan(self, section: Any, to: Sequence[int], full: bool) -> list[tuple[str, Any]]:
-        """What joining would change: (key, new entry). Raises `DeltaRefused`, changes nothing.
+    def plan(self, section: Any, to: Sequence[int], full: bool) -> dict[str, Any]:
+        """What joining would change: key → new entry. Raises `DeltaRefused`, changes nothing.
 
         `to` is the sender's whole frontier; `full`: keys that the section leaves out are empty.
         """
         raise NotImplementedError
 
-    def join(self, plan: list[tuple[str, Any]], section: Any, moved: Sequence[int]) -> None:
+    def join(self, plan: dict[str, Any], section: Any, moved: Sequence[int]) -> None:
         """Carry out a plan. The frontier was raised before; `moved` are the journals it rose in."""
         raise NotImplementedError
 
@@ -73,8 +73,11 @@ class Store:
         """The entry of a key for the database; None if there is nothing to keep."""
         raise NotImplementedError
 
-    def load(self, key: str, value: Any, state: Any) -> None:
-        """Take back a `row`; raises msgspec's errors, `TypeError` or `DeltaRefused`."""
+    def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
+        """Take back rows as (key, value, state), the frontier being there already.
+
+        Raises msgspec's errors, `TypeError` or `DeltaRefused` at the row that can't be read.
+        """
         raise NotImplementedError
 
     # -- the index of changes --------------------------------------------------------------------
@@ -104,9 +107,12 @@ class Store:
 
     def mark(self, keys: Iterable[str], moved: Sequence[int]) -> None:
         """Note a join of `keys`, up to the frontier, in every journal that moved."""
-        keys = list(keys)
         for journal in moved:
-            self.fresh[journal].update(dict.fromkeys(keys, self.frontier[journal]))
+            marked = dict.fromkeys(keys, self.frontier[journal])
+            if self.fresh[journal]:
+                self.fresh[journal].update(marked)
+            else:
+                self.fresh[journal] = marked
 
     def forget(self, journal: int, count: int) -> int:
         """Drop the `count` oldest changes of a journal; returns the newest sequence dropped."""

@@ -46,8 +46,10 @@ class View:
             field: read_field(name, field, fields[field]) for field in sorted(fields)
         }
         self._handlers: dict[tuple[str, str | None], Handler] = {}
-        self._general: dict[str, Handler] = {}
-        self._narrowed: set[str] = set()
+        self.general: dict[str, Handler] = {}
+        """Schema name → the handler for all sources."""
+        self.narrowed: set[str] = set()
+        """Schema names that some handler takes of one source only."""
 
     @overload
     def on_event(self, function: F, *, source: Source | str | None = None) -> F: ...
@@ -84,9 +86,9 @@ class View:
             check_pure(function, where)
             self._handlers[key] = handler
             if source is None:
-                self._general[handler.message.name] = handler
+                self.general[handler.message.name] = handler
             else:
-                self._narrowed.add(handler.message.name)
+                self.narrowed.add(handler.message.name)
 
     @property
     def handlers(self) -> tuple[Handler, ...]:
@@ -95,9 +97,9 @@ class View:
 
     def handler_for(self, name: str, agent: str) -> Handler | None:
         """Who folds the event `name` of `agent` (`type/key`): its own handler, or the general."""
-        if name not in self._narrowed:
-            return self._general.get(name)
-        return self._handlers.get((name, AgentId.parse(agent).type)) or self._general.get(name)
+        if name not in self.narrowed:
+            return self.general.get(name)
+        return self._handlers.get((name, AgentId.parse(agent).type)) or self.general.get(name)
 
     def check(self, sources: Iterable[Source]) -> None:
         """Refuse what only the agent types can show; raises `InvalidView`.
