@@ -95,7 +95,10 @@ async def await_outcome(
             return answer
         if future is not None and future.done():
             return future.result()
-    stored = await _outcome_from_journal(bus, agent, envelope.id, digest)
+    try:
+        stored = await _outcome_from_journal(bus, agent, envelope.id, digest)
+    except Unavailable:
+        stored = None
     if stored is not None:
         return stored
     raise Unknown(
@@ -119,7 +122,10 @@ async def _outcome_from_owner(
             subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
         )
     except NoResponders:
-        stored = await _outcome_from_journal(bus, agent, question.id, question.body_digest)
+        try:
+            stored = await _outcome_from_journal(bus, agent, question.id, question.body_digest)
+        except Unavailable:  # the server is in trouble: there is time to ask again
+            stored = None
         if stored is None:
             await asyncio.sleep(min(0.2, left))
         return stored

@@ -242,10 +242,12 @@ class Desk:
         encoding: Encoding = "json"
         try:
             question, encoding = decode_question(message.data, message.headers)
-            if not self._partition.owns():
-                return  # we slept past our lease: the next owner answers
+            if self._partition.closed or not self._partition.owns():
+                return  # handing over, or we slept past our lease: the next owner answers
             result = await answer(question, encoding, message.reply)
         except MoonletError as error:
+            if self._partition.closed:
+                return  # it may be about the handing over alone: the next owner answers
             result = _failed("", type(error).__name__, str(error))
         if result is not None and message.reply:
             self._post([message.reply], result, encoding)

@@ -167,7 +167,7 @@ class PatientMoon(Moon):
     """The client of `connect()`, whose calls wait by default as long as a world may take to heal.
 
     With 5 s, as real clients have, each test would have to handle `Unknown` while faults last;
-    and `MailboxFull`, which here leads to another try.
+    and `MailboxFull` and `Unavailable`, which here lead to another try.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class PatientMoon(Moon):
             left = max(1.0, until - clock.monotonic())
             try:
                 return await call(agent, message, timeout=left, **options)
-            except MailboxFull:
+            except (MailboxFull, Unavailable):
                 if clock.monotonic() >= until:
                     raise
             await self.bus.backoff(attempt)

@@ -51,6 +51,11 @@ def no_responders(subject: str) -> NoResponders:
     )
 
 
+def gap(subject: str) -> NoAnswer:
+    """The error for an answer in several messages of which one is missing."""
+    return NoAnswer(f"a part of the answer from {subject} was lost on its way: read again")
+
+
 class Waiting:
     """One answer awaited by `future`, after a message to `subjects`."""
 
@@ -130,13 +135,17 @@ class RequestWaiting(Waiting):
 
 
 class PageWaiting(Waiting):
-    """Collects the messages of a batched direct get (ADR-31) up to its end mark."""
+    """Collects the messages of a batched direct get (ADR-31) up to its end mark.
 
-    __slots__ = ("messages",)
+    Each names the sequence of the one before it, so a lost one doesn't go unseen.
+    """
+
+    __slots__ = ("last", "messages")
 
     def __init__(self, future: "asyncio.Future[Any]", subjects: Collection[str]) -> None:
         super().__init__(future, subjects)
         self.messages: list[StoredMessage] = []
+        self.last = 0
 
     def answer(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> bool:
         """Collect; resolve with the messages and how many more there are."""
@@ -144,8 +153,13 @@ class PageWaiting(Waiting):
             return True
         named = decode_headers(headers or b"")
         code = status_code(headers)
+        if int(named.get("Nats-Last-Sequence", self.last)) != self.last:
+            self.fail(gap(next(iter(self.subjects))))
+            return True
         if not code:
-            self.messages.append(_stored(named, data))
+            message = _stored(named, data)
+            self.messages.append(message)
+            self.last = message.sequence
             return False
         if code == 204:
             self.future.set_result((self.messages, int(named.get("Nats-Num-Pending", 0))))

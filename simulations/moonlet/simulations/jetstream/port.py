@@ -21,6 +21,7 @@ from moonlet.streams.api import (
     ServerRefused,
     StoredMessage,
 )
+from moonlet.streams.nats_api_answers import gap
 
 _API: Final = "$JS.API."
 _TIMEOUT: Final = 5.0  # s, for administration
@@ -197,6 +198,10 @@ class MemoryJetStream(Connection):
         def take(message: Message) -> bool:
             headers = message.headers or {}
             code = headers.get("Status", "")
+            last = found[-1].sequence if found else 0
+            if int(headers.get("Nats-Last-Sequence", last)) != last:
+                future.set_exception(gap(to))
+                return True
             if not code:
                 found.append(_read_stored(message))
                 return False
