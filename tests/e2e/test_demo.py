@@ -1,8 +1,8 @@
 """`moonlet demo` as users run it: a process that starts a server and a host, and leaves nothing."""
 
 import json
-import signal
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
