@@ -5,6 +5,7 @@ Adds what has no sample yet and changes none that is there: a stored body stays 
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,14 @@ def from_the_night() -> dict[tuple[str, str, str], Any]:
 def example(node: inspect.Type) -> Any:
     """A plain value of a message's type."""
     match node:
+        case inspect.StructType(fields=fields, array_like=True):
+            return [example(field.type) for field in fields]
         case inspect.StructType(fields=fields):
             return {field.encode_name: example(field.type) for field in fields}
         case inspect.IntType(ge=ge, gt=gt):
             return max(ge or 0, (gt or 0) + 1)
-        case inspect.StrType():
-            return "abc"
+        case inspect.StrType(pattern=pattern):
+            return "abc" if re.search(pattern or "", "abc") else "aegis/main 1"
         case inspect.BoolType():
             return True
         case inspect.LiteralType(values=values):

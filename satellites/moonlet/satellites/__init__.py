@@ -11,9 +11,11 @@ from moonlet.satellites.bridge import bridge
 from moonlet.satellites.echo import echo
 from moonlet.satellites.forge import forge
 from moonlet.satellites.fuel import fuel
+from moonlet.satellites.journals import TOPOLOGY
 from moonlet.satellites.oracle import oracle
 from moonlet.satellites.pulse import pulse
 from moonlet.satellites.sage import sage
+from moonlet.satellites.views import VIEWS, alerts, exposure, risk
 
 SATELLITES: Final[tuple[_AgentType[Any], ...]] = (
     sage,
@@ -29,12 +31,17 @@ SATELLITES: Final[tuple[_AgentType[Any], ...]] = (
 
 __all__ = [
     "SATELLITES",
+    "TOPOLOGY",
+    "VIEWS",
     "aegis",
+    "alerts",
     "bridge",
     "echo",
+    "exposure",
     "forge",
     "fuel",
     "oracle",
     "pulse",
+    "risk",
     "sage",
 ]

@@ -25,6 +25,7 @@ from moonlet.satellites.messages.aegis import (
 )
 from moonlet.satellites.messages.forge import ExecuteOptimizedTransaction
 from moonlet.satellites.messages.market import Prices, ProtocolRating
+from moonlet.satellites.messages.operators import AlertClosed, CloseAlert
 from moonlet.satellites.peers import peer, require
 from moonlet.satellites.positions import (
     CRITICAL,
@@ -160,6 +161,16 @@ def acknowledge_alert(state: Aegis, command: AcknowledgeAlert) -> Decision:
     if command.alert not in state.alerts:
         raise Rejected(f"alert {command.alert} is not open")
     yield AlertAcknowledged(command.alert, command.by)
+
+
+@aegis.on_command
+def close_alert(state: Aegis, command: CloseAlert, context: Context) -> Decision:
+    """Record what an operator saw and acknowledged; one of Aegis's own alerts is closed by it."""
+    raiser, name = command.alert.split(" ")
+    number = int(name) if raiser == context.self_id and name.isdecimal() else 0
+    if number in state.alerts:
+        yield AlertAcknowledged(number, command.by)
+    yield AlertClosed(command.alert, command.by, command.observed)
 
 
 @aegis.on_command

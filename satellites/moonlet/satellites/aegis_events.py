@@ -24,6 +24,7 @@ from moonlet.satellites.messages.aegis import (
     TradeApproved,
     TradeRefused,
 )
+from moonlet.satellites.messages.operators import AlertClosed
 from moonlet.satellites.positions import LEVELS, Position, depth
 from moonlet.satellites.watch import Aegis, health_of, open_alerts, with_price
 
@@ -121,7 +122,7 @@ def reservation_released(state: Aegis, event: ReservationReleased) -> Aegis:
 
 @aegis.on_event
 def kept_in_the_journal(
-    state: Aegis, event: TradeRefused | StressTestCompleted | MonteCarloCompleted
+    state: Aegis, event: TradeRefused | StressTestCompleted | MonteCarloCompleted | AlertClosed
 ) -> Aegis:
     """Nothing later depends on these."""
     return state

@@ -27,6 +27,7 @@ from moonlet.satellites.messages.market import (
     TradeExecuted,
     TradeFailed,
 )
+from moonlet.satellites.messages.operators import AlertClosed, CloseAlert
 from moonlet.satellites.messages.pulse import (
     BacktestCompleted,
     DiscoverProtocols,
@@ -228,6 +229,12 @@ def optimize_staking(state: Pulse, command: OptimizeStaking) -> Decision:
     best = min(fitting)[1] if fitting else ""
     yield StakingOptimizationCompleted(best, command.amount if best else 0)
     yield Reply(best)
+
+
+@pulse.on_command
+def close_alert(state: Pulse, command: CloseAlert) -> Decision:
+    """Record what an operator saw and acknowledged: he may be where Aegis can't be reached."""
+    yield AlertClosed(command.alert, command.by, command.observed)
 
 
 @pulse.on_command

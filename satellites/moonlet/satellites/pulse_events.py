@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from moonlet.agents import AgentType
 from moonlet.satellites.allocation import Move, blended
+from moonlet.satellites.messages.operators import AlertClosed
 from moonlet.satellites.messages.pulse import (
     BacktestCompleted,
     Category,
@@ -141,7 +142,8 @@ def kept_in_the_journal(
     event: SustainabilityAlert
     | YieldOptimizationCompleted
     | StakingOptimizationCompleted
-    | BacktestCompleted,
+    | BacktestCompleted
+    | AlertClosed,
 ) -> Pulse:
     """Nothing later depends on these."""
     return state
