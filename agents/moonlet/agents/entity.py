@@ -209,6 +209,8 @@ class Entity:
                 break
             else:
                 self._settle(item)
+        if not chain.commits and self.held and self.wants_more:
+            self._partition.read_back(self)  # all were duplicates: no append will ask for more
         return chain.commits
 
     def _dispatched(self, revision: int) -> int:
