@@ -72,7 +72,8 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
             (
                 ENTITY,
                 "            if isinstance(verdict, Decided):\n",
-                '            if isinstance(verdict, Decided) and verdict.commit.outcome == "rejected":\n'
+                "            if isinstance(verdict, Decided) and"
+                ' verdict.commit.outcome == "rejected":\n'
                 "                self._settle(item)\n"
                 "            elif isinstance(verdict, Decided):\n",
             ),
@@ -117,7 +118,8 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
             (
                 CALLS,
                 "        alive = asyncio.get_running_loop()",
-                "        js.acknowledge(delivery.reply)\n        alive = asyncio.get_running_loop()",
+                "        js.acknowledge(delivery.reply)\n"
+                "        alive = asyncio.get_running_loop()",
             ),
         ),
     ),
@@ -169,7 +171,7 @@ APPENDED: tuple[Mutant, ...] = (
                 ENTITY,
                 "        if not isinstance(error, Conflict):\n            log.info(",
                 '        named = str(error).rpartition(": ")[2]\n'
-                "        if isinstance(error, Conflict) and named.isdigit() and self.fold is not None:\n"
+                "        if isinstance(error, Conflict) and named.isdigit() and self.fold:\n"
                 "            self.fold.sequence = int(named)\n"
                 "            self.wake()\n"
                 "            return\n"
@@ -191,12 +193,12 @@ APPENDED: tuple[Mutant, ...] = (
     Mutant(
         "chain-on-old-state",
         "a command is decided on the state before the chain it is part of",
-        ((DECIDE, "state = chain[-1].state if chain else fold.state", "state = fold.state"),),
+        ((DECIDE, "    state = chain.state\n", "    state = fold.state\n"),),
     ),
     Mutant(
         "chain-names-wrong-commit",
         "a commit of a chain names the digest of the commit before the chain",
-        ((DECIDE, "previous = chain[-1].digest if chain else fold.digest", "previous = fold.digest"),),
+        ((DECIDE, "previous_digest=chain.digest", "previous_digest=fold.digest"),),
     ),
     Mutant(
         "twice-in-a-chain",
@@ -204,15 +206,18 @@ APPENDED: tuple[Mutant, ...] = (
         (
             (
                 DECIDE,
-                "        if other.sender == envelope.sender and other.lane == envelope.lane:\n",
-                "        if other is None:\n",
+                "    if chain.commits and chain.holds(envelope.sender, envelope.lane, number):\n",
+                "    if chain.revision < 0:\n",
             ),
         ),
     ),
     Mutant(
         "clock-goes-back",
-        "a commit's time may be before that of the commit before it",
-        ((DECIDE, "    if time <= before:", "    if time.counter < 0:"),),
+        "a commit's time is the host's own: no heed is paid to times read",
+        (
+            (DECIDE, "    if time <= chain.time:", "    if time.counter < 0:"),
+            (ENTITY, "        services.hlc.observe(", "        (lambda *_: None)("),
+        ),
     ),
 )
 
@@ -351,8 +356,8 @@ REMEMBERED: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "        if fold is None or (self._outbox is not None and not self._outbox.empty):\n",
-                "        if fold is None:\n",
+                "if fold is None or (self._outbox is not None and not self._outbox.empty):\n",
+                "if fold is None:\n",
             ),
         ),
     ),
@@ -425,15 +430,21 @@ DELIVERED: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "        self._lanes[lane].appendleft(item)\n",
-                "        self._lanes[lane].append(item)\n",
+                "        self._waiting(lane).appendleft(item)\n",
+                "        self._waiting(lane).append(item)\n",
             ),
         ),
     ),
     Mutant(
         "silent-pull",
         "a pull that is never answered is waited for, for ever",
-        ((INTAKE, "        if self._asked and not self._closed:\n", "        if self._asked < 0:\n"),),
+        (
+            (
+                INTAKE,
+                "        if self._asked and not self._closed:\n",
+                "        if self._asked < 0:\n",
+            ),
+        ),
     ),
     Mutant(
         "no-renewal-at-reconnect",

@@ -12,6 +12,7 @@ from moonlet.simulations.checkers.nothing_vanishes import check_nothing_vanishes
 from moonlet.simulations.checkers.once import check_once
 from moonlet.simulations.checkers.order import check_order
 from moonlet.simulations.checkers.state import check_state
+from moonlet.simulations.checkers.time import check_time
 
 CHECKERS: tuple[Checker, ...] = (
     check_chain,
@@ -19,6 +20,7 @@ CHECKERS: tuple[Checker, ...] = (
     check_once,
     check_order,
     check_state,
+    check_time,
     check_life,
 )
 """Run at the end of every world, in this order."""
@@ -33,4 +35,5 @@ __all__ = [
     "check_once",
     "check_order",
     "check_state",
+    "check_time",
 ]
