@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from moonlet.core.frontier import Frontier
 from moonlet.projections import JournalId, ViewDatabase, ViewState, apply_delta, make_delta
+from moonlet.projections.audit import Audit
 from moonlet.projections.heartbeat import make_heartbeat
 from moonlet.streams import decode_commit, encode_commit, read_messages
 from tests.benchmarks.projections_ours import JOURNALS, Replica, commits, map_view, set_view
@@ -99,6 +100,13 @@ DURABLE_WHOLE = Row(
     bar_value=150_000,
 )
 LOAD = Row("view: cold load of 10k keys", "ms", "pycrdt after 100k writes", True, bar_value=12)
+AUDIT = Row(
+    "view: audit of 100k keys, 10 of them different",
+    "bytes",
+    "a hash of every key",
+    less_is_better=True,
+    bar_value=16_384,
+)
 HEARTBEAT = Row(
     "view: heartbeat of 8 journals", "bytes", "the frontier alone as JSON", True, bar_value=128
 )
@@ -194,6 +202,24 @@ async def sizes(scale: Scale) -> AsyncGenerator[Round, None]:
             ONE_KEY.name: Pair(one_key, their_delta),
             HEARTBEAT.name: Pair(len(heartbeat), len(repr(eight.frontier.sequences))),
         }
+
+
+async def audits(scale: Scale) -> AsyncGenerator[Round, None]:
+    count = scale.of(WRITES)
+    replicas = Replica(set_view), Replica(set_view)
+    for replica in replicas:
+        replica.write([(f"element-{n:08d}", "") for n in range(count)])
+    for n in random.Random(1).sample(range(count), 10):
+        del replicas[1].store_rows[f"element-{n:08d}"]
+    while True:
+        sides = Audit(replicas[0].state), Audit(replicas[1].state)
+        message, sent, turn = sides[0].begin(), 0, 1
+        while message:
+            sent += len(message)
+            message, turn = sides[turn].answer(message), 1 - turn
+        assert sides[0].found == sides[1].found
+        assert len(sides[0].found) == 10
+        yield {AUDIT.name: Pair(sent, 8 * count)}
 
 
 async def merges(scale: Scale) -> AsyncGenerator[Round, None]:
@@ -384,6 +410,7 @@ async def files(scale: Scale) -> AsyncGenerator[Round, None]:
 WORKS = (
     Work((FOLD_PYCRDT, FOLD_LORO, FOLD_SET, FOLD_WHOLE), folds, rounds=7),
     Work((CHURN, CHURN_GROWTH, ONE_KEY, HEARTBEAT), sizes, rounds=1),
+    Work((AUDIT,), audits, rounds=1),
     Work((MERGE_PYCRDT, MERGE_LORO), merges, rounds=9),
     Work((CATCH_UP_BYTES, CATCH_UP_TIME), catching_up),
     Work((MEMORY_SET, MEMORY_MAP), memory, rounds=1),

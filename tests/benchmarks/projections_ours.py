@@ -69,6 +69,13 @@ class Replica:
         self.journal = journal
         (self.store,) = self.state.stores.values()
 
+    @property
+    def store_rows(self) -> dict[str, Any]:
+        """What the store holds, to be damaged."""
+        store: Any = self.store
+        rows: dict[str, Any] = store.rows
+        return rows
+
     def write(self, writes: Sequence[Write]) -> None:
         """Each is an event of its own, which replaces what its journal wrote before."""
         store: Any = self.store

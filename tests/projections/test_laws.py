@@ -295,6 +295,15 @@ def test_the_laws_have_at_least_ten_thousand_examples_together() -> None:
     assert len(LAWS) * EXAMPLES >= 10_000
 
 
+def test_deltas_are_sound_however_little_the_index_remembers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("moonlet.projections.state.MAX_INDEX", 3)
+    few = settings(laws, max_examples=150)
+    check(a_delta_is_as_good_as_the_state, few)
+    check(nothing_removed_comes_back, few)
+
+
 def test_two_processes_with_other_hash_seeds_get_equal_bytes() -> None:
     program = (
         "import random; from tests.projections.world import World\n"

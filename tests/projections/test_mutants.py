@@ -206,6 +206,14 @@ def plant(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     monkeypatch.setattr(function, "__code__", names[fault.name].__code__)
 
 
+def test_an_index_that_forgets_and_does_not_say_so_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moonlet.projections.state.MAX_INDEX", 3)
+    floor = "self.floor[journal] = max(self.floor[journal], newest)"
+    plant(monkeypatch, Fault(ViewState, "settle", floor, "pass"))
+    with pytest.raises(AssertionError):
+        test_laws.check(test_laws.a_delta_is_as_good_as_the_state, few)
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_planted_fault_dies(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     law, *faults = FAULTS[name]

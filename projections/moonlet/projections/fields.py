@@ -82,12 +82,13 @@ class Field(NamedTuple):
         check_key(key)
         if self.is_map and self.type.is_collection:
             prefix = key + SEPARATOR
-            rows = [row for row in self._live(store) if row.startswith(prefix)]
+            rows = sorted(row for row in store.keys() if row.startswith(prefix))
+            rows = [row for row in rows if self._is_live(store, row)]
             return [self._member(store, row) for row in rows], [prefix, *rows]
         if self.is_map:
             return self._one(store, key), [key]
         if self.type.is_collection:
-            return key in self._live(store), [key]
+            return self._is_live(store, key), [key]
         raise Invalid(f"{self.name} is one {self.label}: read it without a key")
 
     def column(self, store: Any, key: str) -> Any:
@@ -138,6 +139,9 @@ class Field(NamedTuple):
         if isinstance(store, CounterStore):
             return sorted(key for key in store.rows if store.is_live(key))
         return sorted(store.rows)
+
+    def _is_live(self, store: Any, key: str) -> bool:
+        return store.is_live(key) if isinstance(store, CounterStore) else key in store.rows
 
 
 def read_field(view: str, name: str, declared: Any) -> Field:

@@ -18,7 +18,8 @@ MAX_ROWS: Final = 64
 class SeenDot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The newest dot that was seen of a key in one journal, and with it all before it there.
 
-    `total` is what the journal's part of a counter came to at that dot.
+    `total` is what the journal's part of a counter came to at that dot, in the version of the
+    view that was read: a later version that counts differently resets by that amount still.
     """
 
     journal: str
