@@ -14,6 +14,7 @@ from moonlet.core.errors import Conflict
 from moonlet.streams.bus import Bus
 from moonlet.streams.kv import Bucket
 
+
 class HostLease(msgspec.Struct, frozen=True):
     """What a living host says of itself; `started` is in microseconds since 1970."""
 
