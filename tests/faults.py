@@ -549,6 +549,11 @@ FAULTS: tuple[Fault, ...] = (
                 "        if message.sequence <= state.vector[index]:\n"
                 "            state.vector[index] = message.sequence - 1\n",
             ),
+            (
+                PROJECTIONS + "feed.py",
+                '"opt_start_seq": self._at + 1',
+                '"opt_start_seq": max(1, self._at)',
+            ),
         ),
     ),
     Fault(

@@ -176,13 +176,18 @@ async def test_a_client_reads_its_own_writes_at_any_replica(
         Replica(moon, ledger, tmp_path / "a.db") as a,
         Replica(other, ledger, tmp_path / "b.db") as b,
     ):
-        balance = 0
+        total = 0
         for n, agent in enumerate(ACCOUNTS):
-            balance += n + 1
-            await moon.ask(agent, Deposit(n + 1))
+            total += n + 1
             replica = (a, b)[n % 2]
-            await replica.wait_for(moon.token)
-            assert replica.value["total"] == balance
+            await replica.pause()  # so that it can't have been quick enough by chance
+            await moon.ask(agent, Deposit(n + 1))
+            waiting = asyncio.create_task(replica.wait_for(moon.token))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            await replica.resume()
+            await waiting
+            assert replica.value["total"] == total
         await a.wait_for(b.frontier)
         await b.wait_for(a.frontier)
         assert a.digest == b.digest

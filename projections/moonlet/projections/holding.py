@@ -182,6 +182,15 @@ class Holding:
             self._waiters.append((token, future))
         return future
 
+    def take_waiters(self, other: "Holding") -> None:
+        """Who waited for another holding of this view waits for this one now."""
+        waiters, other._waiters = other._waiters, []
+        for token, future in waiters:
+            if self.state.frontier.covers(token) and not future.done():
+                future.set_result(None)
+            else:
+                self._waiters.append((token, future))
+
     def tell_waiters(self, error: BaseException) -> None:
         """Whoever waits gets this error instead."""
         waiters, self._waiters = self._waiters, []

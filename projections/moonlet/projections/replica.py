@@ -56,7 +56,8 @@ class Replica:
 
     Opening probes every journal and raises `JournalFault` rather than serve what no longer is.
     The file belongs to one replica at a time; losing it costs a rebuild. `search` names fields
-    whose values get a full-text index. `disk` is for simulations.
+    whose values get a full-text index. `disk` is for simulations. Operations (`pause` and what
+    follows it) are for one caller at a time.
     """
 
     def __init__(
@@ -95,6 +96,9 @@ class Replica:
         trace: TracebackType | None,
     ) -> None:
         await self._halt()
+        if self._holding is not None:
+            closed = Unavailable(f"the replica of {self.view.name} was closed: open it again")
+            self._holding.tell_waiters(closed)
         self._close()
 
     # -- reading ---------------------------------------------------------------------------------
@@ -180,8 +184,13 @@ class Replica:
         await self._halt()
 
     async def resume(self) -> None:
-        """Go on after `pause` or `seek`; as `retry`."""
-        await self.retry()
+        """Go on after `pause` or `seek`: probe, and follow; raises as opening does."""
+        if self.failure is not None:
+            await self.retry()
+            return
+        self.paused = False
+        if self._upkeep is None:
+            await self._start()
 
     async def retry(self) -> None:
         """Open the file again, probe, and go on; raises what still stands in the way.
@@ -231,7 +240,7 @@ class Replica:
             state = holding.state
             self._close()
             self._disk.remove(self.path)
-            self._holding = self._hold(state.journals.ids, state.skipped)
+            self._hold(state.journals.ids, state.skipped)
             file_notes.write_replica(self.path, self.name, self._disk)
         try:
             async with asyncio.timeout(limit):
@@ -252,16 +261,29 @@ class Replica:
         """Probe, open the file, and keep it up; raises, and is closed, if anything is wrong."""
         self.failure = None
         try:
-            holding = await self._open_file()
-            self._upkeep = Upkeep(self._bus, holding, self.name, self._fail)
+            await self._open_file()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        await self._start()
+
+    async def _start(self) -> None:
+        self._upkeep = Upkeep(self._bus, self._held(), self.name, self._fail)
+        try:
             await self._upkeep.start()
-        except Exception as error:
-            self.failure = error
+        except BaseException as error:
             await self._halt()
-            self._close()
+            self._give_up(error)
             raise
 
-    async def _open_file(self) -> Holding:
+    def _give_up(self, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self.failure = error
+            if self._holding is not None:
+                self._holding.tell_waiters(error)
+        self._close()
+
+    async def _open_file(self) -> None:
         bus = self._bus
         subjects = journals_of(bus, self.view)
         journals = [await find_journal(bus, name, read) for name, read in subjects.items()]
@@ -272,15 +294,15 @@ class Replica:
                 if journal.name in now:
                     check_incarnation(journal, now[journal.name])
         skipped = notes.skipped if notes is not None else frozenset[Dot]()
-        holding = self._holding = self._hold(journals, skipped)
+        self._hold(journals, skipped)
         self.name = notes.replica if notes is not None else ""
         self.name = self.name or f"r{bus.entropy.token()}"[:NAME_LENGTH]
         # Each time, so that a file which can't be written is refused now and not in mid-run.
         file_notes.write_replica(self.path, self.name, self._disk)
-        return holding
 
-    def _hold(self, journals: Iterable[JournalId], skipped: Iterable[Dot]) -> Holding:
-        return Holding(
+    def _hold(self, journals: Iterable[JournalId], skipped: Iterable[Dot]) -> None:
+        before = self._holding
+        self._holding = Holding(
             self.view,
             journals,
             self.path,
@@ -288,6 +310,8 @@ class Replica:
             search=self._search,
             disk=self._disk,
         )
+        if before is not None:
+            self._holding.take_waiters(before)
 
     def _fail(self, error: Exception) -> None:
         """Something stopped it: waiters are told, and reads unless they are still right."""
