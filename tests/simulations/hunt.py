@@ -1,4 +1,4 @@
-"""Run seeds of the suite's scenarios until one fails, and say which: `python -m tests.simulations.hunt`.
+"""Run seeds of one of the suite's scenarios until one fails, and say which.
 
 Started by `mutants` on a changed copy of the tree, so it knows nothing of what was changed.
 """
