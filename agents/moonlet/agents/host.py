@@ -218,8 +218,7 @@ class Host:
 
     async def _place(self) -> None:
         """One look at who lives and owns what; claims and releases are done before it returns."""
-        hosts = await self._leases.hosts()
-        records = await self._leases.partitions()
+        hosts, records = await self._leases.look()
         types = {name: agent_type.partitions for name, agent_type in self.types.items()}
         moves = plan_moves(self.id, types, hosts, records, list(self._owned))
         async with self._changing:

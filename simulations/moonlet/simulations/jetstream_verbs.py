@@ -34,6 +34,7 @@ class JetStreamVerbs:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._replicated = world.profile.servers > 1  # then messages are stored later, too
         self._silent_until = 0  # 503 to everything of JetStream
         self._electing = False
         self._slow_until = 0
@@ -144,8 +145,11 @@ class JetStreamVerbs:
                 if now < self._refusing_until and self._is_stored(subject):
                     self._refuse(packet, message)
                     return
-        arrive(packet)
-        self._world.chronicle.look()
+            arrive(packet)
+            if self._replicated or subject[0] not in "$_":
+                self._world.chronicle.look()
+        else:
+            arrive(packet)
 
     def _is_jetstream(self, subject: str) -> bool:
         return subject.startswith("$JS.") or self._is_stored(subject)

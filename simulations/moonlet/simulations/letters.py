@@ -16,6 +16,9 @@ REPLY: Final = ("drop_reply", "delay_reply", "reorder")
 DELIVERY: Final = ("drop_delivery", "delay_delivery")
 NOTHING: Final[tuple[str, ...]] = ()
 
+CALLS_KEPT: Final = 1_024
+BODY_SHOWN: Final = 100
+
 _API: Final = "$JS.API."
 _NEXT: Final = "$JS.API.CONSUMER.MSG.NEXT."
 _ACK: Final = "$JS.ACK."
@@ -28,6 +31,7 @@ class Letters:
     def __init__(self, prefix: str) -> None:
         self._prefix = f"{prefix}."
         self._asked: dict[str, str] = {}
+        self._calls: dict[tuple[str, bytes], str] = {}
 
     def key(self, packet: Packet) -> tuple[str, tuple[str, ...]]:
         """What the packet is about, and the kinds of faults that may hit it."""
@@ -40,16 +44,12 @@ class Letters:
         if subject.startswith(_ACK):
             tokens = subject.split(".")
             return f"ack {tokens[2]} {tokens[5]}", ACK
-        if subject.startswith(_NEXT):
-            tokens = subject.split(".")
-            kinds: tuple[str, ...] = CALL
-            key = f"pull {tokens[5]} {_without_revision(tokens[6])}"
-        elif subject.startswith(_API):
-            tokens = subject[len(_API) :].split(".")
-            names = [_without_revision(token) for token in tokens]
-            key, kinds = f"api {'.'.join(names[:4])}", CALL
-            if message.data and len(message.data) < 100:
-                key += f" {message.data.decode()}"
+        kinds: tuple[str, ...] = CALL
+        if subject.startswith(_API):
+            known = self._calls.get((subject, message.data))
+            if known is None:
+                known = self._call(subject, message.data)
+            key = known
         elif subject.startswith("_INBOX."):
             return f"answer to {subject.split('.')[1]}", REQUEST
         else:
@@ -57,6 +57,20 @@ class Letters:
         if message.reply:
             self._asked[message.reply] = key
         return key, kinds
+
+    def _call(self, subject: str, data: bytes) -> str:
+        if len(self._calls) >= CALLS_KEPT:
+            self._calls.clear()
+        if subject.startswith(_NEXT):
+            tokens = subject.split(".")
+            key = f"pull {tokens[5]} {_without_revision(tokens[6])}"
+        else:
+            tokens = subject[len(_API) :].split(".")
+            key = f"api {'.'.join(_without_revision(token) for token in tokens[:4])}"
+            if 0 < len(data) < BODY_SHOWN:
+                key += f" {data.decode()}"
+        self._calls[subject, data] = key
+        return key
 
     def _published(self, subject: str, headers: Headers | None) -> str:
         tokens = subject.removeprefix(self._prefix).split(".")

@@ -16,7 +16,7 @@ from moonlet.simulations.letters import Letters
 from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.plan import Plan
 from moonlet.simulations.profile import Profile
-from moonlet.simulations.seed import Seed
+from moonlet.simulations.seed import Seed, mixed
 
 Arrive = Callable[[Packet], None]
 
@@ -57,7 +57,7 @@ class SimNetwork:
         self._spread = high - self._low + 1
         self._gate = gate
         self._wires: dict[str, Wire] = {}
-        self._tries: dict[tuple[str, str], int] = {}
+        self._tries: dict[tuple[str, bool, str], list[int]] = {}
         self._blocked: set[tuple[str, bool]] = set()
         self._held: set[str] = set()
         self._rules: list[Rule] = []
@@ -132,10 +132,13 @@ class SimNetwork:
         self._absorb(packet)
         key, kinds = wire.letters.key(packet)
         outgoing = packet.to_server
-        link = f"{wire.node}>" if outgoing else f"{wire.node}<"
-        attempt = self._tries.get((link, key), 0)
-        self._tries[link, key] = attempt + 1
-        chance = self._seed.keyed(link, key, attempt)
+        tries = self._tries.get((wire.node, outgoing, key))
+        if tries is None:
+            link = f"{wire.node}>" if outgoing else f"{wire.node}<"
+            tries = self._tries[wire.node, outgoing, key] = [0, self._seed.keyed(link, key)]
+        attempt, chance = tries
+        tries[0] = attempt + 1
+        tries[1] = mixed(chance)
         loop = self._loop
         now = loop.now_ns
         at = now + self._low + ((chance & _HALF) * self._spread >> 32)

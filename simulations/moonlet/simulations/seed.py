@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 MILLION = 1_000_000
 KEYED_BITS = 64
+_WORD = (1 << KEYED_BITS) - 1
 
 
 class Dice:
@@ -98,3 +99,14 @@ class Seed:
 def within(drawn: int, bound: int) -> int:
     """A keyed integer scaled to [0, bound)."""
     return drawn * bound >> KEYED_BITS
+
+
+def mixed(drawn: int) -> int:
+    """The next of a keyed integer's own sequence: for the next try of the same thing.
+
+    Steele, Lea and Flood's SplitMix64; the state is the output, so equal inputs go on equally.
+    """
+    drawn = (drawn + 0x9E3779B97F4A7C15) & _WORD
+    drawn = ((drawn ^ drawn >> 30) * 0xBF58476D1CE4E5B9) & _WORD
+    drawn = ((drawn ^ drawn >> 27) * 0x94D049BB133111EB) & _WORD
+    return drawn ^ drawn >> 31

@@ -65,19 +65,27 @@ class Leases:
         """Remove the host's lease, so that nobody waits for it to run out."""
         await self._bucket.delete(f"host.{host}")
 
+    async def look(self) -> tuple[list[HostLease], dict[tuple[str, int], Partition]]:
+        """The living hosts, sorted by name, and all records by type and number, in one read."""
+        hosts: list[HostLease] = []
+        records: dict[tuple[str, int], Partition] = {}
+        for entry in await self._bucket.entries():
+            if entry.key.startswith("host."):
+                hosts.append(_HOST.decode(entry.value))
+            elif entry.key.startswith("part."):
+                record = _PARTITION.decode(entry.value)
+                records[record.type, record.number] = msgspec.structs.replace(
+                    record, revision=entry.revision
+                )
+        return hosts, records
+
     async def hosts(self) -> list[HostLease]:
         """The living hosts, sorted by name."""
-        return [_HOST.decode(entry.value) for entry in await self._bucket.entries("host.*")]
+        return (await self.look())[0]
 
     async def partitions(self) -> dict[tuple[str, int], Partition]:
         """All records, by type and number."""
-        found: dict[tuple[str, int], Partition] = {}
-        for entry in await self._bucket.entries("part.>"):
-            record = _PARTITION.decode(entry.value)
-            found[record.type, record.number] = msgspec.structs.replace(
-                record, revision=entry.revision
-            )
-        return found
+        return (await self.look())[1]
 
     async def write(self, record: Partition) -> Partition | None:
         """Write over the record's revision; None if another came first."""
