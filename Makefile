@@ -66,7 +66,7 @@ check: $(ready) ## format, lint, layers, types (the README's code too), links, h
 chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each
 	@MOONLET_CHAOS_ROUNDS=$(or $(ROUNDS),25) $(python) -m pytest -n 2 -q tests/e2e/test_promises_kill.py
 
-planted: $(ready) ## plant each fault of tests/faults.py in a copy, and see its test fail; ARGS picks some
+planted: $(ready) ## plant each fault of tests/faults in a copy, and see its test fail; ARGS picks some
 	@$(python) -m tests.tools.planted $(ARGS)
 
 format: $(ready) ## rewrite the code in the house format

@@ -50,7 +50,7 @@ class ReplicaNode(Process):
                 self.replica = None
                 if self.door is not None:
                     await self.door.close()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # sleeps: time is virtual here
 
     def _check(self, replica: Replica) -> None:
         """What holds at any moment of one life."""

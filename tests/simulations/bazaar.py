@@ -101,6 +101,7 @@ class Stall(msgspec.Struct, frozen=True):
 
 def stall_type(name: str, partitions: int) -> AgentType[Stall]:
     stall = AgentType(name, Stall, partitions=partitions)
+    add_events(stall)
 
     @stall.on_command
     def give(state: Stall, command: Give) -> Decision:
@@ -153,6 +154,14 @@ def stall_type(name: str, partitions: int) -> AgentType[Stall]:
     def stumble(state: Stall, command: Stumble) -> Decision:
         raise ValueError("as asked")
 
+    @stall.on_query
+    def get_count(state: Stall, query: GetCount) -> int:
+        return state.count
+
+    return stall
+
+
+def add_events(stall: AgentType[Stall]) -> None:
     @stall.on_event
     def gave(state: Stall, event: Gave) -> Stall:
         return msgspec.structs.replace(
@@ -169,12 +178,6 @@ def stall_type(name: str, partitions: int) -> AgentType[Stall]:
     def noted(state: Stall, event: Noted) -> Stall:
         notes = {**state.notes, event.what: state.notes.get(event.what, 0) + 1}
         return msgspec.structs.replace(state, notes=notes, count=state.count + 1)
-
-    @stall.on_query
-    def get_count(state: Stall, query: GetCount) -> int:
-        return state.count
-
-    return stall
 
 
 STALL = stall_type("stall", 3)

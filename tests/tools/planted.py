@@ -1,4 +1,4 @@
-"""Plant each fault of `tests/faults.py` in a copy of the tree, and see its test fail.
+"""Plant each fault of `tests/faults` in a copy of the tree, and see its test fail.
 
 `python -m tests.tools.planted [PART ...]`: those whose test or promise holds a PART; else all.
 """

@@ -1,0 +1,13 @@
+"""Planted faults: for each promise test, a change of the code under which it must fail.
+
+`make planted` carries each out on a copy of the tree and runs the test there. A fault whose old
+text is not found any more is an error too, so that this table can't rot unseen.
+"""
+
+from tests.faults.commands import COMMAND_FAULTS
+from tests.faults.fault import Fault
+from tests.faults.views import VIEW_FAULTS_ALL
+
+FAULTS: tuple[Fault, ...] = (*COMMAND_FAULTS, *VIEW_FAULTS_ALL)
+
+__all__ = ["FAULTS", "Fault"]
