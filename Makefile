@@ -15,7 +15,7 @@ ready := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check chaos planted format bench
+.PHONY: help setup demo test test-all check chaos planted simulate mutants fidelity format bench
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,16 @@ chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each
 
 planted: $(ready) ## plant each fault of tests/faults in a copy, and see its test fail; ARGS picks some
 	@$(python) -m tests.tools.planted $(ARGS)
+
+simulate: $(ready) ## the write path under all faults, SEEDS=10000 of the workshop
+	@MOONLET_WORKSHOP_SEEDS=$(or $(SEEDS),10000) $(python) -m pytest -n 0 -q tests/simulations/test_workshop.py --timeout=0 $(ARGS)
+
+mutants: $(ready) ## plant bugs in copies of the tree, and see simulation find each; ARGS="NAME --seconds 600"
+	@$(python) -m tests.simulations.mutation --jobs $(JOBS) $(ARGS)
+
+fidelity: $(ready) ## the simulated JetStream against real servers: 50,000 operations on one, 20,000 on three
+	@MOONLET_FIDELITY_OPS=$(or $(OPS),50000) MOONLET_FIDELITY_R3_OPS=$(or $(R3_OPS),20000) \
+	  $(python) -m pytest -n 0 -q tests/simulations/jetstream/test_fidelity.py --timeout=0 $(ARGS)
 
 format: $(ready) ## rewrite the code in the house format
 	@$(python) -m ruff format .

@@ -1,0 +1,49 @@
+"""The test printed in docs/simulation.md: it passes, and says so when what it asserts is wrong."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from moonlet.simulations.report import SimulationFailed
+from tests.tools import markdown, tree
+from tests.tools.markdown_types import named
+
+PAGES = tuple(
+    markdown.parse(Path("docs") / name, tree.read(tree.ROOT / "docs" / name))
+    for name in ("agents.md", "simulation.md")
+)
+SOURCES = named(PAGES)
+
+
+def module(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module of the pages, as if it were a file."""
+    made = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, made)
+    exec(compile(source, name, "exec"), made.__dict__)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's hundred are for users."""
+    monkeypatch.setenv("MOONLET_SEEDS", "6")
+    module("orders", SOURCES["orders.py"], monkeypatch)
+
+
+def test_the_pages_first_test_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = module("test_orders", SOURCES["test_orders.py"], monkeypatch)
+    printed.test_no_order_is_lost_or_doubled()
+
+
+def test_the_pages_first_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = SOURCES["test_orders.py"].replace("== 20", "== 21")
+    printed = module("test_orders", wrong, monkeypatch)
+    with pytest.raises(SimulationFailed, match="seed 0"):
+        printed.test_no_order_is_lost_or_doubled()
+
+
+def test_the_pages_first_test_takes_15_lines() -> None:
+    lines = [line for line in SOURCES["test_orders.py"].splitlines() if line]
+    assert len(lines) - 1 <= 15  # its file's name is none
