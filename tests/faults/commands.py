@@ -39,11 +39,10 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "entity.py",
-                "        self._chain = chain\n        if any(",
-                "        self._chain = chain\n"
-                "        for decided in chain:\n"
-                "            decided.item.acknowledge()\n"
-                "        if any(",
+                "        flying = chain.fly()\n",
+                "        flying = chain.fly()\n"
+                "        for decided in flying:\n"
+                "            decided.item.acknowledge()\n",
             ),
         ),
     ),
@@ -190,8 +189,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "entity.py",
-                "        self.forget()\n        self._start_recovery()\n\n    def _unblock",
-                "        self.wake()\n\n    def _unblock",
+                "        self.forget()\n        self._start_recovery()\n\n    def _drop_chain",
+                "        self.wake()\n\n    def _drop_chain",
             ),
         ),
     ),
@@ -280,9 +279,9 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "what is put back goes to the end of its lane",
         (
             (
-                AGENTS + "entity.py",
-                "        self._waiting(lane).appendleft(item)\n",
-                "        self._waiting(lane).append(item)\n",
+                AGENTS + "waiting.py",
+                "        self._lane(lane).appendleft(item)\n",
+                "        self._lane(lane).append(item)\n",
             ),
         ),
     ),
@@ -425,7 +424,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "P10",
         TIME + "test_low_is_not_starved_by_higher_lanes",
         "the highest lane always goes first",
-        ((AGENTS + "entity.py", "                    credits[lane] -= 1\n", ""),),
+        ((AGENTS + "waiting.py", "                    turns[lane] -= 1\n", ""),),
     ),
     Fault(
         "bad input",

@@ -16,6 +16,7 @@ class Mutant(NamedTuple):
 
 
 ENTITY = "agents/moonlet/agents/entity.py"
+WAITING = "agents/moonlet/agents/waiting.py"
 DECIDE = "agents/moonlet/agents/decide.py"
 OUTBOX = "agents/moonlet/agents/outbox.py"
 RECOVERY = "agents/moonlet/agents/recovery.py"
@@ -46,11 +47,10 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "        self._chain = chain\n        if any(",
-                "        self._chain = chain\n"
-                "        for decided in chain:\n"
-                "            decided.item.acknowledge()\n"
-                "        if any(",
+                "        flying = chain.fly()\n",
+                "        flying = chain.fly()\n"
+                "        for decided in flying:\n"
+                "            decided.item.acknowledge()\n",
             ),
         ),
     ),
@@ -85,12 +85,11 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "        for decided in reversed(chain):\n            self._put_back(",
-                "        for decided in reversed(chain):\n"
-                '            if type(error).__name__ == "Unavailable":\n'
+                "        self._drop_chain()\n        if isinstance(",
+                '        if type(error).__name__ == "Unavailable" and self._chain is not None:\n'
+                "            for decided in self._chain.land():\n"
                 "                decided.item.acknowledge()\n"
-                "                continue\n"
-                "            self._put_back(",
+                "        self._drop_chain()\n        if isinstance(",
             ),
         ),
     ),
@@ -185,8 +184,8 @@ APPENDED: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "        self.forget()\n        self._start_recovery()\n\n    def _unblock",
-                "        self.wake()\n\n    def _unblock",
+                "        self.forget()\n        self._start_recovery()\n\n    def _drop_chain",
+                "        self.wake()\n\n    def _drop_chain",
             ),
         ),
     ),
@@ -228,15 +227,14 @@ EFFECTS: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "        self._chain = chain\n        if any(",
-                "        self._chain = chain\n"
-                "        for decided in chain:\n"
+                "        flying = chain.fly()\n",
+                "        flying = chain.fly()\n"
+                "        for decided in flying:\n"
                 "            indexes = indexes_to_dispatch(decided.commit)\n"
                 "            if indexes:\n"
                 "                Outbox(self.id, self._partition.services).add(\n"
                 "                    decided.commit, decided.encoding, indexes, lambda: None\n"
-                "                )\n"
-                "        if any(",
+                "                )\n",
             ),
         ),
     ),
@@ -429,9 +427,9 @@ DELIVERED: tuple[Mutant, ...] = (
         "what is put back goes to the end of its lane",
         (
             (
-                ENTITY,
-                "        self._waiting(lane).appendleft(item)\n",
-                "        self._waiting(lane).append(item)\n",
+                WAITING,
+                "        self._lane(lane).appendleft(item)\n",
+                "        self._lane(lane).append(item)\n",
             ),
         ),
     ),

@@ -108,9 +108,18 @@ class Decided:
         self.record, self.digest = encode_commit(commit, item.encoding)
         self.apart = len(self.record[0]) > limit
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether something of it is to be dispatched; a parked command goes to `parked`."""
+        return bool(self.commit.effects) or self.commit.outcome == "parked"
+
 
 class Chain:
-    """Commits decided ahead of their append, to be appended together: all land, or none."""
+    """Commits of one agent that are decided and not known to be stored.
+
+    The first `flying` of them are being appended, all or none; those `ahead` are decided on them,
+    and wait until they have landed. `state` and the rest of its head are after all of them.
+    """
 
     __slots__ = (
         "_highest",
@@ -119,6 +128,7 @@ class Chain:
         "bytes",
         "commits",
         "digest",
+        "flying",
         "revision",
         "state",
         "time",
@@ -127,6 +137,7 @@ class Chain:
 
     def __init__(self, fold: Fold[Any]) -> None:
         self.commits: list[Decided] = []
+        self.flying = 0
         self.revision = fold.revision
         self.digest = fold.digest
         self.time = fold.time
@@ -134,32 +145,71 @@ class Chain:
         self.bytes = 0
         self.with_effects = 0
         self._looked = 0
-        self._numbers: set[tuple[str, str, int]] = set()
-        self._highest: dict[tuple[str, str], int] = {}
+        self._numbers: set[tuple[str, str, int]] | None = None
+        self._highest: dict[tuple[str, str], int] | None = None
+
+    @property
+    def ahead(self) -> int:
+        """How many wait for those in flight."""
+        return len(self.commits) - self.flying
 
     def add(self, decided: Decided) -> None:
         """The next commit; the one after it is decided on its state."""
-        commit = decided.commit
         self.commits.append(decided)
-        self.revision = commit.revision
-        self.digest = decided.digest
-        self.time = commit.time
-        self.state = decided.state
+        self._head(decided)
         self.bytes += len(decided.record[0])
-        if commit.effects or commit.outcome == "parked":
+        if decided.has_effects:
             self.with_effects += 1
+
+    def _head(self, last: Decided) -> None:
+        self.revision = last.commit.revision
+        self.digest = last.digest
+        self.time = last.commit.time
+        self.state = last.state
+
+    def fly(self) -> list[Decided]:
+        """All of them are being appended from now on."""
+        assert not self.flying
+        self.flying = len(self.commits)
+        self.bytes = 0
+        return self.commits[:]
+
+    def land(self) -> list[Decided]:
+        """Those in flight are stored: they leave the chain."""
+        return self._cut(0, self.flying)
+
+    def drop_ahead(self) -> list[Decided]:
+        """What is not in flight leaves the chain, as if it had not been decided."""
+        dropped = self._cut(self.flying, len(self.commits))
+        self.bytes = 0
+        if self.commits:
+            self._head(self.commits[-1])
+        return dropped
+
+    def _cut(self, start: int, stop: int) -> list[Decided]:
+        cut = self.commits[start:stop]
+        del self.commits[start:stop]
+        if start == 0:
+            self.flying = 0
+        self.with_effects -= sum(decided.has_effects for decided in cut)
+        self._looked = 0
+        self._numbers = self._highest = None
+        return cut
 
     def holds(self, sender: str, lane: str, number: int) -> bool:
         """Whether one of its commits is of this number, or of a later one of an agent."""
+        numbers, highest = self._numbers, self._highest
+        if numbers is None or highest is None:
+            numbers, highest = self._numbers, self._highest = set(), {}
         for decided in self.commits[self._looked :]:
             envelope = decided.envelope
             heard = envelope.sender, envelope.lane
-            self._numbers.add((*heard, envelope.number))
-            self._highest[heard] = max(envelope.number, self._highest.get(heard, 0))
+            numbers.add((*heard, envelope.number))
+            highest[heard] = max(envelope.number, highest.get(heard, 0))
         self._looked = len(self.commits)
         if sent_by_agent(sender):
-            return number <= self._highest.get((sender, lane), 0)
-        return (sender, lane, number) in self._numbers
+            return number <= highest.get((sender, lane), 0)
+        return (sender, lane, number) in numbers
 
 
 def judge(

@@ -6,17 +6,18 @@ one chain. No task, future or lock is made for it.
 """
 
 import asyncio
-from collections import deque
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from moonlet.agents.decide import Chain, Decided, Item, Verdict, judge
 from moonlet.agents.outbox import COMMITS_MAX, Outbox, indexes_to_dispatch
 from moonlet.agents.recovery import recover, to_dispatch
+from moonlet.agents.waiting import Waiting
 from moonlet.core.commit import place
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
 from moonlet.core.fold import Fold
-from moonlet.core.ids import LANES, AgentId
+from moonlet.core.ids import AgentId
 from moonlet.streams import Delivery, Intake, store_apart
 from moonlet.telemetry import get_logger
 
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 CHAIN_MAX: Final = 256
-"""Commands decided ahead in one chain: all land, or none. A batch takes milliseconds, however few
-they are, and deciding this many keeps other agents waiting for no more."""
+"""Commands decided ahead of what is in flight: they are appended as one, all land, or none. A batch
+takes milliseconds, however few they are, and deciding this many keeps others waiting for no more.
+"""
 
 CHAIN_BYTES: Final = 1_048_576
-"""Bytes of records from which a chain takes no more."""
+"""Bytes of records decided ahead from which no more are."""
 
 QUEUE_MAX: Final = 1_024
 """Deliveries that an agent keeps in memory; of more only sequence and reply are kept."""
@@ -40,9 +42,6 @@ SNAPSHOT_EVERY: Final = 256
 
 SNAPSHOT_AT_REST: Final = 16
 """Commits from which passivating is worth a snapshot."""
-
-WEIGHTS: Final = (64, 16, 4, 1)
-"""Turns that the lanes have of each other, from critical to low."""
 
 
 class Status(Enum):
@@ -60,19 +59,17 @@ class Entity:
 
     __slots__ = (
         "_chain",
-        "_credits",
-        "_lanes",
         "_outbox",
         "_partition",
         "_recovering",
         "_snapshot_revision",
+        "_waiting",
         "blocked",
         "error",
         "fold",
         "held",
         "id",
         "last_used",
-        "queued",
         "status",
         "stopped",
     )
@@ -85,12 +82,10 @@ class Entity:
         self.error: MoonletError | None = None
         self.stopped = False
         self.blocked = False
-        self.queued = 0
         self.held: list[tuple[int, Intake, int, str]] | None = None
         self.last_used = 0.0
-        self._lanes: list[deque[Item] | None] | None = None
-        self._credits: list[int] | None = None
-        self._chain: list[Decided] | None = None
+        self._waiting = Waiting()
+        self._chain: Chain | None = None
         self._outbox: Outbox | None = None
         self._recovering: asyncio.Task[None] | None = None
         self._snapshot_revision = 0
@@ -99,49 +94,23 @@ class Entity:
 
     def offer(self, lane: int, intake: Intake, delivery: Delivery) -> None:
         """Take one delivery; never raises. What can't be kept in memory is read back later."""
-        if self.held or self.stopped or self.queued >= QUEUE_MAX or self.status is Status.BROKEN:
+        if (
+            self.held
+            or self.stopped
+            or self._waiting.count >= QUEUE_MAX
+            or self.status is Status.BROKEN
+        ):
             if self.held is None:
                 self.held = []
             self.held.append((lane, intake, delivery.sequence, delivery.reply))
             intake.release()
             return
         item = Item(intake, delivery, True)
-        if not self.queued and self.ready and self._partition.careful is None:
-            self._append(self._decide_chain(1, (lane, item)))
+        if not self._waiting.count and self._may_decide():
+            self._decide((lane, item))
         else:
-            self._waiting(lane).append(item)
-            self.queued += 1
+            self._waiting.add(lane, item)
             self.wake()
-
-    def _waiting(self, lane: int) -> deque[Item]:
-        """The queue of a lane. Made when something waits, since an empty one takes 600 bytes."""
-        lanes = self._lanes
-        if lanes is None:
-            lanes = self._lanes = [None, None, None, None]
-            self._credits = list(WEIGHTS)
-        waiting = lanes[lane]
-        if waiting is None:
-            waiting = lanes[lane] = deque()
-        return waiting
-
-    def _next(self) -> tuple[int, Item] | None:
-        """The next item: the highest lane that has one and turns left; 64 : 16 : 4 : 1."""
-        lanes, credits = self._lanes, self._credits
-        if not self.queued or lanes is None or credits is None:
-            self._lanes = self._credits = None
-            return None
-        for _ in range(2):
-            for lane, waiting in enumerate(lanes):
-                if waiting and credits[lane]:
-                    credits[lane] -= 1
-                    self.queued -= 1
-                    return lane, waiting.popleft()
-            credits[:] = WEIGHTS
-        raise AssertionError("the queue's count is wrong")
-
-    def _put_back(self, lane: int, item: Item) -> None:
-        self._waiting(lane).appendleft(item)
-        self.queued += 1
 
     # running
 
@@ -153,65 +122,72 @@ class Entity:
             self._start_recovery()
 
     def _pump(self) -> None:
-        """Decide what waits, up to a chain, and append it; returns while that is in flight."""
-        if not self.queued:
-            self._lanes = self._credits = None
-        elif self.ready:
-            if self._partition.careful is None:
-                self._append(self._decide_chain(CHAIN_MAX))
-            else:
+        """Decide what waits, as far ahead as may be."""
+        if self._waiting.count:
+            if self._may_decide():
+                self._decide(None)
+            elif self.ready and self._partition.careful is not None:
                 self._partition.careful.enter(self)
+
+    def _may_decide(self) -> bool:
+        """Whether a command may be decided, perhaps ahead of what is in flight."""
+        return (
+            self.status is Status.RUNNING
+            and not self.stopped
+            and not self.blocked
+            and self._partition.careful is None
+        )
 
     def decide_one(self) -> bool:
         """Decide and append one command, as a suspicious owner does; False if none waits."""
         if not self.ready:
             return False
-        chain = self._decide_chain(1)
-        self._append(chain)
-        return bool(chain)
+        self._decide(None, most=1)
+        return self._chain is not None
 
     def peek(self) -> Item | None:
         """The delivery that would be decided next, for the note of a suspicious owner."""
-        taken = self._next()
-        if taken is None:
-            return None
-        self._put_back(*taken)
-        assert self._credits is not None
-        self._credits[taken[0]] += 1
-        return taken[1]
+        return self._waiting.peek()
 
-    def _decide_chain(self, most: int, first: tuple[int, Item] | None = None) -> list[Decided]:
-        """Decide up to `most` of what waits, `first` before all."""
+    def _decide(self, first: tuple[int, Item] | None, *, most: int = CHAIN_MAX) -> None:
+        """Decide `first`, or what waits, up to `most` ahead; append it if nothing is in flight.
+
+        What is decided on commits in flight is held until they have landed.
+        """
         fold = self.fold
         assert fold is not None
-        partition = self._partition
-        chain = Chain(fold)
+        partition, waiting = self._partition, self._waiting
+        chain = self._chain or Chain(fold)
         room = COMMITS_MAX if self._outbox is None else self._outbox.room_left
-        while len(chain.commits) < most and chain.bytes < CHAIN_BYTES:
-            taken, first = first or self._next(), None
+        while True:
+            taken, first = first or waiting.take(), None
             if taken is None:
                 break
             lane, item = taken
-            if chain.with_effects >= room:
-                self._put_back(lane, item)
+            if chain.ahead >= most or chain.bytes >= CHAIN_BYTES or chain.with_effects >= room:
+                waiting.put_back(lane, item)
                 break
             try:
                 verdict = judge(partition, self.id, fold, chain, item, self._dispatched)
             except Exception as error:  # ours: a handler's own are caught and park its command
-                self._put_back(lane, item)
+                waiting.put_back(lane, item)
+                self._chain = chain
                 self.break_down(MoonletError(f"deciding failed: {error!r}; report this bug"))
-                return []
+                return
             if isinstance(verdict, Decided):
                 verdict.lane = lane
                 chain.add(verdict)
             elif verdict is Verdict.LATER:
-                self._put_back(lane, item)
+                waiting.put_back(lane, item)
                 break
             else:
                 self._settle(item)
-        if not chain.commits and self.held and self.wants_more:
+        if chain.commits:
+            self._chain = chain
+            if not chain.flying:
+                self._append(chain)
+        elif self.held and self.wants_more:
             self._partition.read_back(self)  # all were duplicates: no append will ask for more
-        return chain.commits
 
     def _dispatched(self, revision: int) -> int:
         return revision if self._outbox is None else self._outbox.dispatched(revision)
@@ -224,50 +200,52 @@ class Entity:
         else:
             outbox.when_empty(item.acknowledge)
 
-    def _append(self, chain: list[Decided]) -> None:
-        if not chain:
-            return
-        self._chain = chain
-        if any(decided.apart for decided in chain):
-            self._partition.spawn(self._append_apart(chain), f"outcomes of {self.id}")
+    def _append(self, chain: Chain) -> None:
+        """Send off all that is decided."""
+        flying = chain.fly()
+        if any(decided.apart for decided in flying):
+            self._partition.spawn(self._append_apart(chain, flying), f"outcomes of {self.id}")
         else:
-            self._hand_over(chain)
+            self._hand_over(chain, flying)
 
-    async def _append_apart(self, chain: list[Decided]) -> None:
+    async def _append_apart(self, chain: Chain, flying: list[Decided]) -> None:
         """Store the records that are too large for a message, then the commits that name them."""
         bus = self._partition.services.bus
         try:
-            for decided in chain:
+            for decided in flying:
                 if decided.apart:
                     payload, headers = decided.record
                     kept, named = await store_apart(bus, decided.digest, payload)
                     decided.record = kept, {**headers, **named}
         except MoonletError as error:
-            self._landed(error)
+            self._landed(chain, error)
             return
-        self._hand_over(chain)
+        if self._chain is chain:
+            self._hand_over(chain, flying)
 
-    def _hand_over(self, chain: list[Decided]) -> None:
+    def _hand_over(self, chain: Chain, flying: list[Decided]) -> None:
         assert self.fold is not None
         partition = self._partition
         partition.writer.append(
             partition.journal_subject(self.id),
             self.fold.sequence,
-            [decided.record for decided in chain],
-            self._landed,
+            [decided.record for decided in flying],
+            partial(self._landed, chain),
         )
 
-    def _landed(self, result: "list[int] | MoonletError") -> None:
-        """The append's outcome. A closed agent's deliveries come again to the next owner."""
-        chain, self._chain = self._chain, None
-        if self.status is Status.CLOSED or chain is None:
+    def _landed(self, chain: Chain, result: "list[int] | MoonletError") -> None:
+        """The append's outcome. Of a chain dropped meanwhile it is not asked.
+
+        A closed agent's deliveries come again to the next owner.
+        """
+        if self.status is Status.CLOSED or self._chain is not chain:
             return
         if isinstance(result, MoonletError):
-            self._not_appended(result, chain)
+            self._not_appended(result)
             return
         fold = self.fold
         assert fold is not None
-        for sequence, decided in zip(result, chain, strict=True):
+        for sequence, decided in zip(result, chain.land(), strict=True):
             commit = place(decided.commit, sequence, decided.digest)
             fold.advance(commit, decided.state, body=decided.body)
             self._partition.committed(self.id, decided)
@@ -276,12 +254,23 @@ class Entity:
                 self._dispatch(decided, indexes)
             else:
                 decided.item.acknowledge()
+        if self.stopped:
+            self._take_back(chain.drop_ahead())
+        if chain.commits:
+            self._append(chain)
+        else:
+            self._chain = None
         self._partition.touched(self)
         if self.held and self.wants_more:
             self._partition.read_back(self)
         if fold.revision - self._snapshot_revision >= SNAPSHOT_EVERY:
             self.snapshot()
         self._pump()
+
+    def _take_back(self, dropped: list[Decided]) -> None:
+        """What was decided for nothing waits again, before all that came later."""
+        for decided in reversed(dropped):
+            self._waiting.put_back(decided.lane, decided.item)
 
     def _dispatch(self, decided: Decided, indexes: list[int]) -> None:
         outbox = self._outbox
@@ -294,10 +283,9 @@ class Entity:
 
         outbox.add(decided.commit, decided.encoding, indexes, out, stack=decided.stack)
 
-    def _not_appended(self, error: MoonletError, chain: list[Decided]) -> None:
+    def _not_appended(self, error: MoonletError) -> None:
         """Nothing of the chain is taken for stored: read again, or wait, then decide again."""
-        for decided in reversed(chain):
-            self._put_back(decided.lane, decided.item)
+        self._drop_chain()
         if isinstance(error, LimitExceeded):
             self._partition.services.alarm("journal full", agent=str(self.id), error=str(error))
             self.blocked = True
@@ -307,6 +295,11 @@ class Entity:
             log.info("an append has no answer", agent=str(self.id), error=str(error))
         self.forget()
         self._start_recovery()
+
+    def _drop_chain(self) -> None:
+        chain, self._chain = self._chain, None
+        if chain is not None:
+            self._take_back(chain.commits)
 
     def _unblock(self) -> None:
         self.blocked = False
@@ -399,6 +392,7 @@ class Entity:
 
     def break_down(self, error: MoonletError) -> None:
         """Stop because a stored record can't be read; what waits stays unacknowledged."""
+        self._drop_chain()
         self.forget()
         self.status = Status.BROKEN
         self.error = error
@@ -408,7 +402,9 @@ class Entity:
 
     def hold(self) -> None:
         """Keep only sequence and reply of what waits, so that others have the credit."""
-        while (taken := self._next()) is not None:
+        if self._chain is not None:
+            self._take_back(self._chain.drop_ahead())
+        while (taken := self._waiting.take()) is not None:
             lane, item = taken
             if self.held is None:
                 self.held = []
@@ -428,10 +424,14 @@ class Entity:
 
     def take_back(self, lane: int, item: Item) -> None:
         """One held delivery that was read back."""
-        self._waiting(lane).append(item)
-        self.queued += 1
+        self._waiting.add(lane, item)
 
     # resting
+
+    @property
+    def queued(self) -> int:
+        """How many deliveries wait in memory to be decided."""
+        return self._waiting.count
 
     @property
     def ready(self) -> bool:
@@ -452,7 +452,7 @@ class Entity:
     def idle(self) -> bool:
         """Whether nothing waits, is in flight, or is on its way out."""
         return (
-            not self.queued
+            not self._waiting.count
             and not self.held
             and self._chain is None
             and self.status in (Status.RUNNING, Status.COLD)
@@ -462,7 +462,7 @@ class Entity:
     @property
     def wants_more(self) -> bool:
         """Whether held deliveries may be read back into memory."""
-        return self.queued < QUEUE_MAX // 2
+        return self._waiting.count < QUEUE_MAX // 2
 
     async def effects_out(self) -> None:
         """Wait until no effect of this agent is on its way."""
@@ -490,8 +490,3 @@ class Entity:
         self.forget()
         if self._recovering is not None:
             self._recovering.cancel()
-
-
-def lane_index(lane: str) -> int:
-    """The place of a lane in order of priority, critical first."""
-    return LANES.index(lane)

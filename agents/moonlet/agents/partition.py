@@ -10,10 +10,11 @@ from moonlet.agents.agent_type import AgentType
 from moonlet.agents.careful import AGAIN, Careful, note_of
 from moonlet.agents.decide import Decided, Item
 from moonlet.agents.desk import Desk
-from moonlet.agents.entity import Entity, lane_index
+from moonlet.agents.entity import Entity
 from moonlet.agents.outbox import caused_envelope
 from moonlet.agents.services import Services
 from moonlet.agents.tasks import Tasks
+from moonlet.agents.waiting import lane_index
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, MoonletError
 from moonlet.core.fold import Fold
