@@ -107,7 +107,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a skipped commit is not noted in the file",
         (
             (
-                PROJECTIONS + "replica.py",
+                PROJECTIONS + "life.py",
                 "        file_notes.write_skipped(self.path, skipped, self._disk)\n",
                 "        pass\n",
             ),

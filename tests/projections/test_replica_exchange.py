@@ -30,12 +30,12 @@ from tests.projections.authors import (
 
 
 def exchange_of(replica: Replica) -> Exchange:
-    assert replica._upkeep is not None
-    return replica._upkeep.exchange
+    assert replica._life.upkeep is not None
+    return replica._life.upkeep.exchange
 
 
 def state_of(replica: Replica) -> ViewState:
-    return replica._held().state
+    return replica._life.held().state
 
 
 async def fill(world: World, commits: int, journal: str = "us") -> Frontier:

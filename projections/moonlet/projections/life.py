@@ -1,0 +1,156 @@
+"""A replica's life: its file is opened and probed, kept up, halted, and closed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import sqlite_utils
+
+from moonlet.projections import file_notes
+from moonlet.projections.disk import Disk
+from moonlet.projections.dots import Dot
+from moonlet.projections.errors import PoisonedEvent
+from moonlet.projections.holding import Holding
+from moonlet.projections.journals import JournalId
+from moonlet.projections.probe import check_incarnation, find_journal
+from moonlet.projections.upkeep import Upkeep
+from moonlet.projections.view import View
+from moonlet.projections.view_subjects import journals_of
+from moonlet.streams import Bus
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+NAME_LENGTH: Final = 16
+"""Characters of a replica's name."""
+
+
+class Life:
+    """What `Replica` has inside. `failure` is what stopped it, if anything did."""
+
+    def __init__(self, view: View, path: Path, search: Iterable[str], disk: Disk) -> None:
+        self.view = view
+        self.path = path
+        self.name = ""
+        self.failure: Exception | None = None
+        self.paused = False
+        self.upkeep: Upkeep | None = None
+        self.holding: Holding | None = None
+        self.bus: Bus
+        self._search = tuple(search)
+        self._disk = disk
+        self._reader: sqlite_utils.Database | None = None
+
+    # -- up --------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Probe, open the file, and keep it up; raises, and is closed, if anything is wrong."""
+        self.failure = None
+        try:
+            await self._open_file()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        await self.start()
+
+    async def start(self) -> None:
+        """Keep up what is open; raises, and is closed, if anything is wrong."""
+        self.upkeep = Upkeep(self.bus, self.held(), self.name, self._fail)
+        try:
+            await self.upkeep.start()
+        except BaseException as error:
+            await self.halt()
+            self._give_up(error)
+            raise
+
+    async def _open_file(self) -> None:
+        bus = self.bus
+        subjects = journals_of(bus, self.view)
+        journals = [await find_journal(bus, name, read) for name, read in subjects.items()]
+        notes = file_notes.read_notes(self.path, self._disk)
+        if notes is not None:
+            now = {journal.name: journal.incarnation for journal in journals}
+            for journal in notes.journals:
+                if journal.name in now:
+                    check_incarnation(journal, now[journal.name])
+        self.name = notes.replica if notes is not None else ""
+        self.name = self.name or f"r{bus.entropy.token()}"[:NAME_LENGTH]
+        self._hold(journals, notes.skipped if notes is not None else ())
+
+    def _hold(self, journals: Iterable[JournalId], skipped: Iterable[Dot]) -> None:
+        before = self.holding
+        self.holding = Holding(
+            self.view,
+            journals,
+            self.path,
+            skipped=skipped,
+            search=self._search,
+            disk=self._disk,
+        )
+        if before is not None:
+            self.holding.take_waiters(before)
+        # Each time, so that a file which can't be written is refused now and not in mid-run.
+        file_notes.write_replica(self.path, self.name, self._disk)
+
+    # -- in between ------------------------------------------------------------------------------
+
+    def held(self) -> Holding:
+        """State and file, if they may be read; else raises what stopped the replica."""
+        if self.failure is not None and not isinstance(self.failure, PoisonedEvent):
+            raise self.failure
+        assert self.holding is not None, "a replica is used inside `async with`"
+        return self.holding
+
+    def reader(self) -> sqlite_utils.Database:
+        """The read-only connection, opened once."""
+        holding = self.held()
+        if self._reader is None:
+            self._reader = holding.database.reader()
+        return self._reader
+
+    def begin_anew(self) -> None:
+        """Replace the file by an empty one for the same journals; halt before."""
+        state = self.held().state
+        self.close()
+        self._disk.remove(self.path)
+        self._hold(state.journals.ids, state.skipped)
+
+    def leave_out(self, dot: Dot) -> None:
+        """Close, and note in the file that a commit is skipped; halt before, open afterwards."""
+        skipped = self.held().state.skipped | {dot}
+        self.close()
+        file_notes.write_skipped(self.path, skipped, self._disk)
+
+    def _fail(self, error: Exception) -> None:
+        """Something stopped it: waiters are told, and reads unless they are still right."""
+        if self.failure is None:
+            self.failure = error
+            log.error("a view stopped", view=self.view.name, replica=self.name, error=str(error))
+        self.tell_waiters(error)
+
+    def tell_waiters(self, error: Exception) -> None:
+        """Whoever waits gets this error."""
+        if self.holding is not None:
+            self.holding.tell_waiters(error)
+
+    # -- down ------------------------------------------------------------------------------------
+
+    async def halt(self) -> None:
+        """End what keeps it up; twice is harmless."""
+        if self.upkeep is not None:
+            await self.upkeep.stop("paused" if self.paused else "closed")
+            self.upkeep = None
+
+    def close(self) -> None:
+        """Close the file; halt before."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if self.holding is not None:
+            self.holding.close()
+
+    def _give_up(self, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self.failure = error
+            self.tell_waiters(error)
+        self.close()
