@@ -8,6 +8,7 @@ import pytest
 
 from moonlet.console.demo_hosts import Kill
 from moonlet.console.demo_report import Told
+from moonlet.console.demo_views import Closed, Night, ViewShown
 from moonlet.satellites.driver import Drive, drive
 from moonlet.satellites.feed import depeg
 from moonlet.satellites.report import report
@@ -19,8 +20,54 @@ def night() -> Drive:
     return asyncio.run(drive(Bus(), depeg(), speed=1_000.0))
 
 
+VIEWS = Night(
+    cut_tick=10,
+    mended_tick=47,
+    behind=1_234,
+    closed=[Closed("ann", "aegis/main", 172, "aegis/main 2")],
+    views=[
+        ViewShown(
+            "exposure",
+            1,
+            {"moon-journal-risk": 7, "moon-journal-money": 5},
+            "ab" * 16,
+            "ab" * 16,
+            {"by_place": {"aave": 2_500_000, "curve": 0}, "sold": {}, "total": 2_500_000},
+        ),
+        ViewShown(
+            "alerts",
+            1,
+            {"moon-journal-risk": 7},
+            "cd" * 16,
+            "cd" * 16,
+            {
+                "open": ["aegis/main 3", "aegis/main 4"],
+                "about": {"aegis/main 3": "critical: liquidation_risk of p01"},
+                "acknowledged": {"aegis/main 1": ["ann"], "aegis/main 2": ["bob", "ann"]},
+            },
+        ),
+        ViewShown(
+            "risk",
+            1,
+            {"moon-journal-risk": 7},
+            "ef" * 16,
+            "ef" * 16,
+            {
+                "by_protocol": {
+                    "aave": [{"by": "pulse/main", "risk": "low"}] * 2,
+                    "curve": [
+                        {"by": "pulse/main", "risk": "high"},
+                        {"by": "sage/main", "risk": "critical"},
+                    ],
+                }
+            },
+        ),
+    ],
+)
+
+
 def told(night: Drive, *, kills: tuple[Kill, ...] = (), folder: Path = Path()) -> Told:
-    return Told(report(night.commits, night.sent), night, kills, folder)
+    return Told(report(night.commits, night.sent), night, kills, VIEWS, folder)
 
 
 def test_a_clean_night_says_so_in_words_and_as_a_record(night: Drive) -> None:
@@ -58,9 +105,36 @@ def test_a_planted_loss_and_a_planted_double_are_both_shown(night: Drive) -> Non
 def test_books_that_do_not_balance_are_not_clean(night: Drive) -> None:
     found = report(night.commits, night.sent)
     ledger = msgspec.structs.replace(found.ledger, unbalanced=1)
-    wrong = Told(msgspec.structs.replace(found, ledger=ledger), night, (), Path())
+    wrong = Told(msgspec.structs.replace(found, ledger=ledger), night, (), VIEWS, Path())
     assert not wrong.is_clean
     assert "1 entries do not balance" in wrong.text()
+
+
+def test_views_are_told_with_what_was_closed_apart_and_where_opinions_differ(night: Drive) -> None:
+    text = told(night).text()
+    for words in (
+        "View exposure: $2.50 at stake",
+        "View alerts: 2 open",
+        "aegis/main 3  critical: liquidation_risk of p01",
+        "ann acknowledged aegis/main 2 at aegis/main (revision 172)",
+        "aegis/main 2 was acknowledged by bob and ann, apart",
+        "View risk: 2 protocols, 1 conflict between opinions",
+        "pulse/main: high, sage/main: critical",
+        "far was cut off from tick 10 to tick 47, and came back 1,234 commits behind",
+        "risk 7, money 5",
+    ):
+        assert words in text, text
+    assert "aegis/main 1 was acknowledged" not in text and "DIFFERENT" not in text
+    assert told(night).record()["views"]["equal"]
+
+
+def test_replicas_that_differ_are_not_clean(night: Drive) -> None:
+    first, *others = VIEWS.views
+    differing = [msgspec.structs.replace(first, far="00" * 16), *others]
+    views = msgspec.structs.replace(VIEWS, views=differing)
+    wrong = Told(report(night.commits, night.sent), night, (), views, Path())
+    assert not wrong.is_clean
+    assert "DIFFERENT" in wrong.text()
 
 
 def test_a_kill_is_told_with_the_time_until_work_went_on(night: Drive, tmp_path: Path) -> None:
@@ -92,6 +166,6 @@ def test_the_commands_name_the_folder_where_they_would_go_elsewhere(
 def test_long_lists_are_cut_and_say_so(night: Drive) -> None:
     found = report(night.commits, night.sent)
     many = msgspec.structs.replace(found, refusals=found.refusals * 20, trades=found.trades * 20)
-    text = Told(many, night, (), Path()).text()
+    text = Told(many, night, (), VIEWS, Path()).text()
     assert f"… and {len(many.trades) - 12} more: see them all with --json" in text
     assert f"… and {len(many.refusals) - 8} more: see them all with --json" in text

@@ -8,6 +8,7 @@ import typer
 from moonlet.agents import connect
 from moonlet.console import demo_report, exits
 from moonlet.console.demo_hosts import DemoHosts
+from moonlet.console.demo_replicas import DemoReplicas
 from moonlet.console.demo_store import prepared
 from moonlet.console.options import Options, command_without
 from moonlet.console.progress import progress
@@ -34,7 +35,8 @@ async def demo(
     """Run eight satellites through the night of the depeg, and report what happened."""
     quotes = read_feed(feed) if feed is not None else depeg()
     output = options.output
-    log = options.folder / ".moonlet" / "demo-host.log"
+    home = options.folder / ".moonlet"
+    log, views = home / "demo-host.log", home / "demo-views"
     async with (
         prepared(options.folder, keep=keep) as server,
         connect(server.url, agents=SATELLITES) as moon,
@@ -43,11 +45,14 @@ async def demo(
         output.remark(
             f"eight satellites run in process {hosts.pid}, on {server.url}; {len(quotes):,} prices"
         )
-        with progress(output, "the night of the depeg", "ticks") as advance:
-            driving = drive(moon, quotes, speed=speed, progress=hosts.watch(advance))
-            driven = await hosts.through(driving, kill=kill)
+        async with DemoReplicas(moon, server.url, views, output) as replicas:
+            with progress(output, "the night of the depeg", "ticks") as advance:
+                watch = replicas.watch(hosts.watch(advance))
+                driving = drive(moon, quotes, speed=speed, progress=watch)
+                driven = await hosts.through(driving, kill=kill)
+            shown = await replicas.finish()
     found = report(driven.commits, driven.sent)
-    told = demo_report.Told(found, driven, hosts.kills, options.folder)
+    told = demo_report.Told(found, driven, hosts.kills, shown, options.folder)
     output.result(told.record(), told.text())
     missed = kill and not hosts.kills
     if missed:

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from moonlet.console.demo_hosts import Kill
+from moonlet.console.demo_views import Night
 from moonlet.console.output import counted, table
 from moonlet.satellites.audit import Fault
 from moonlet.satellites.driver import Drive
@@ -22,19 +23,21 @@ FAULTS_SHOWN: Final = 10
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A demo that is over: its report, what was driven, the kills, and where the data is."""
+    """A demo that is over: report, what was driven, kills, views, and where the data is."""
 
     report: Report
     driven: Drive
     kills: Sequence[Kill]
+    views: Night
     folder: Path
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was lost, doubled or came from nowhere, and the books balance."""
+        """Whether nothing was lost, doubled or came from nowhere, and books and replicas agree."""
         audit, ledger = self.report.audit, self.report.ledger
         faults = audit.lost or audit.doubled or audit.strays
-        return not faults and not ledger.unbalanced and not ledger.balance
+        balanced = not ledger.unbalanced and not ledger.balance
+        return not faults and balanced and self.views.is_equal
 
     def record(self) -> dict[str, Any]:
         """All of it for `--json`."""
@@ -52,13 +55,14 @@ class Told(msgspec.Struct, frozen=True):
                 for kill in self.kills
             ],
             **fields,
+            "views": self.views.record(),
             "look_further": self.commands(),
         }
 
     def text(self) -> str:
         """The same in words, the long lists cut."""
         parts = [self._summary(), self._alerts(), self._trades(), self._refusals()]
-        parts += [self._books(), self._audit(), self._further()]
+        parts += [self._books(), *self.views.parts(), self._audit(), self._further()]
         return "\n\n".join("\n".join(part) for part in parts)
 
     def commands(self) -> list[str]:
