@@ -98,38 +98,60 @@ class _Node(Generic[T]):
         self.open: list[tuple[int, T]] = []  # those that end with ">" here
 
 
+def _added(entry: tuple[int, object]) -> int:
+    return entry[0]
+
+
 class Patterns(Generic[T]):
     """Which items' patterns cover a subject, in order of their addition; an item occurs once.
 
-    A look-up doesn't cost in proportion to the patterns, and is remembered.
+    A look-up doesn't cost in proportion to the patterns. Only where there are wildcards that don't
+    just stand for the last token is it remembered: the subjects of replies come but once.
     """
 
     def __init__(self) -> None:
         self._exact: dict[str, list[tuple[int, T]]] = {}
+        self._last_token: dict[str, list[tuple[int, T]]] = {}  # what stands before ".*"
         self._wild: _Node[T] = _Node()
+        self._wild_count = 0
         self._count = 0
         self._known: dict[str, tuple[T, ...]] = {}
 
     def add(self, pattern: str, item: T) -> None:
         """Add `item` under `pattern`; it may have several."""
         self._count += 1
-        if is_literal(pattern):
-            self._exact.setdefault(pattern, []).append((self._count, item))
-        else:
+        table, key = self._place(pattern)
+        if table is None:
+            self._wild_count += 1
             self._items(pattern).append((self._count, item))
+        else:
+            table.setdefault(key, []).append((self._count, item))
         self._known.clear()
 
     def remove(self, pattern: str, item: T) -> None:
         """Remove what `add` with the same arguments added first."""
-        literal = is_literal(pattern)
-        items = self._exact[pattern] if literal else self._items(pattern)
+        table, key = self._place(pattern)
+        items = self._items(pattern) if table is None else table[key]
         items.remove(next(entry for entry in items if entry[1] is item))
-        if literal and not items:
-            del self._exact[pattern]
+        if table is None:
+            self._wild_count -= 1
+            if not self._wild_count:
+                self._wild = _Node()
+        elif not items:
+            del table[key]
         self._known.clear()
 
+    def _place(self, pattern: str) -> tuple[dict[str, list[tuple[int, T]]] | None, str]:
+        """The table for a pattern and the key in it; None for the tree."""
+        if is_literal(pattern):
+            return self._exact, pattern
+        before, dot, last = pattern.rpartition(".")
+        if last == "*" and dot and is_literal(before):
+            return self._last_token, before
+        return None, ""
+
     def _items(self, pattern: str) -> list[tuple[int, T]]:
-        """Where the items of a pattern with wildcards stand."""
+        """Where the items of a pattern of the tree stand."""
         node = self._wild
         for token in pattern.split("."):
             if token == ">":
@@ -139,19 +161,27 @@ class Patterns(Generic[T]):
 
     def matching(self, subject: str) -> tuple[T, ...]:
         """The items with a pattern that covers the literal `subject`."""
+        if not self._wild_count:
+            return self._matching(subject, [])
         known = self._known.get(subject)
-        if known is not None:
-            return known
-        found = [*self._exact.get(subject, ()), *self._matching_wild(subject)]
-        if len(found) > 1:
-            found.sort(key=lambda entry: entry[0])
-            answer = tuple({id(item): item for _, item in found}.values())
-        else:
-            answer = (found[0][1],) if found else ()
-        if len(self._known) >= _CACHE_LIMIT:
-            self._known.clear()
-        self._known[subject] = answer
-        return answer
+        if known is None:
+            if len(self._known) >= _CACHE_LIMIT:
+                self._known.clear()
+            known = self._known[subject] = self._matching(subject, self._matching_wild(subject))
+        return known
+
+    def _matching(self, subject: str, found: list[tuple[int, T]]) -> tuple[T, ...]:
+        """The items of the tables, and those found in the tree."""
+        for items in (
+            self._exact.get(subject),
+            self._last_token.get(subject.rpartition(".")[0]),
+        ):
+            if items is not None:
+                found = [*found, *items] if found else items
+        if len(found) == 1:
+            return (found[0][1],)
+        found = sorted(found, key=_added)
+        return tuple({id(item): item for _, item in found}.values())
 
     def _matching_wild(self, subject: str) -> list[tuple[int, T]]:
         found: list[tuple[int, T]] = []
