@@ -42,7 +42,8 @@ demo: $(ready) ## eight satellites through the night of the depeg; ARGS=--kill k
 	@$(VENV)/bin/moonlet demo $(ARGS)
 
 test: $(ready) ## all tests of every change; ARGS="tests/core -k clock" picks some
-	@$(python) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	@$(python) -m pytest -n $(JOBS) --dist loadgroup $(or $(ARGS),--ignore=tests/simulations)
+	@test -n "$(ARGS)" || $(python) -m pytest -n $(JOBS) --dist loadgroup tests/simulations
 
 test-all: ## the tests on every Python of VERSIONS that is installed (PATH or ~/.pyenv)
 	@for v in $(VERSIONS); do \

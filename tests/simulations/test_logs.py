@@ -15,4 +15,4 @@ def test_a_log_line_bears_the_time_of_the_run(capsys: pytest.CaptureFixture[str]
 
     Universe(1, watch=True).run(main)
     line = capsys.readouterr().err
-    assert line.startswith("2023-11-14T22:13:21.500000Z") and "it_happened" in line
+    assert "2023-11-14T22:13:21.500000Z" in line and "it_happened" in line
