@@ -47,6 +47,10 @@ def test_what_the_page_shows_is_what_is_printed(tmp_path: Path) -> None:
             else:
                 faster = ["--speed", "12"] if arguments[1] == "demo" else []
                 printed = _printed([*arguments[1:], *faster], tmp_path)
+            if arguments[1] == "demo":  # its lines hang on the machine's speed; tests/e2e has them
+                assert printed[0].startswith("eight satellites run"), _told(each, printed)
+                assert "  0 lost" in printed and "  0 doubled" in printed, _told(each, printed)
+                continue
             shown, seen = _steady_lines(each.output), _steady_lines(printed)
             assert alike(shown, seen), _told(each, printed)
     finally:
