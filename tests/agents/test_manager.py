@@ -45,9 +45,14 @@ async def test_an_agent_is_registered_started_told_stopped_and_started_again(
         assert (await waiting.committed()).revision == 2
         await manager.restart_agent("account/a")
         assert await moon.query("account/a", GetBalance()) == 10
+
+        async def placed() -> bool:
+            return (await whole(manager)).partitions == 8
+
+        await until_true(placed)
         status = await whole(manager)
         assert (status.health, status.types) == ("healthy", ["account", "savings"])
-        assert status.partitions == 8 and [a.agent for a in status.agents] == ["account/a"]
+        assert [a.agent for a in status.agents] == ["account/a"]
         await manager.shutdown()
         await manager.shutdown()
 
