@@ -69,6 +69,8 @@ async def test_a_terminated_host_process_drains_and_exits_zero(
                 receipts = [task.result() for task in telling]
                 for receipt in receipts:
                     assert (await receipt.committed(timeout=10)).outcome == "accepted"
+                # Handed over, so that nobody waits for the lease of 30 s to run out.
+                assert await moon.ask("account/a0", Deposit(1), timeout=10) == 11
                 await histories(moon, [f"account/a{i}" for i in range(5)])
     finally:
         host.kill()
