@@ -71,6 +71,7 @@ class Decided:
     """A commit that is ready to be appended, and what to do when it is.
 
     `apart`: its record is over `limit` bytes, and has to be stored before the commit names it.
+    `has_effects`: something of it is to be dispatched; a parked command goes to `parked`.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class Decided:
         "digest",
         "encoding",
         "envelope",
+        "has_effects",
         "item",
         "lane",
         "record",
@@ -107,11 +109,7 @@ class Decided:
         self.lane = 0
         self.record, self.digest = encode_commit(commit, item.encoding)
         self.apart = len(self.record[0]) > limit
-
-    @property
-    def has_effects(self) -> bool:
-        """Whether something of it is to be dispatched; a parked command goes to `parked`."""
-        return bool(self.commit.effects) or self.commit.outcome == "parked"
+        self.has_effects = bool(commit.effects) or commit.outcome == "parked"
 
 
 class Chain:
@@ -125,6 +123,7 @@ class Chain:
         "_highest",
         "_looked",
         "_numbers",
+        "apart",
         "bytes",
         "commits",
         "digest",
@@ -143,6 +142,7 @@ class Chain:
         self.time = fold.time
         self.state = fold.state
         self.bytes = 0
+        self.apart = False
         self.with_effects = 0
         self._looked = 0
         self._numbers: set[tuple[str, str, int]] | None = None
@@ -158,6 +158,8 @@ class Chain:
         self.commits.append(decided)
         self._head(decided)
         self.bytes += len(decided.record[0])
+        if decided.apart:
+            self.apart = True
         if decided.has_effects:
             self.with_effects += 1
 
@@ -168,7 +170,7 @@ class Chain:
         self.state = last.state
 
     def fly(self) -> list[Decided]:
-        """All of them are being appended from now on."""
+        """All of them are being appended from now on; `apart` says whether one needs it."""
         assert not self.flying
         self.flying = len(self.commits)
         self.bytes = 0
@@ -176,7 +178,12 @@ class Chain:
 
     def land(self) -> list[Decided]:
         """Those in flight are stored: they leave the chain."""
-        return self._cut(0, self.flying)
+        if self.flying < len(self.commits):
+            return self._cut(0, self.flying)
+        landed, self.commits = self.commits, []
+        self.flying = self.with_effects = 0
+        self._forget_numbers()
+        return landed
 
     def drop_ahead(self) -> list[Decided]:
         """What is not in flight leaves the chain, as if it had not been decided."""
@@ -192,9 +199,12 @@ class Chain:
         if start == 0:
             self.flying = 0
         self.with_effects -= sum(decided.has_effects for decided in cut)
+        self._forget_numbers()
+        return cut
+
+    def _forget_numbers(self) -> None:
         self._looked = 0
         self._numbers = self._highest = None
-        return cut
 
     def holds(self, sender: str, lane: str, number: int) -> bool:
         """Whether one of its commits is of this number, or of a later one of an agent."""
@@ -250,7 +260,7 @@ def judge(
         body = body_digest(command.name, plain_body(command.body))
     limit = services.bus.js.max_payload - RECORD_MARGIN
 
-    def commit_of(decision: Decision[Any]) -> Decided:
+    def commit_of(decision: "Decision[Any]") -> Decided:  # quoted, or evaluated for each command
         commit: Commit[Any] = Commit(
             agent=envelope.agent,
             revision=chain.revision + 1,
@@ -284,7 +294,8 @@ def _open(partition: "OwnedPartition", agent: AgentId, item: Item) -> Envelope:
         )
         if envelope.agent != f"{agent.type}/{agent.key}":
             raise InvalidMessage(f"the message is addressed to {envelope.agent!r:.200}")
-        envelope = _trusted(partition, envelope, item.intake.stream)
+        if envelope.timer or envelope.call:
+            envelope = _trusted(partition, envelope, item.intake.stream)
     except (InvalidMessage, PayloadTooLarge) as error:
         item.problem = error
         envelope = Envelope(

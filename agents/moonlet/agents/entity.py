@@ -203,7 +203,7 @@ class Entity:
     def _append(self, chain: Chain) -> None:
         """Send off all that is decided."""
         flying = chain.fly()
-        if any(decided.apart for decided in flying):
+        if chain.apart:
             self._partition.spawn(self._append_apart(chain, flying), f"outcomes of {self.id}")
         else:
             self._hand_over(chain, flying)
@@ -243,15 +243,14 @@ class Entity:
         if isinstance(result, MoonletError):
             self._not_appended(result)
             return
-        fold = self.fold
+        fold, partition = self.fold, self._partition
         assert fold is not None
         for sequence, decided in zip(result, chain.land(), strict=True):
             commit = place(decided.commit, sequence, decided.digest)
             fold.advance(commit, decided.state, body=decided.body)
-            self._partition.committed(self.id, decided)
-            indexes = indexes_to_dispatch(commit)
-            if indexes:
-                self._dispatch(decided, indexes)
+            partition.committed(decided)
+            if decided.has_effects:
+                self._dispatch(decided, indexes_to_dispatch(commit))
             else:
                 decided.item.acknowledge()
         if self.stopped:
@@ -260,9 +259,9 @@ class Entity:
             self._append(chain)
         else:
             self._chain = None
-        self._partition.touched(self)
+        partition.touched(self)
         if self.held and self.wants_more:
-            self._partition.read_back(self)
+            partition.read_back(self)
         if fold.revision - self._snapshot_revision >= SNAPSHOT_EVERY:
             self.snapshot()
         self._pump()

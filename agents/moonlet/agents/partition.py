@@ -196,8 +196,11 @@ class OwnedPartition:
         return self._subject_prefix + id.key
 
     def touched(self, entity: Entity) -> None:
-        """Note the use; agents stand in order of their last."""
-        entity.last_used = self.services.bus.clock.monotonic()
+        """Note the use, and the journal's end; agents stand in order of their last use."""
+        services = self.services
+        if entity.fold is not None:
+            services.note_end(self.journal_stream, entity.fold.sequence)
+        entity.last_used = services.bus.clock.monotonic()
         key = entity.id.key
         if self.entities.pop(key, None) is not None:
             self.entities[key] = entity
@@ -249,10 +252,9 @@ class OwnedPartition:
 
     # called by entities
 
-    def committed(self, id: AgentId, decided: Decided) -> None:
+    def committed(self, decided: Decided) -> None:
         """A commit has landed: tell the sender, and who else asked."""
         self.services.remember(decided.commit, decided.encoding)
-        self.services.note_end(self.journal_stream, decided.commit.sequence)
         reply = decided.envelope.reply
         if reply or self._desk.awaited:
             self._desk.tell(decided, reply)

@@ -27,13 +27,13 @@ class Windows:
     __slots__ = ("_of",)
 
     def __init__(self) -> None:
-        # (sender|lane) -> (highest, bitmap); insertion order is the order of last hearing.
+        # (sender, lane) -> (highest, bitmap); insertion order is the order of last hearing.
         # Bit i of the bitmap is number highest - i; agents keep no bitmap.
-        self._of: dict[str, tuple[int, int]] = {}
+        self._of: dict[tuple[str, str], tuple[int, int]] = {}
 
     def has(self, sender: str, lane: str, number: int) -> bool:
         """Whether `number` was committed, or is too old to be still in flight."""
-        window = self._of.get(f"{sender}|{lane}")
+        window = self._of.get((sender, lane))
         if window is None:
             return False
         highest, bits = window
@@ -46,7 +46,7 @@ class Windows:
 
     def add(self, sender: str, lane: str, number: int) -> None:
         """Note a committed number; the windows heard least recently are forgotten."""
-        key = f"{sender}|{lane}"
+        key = sender, lane
         window = self._of.pop(key, None)
         highest, bits = window if window is not None else (0, 0)
         if sent_by_agent(sender):
@@ -66,12 +66,16 @@ class Windows:
 
     def dump(self) -> list[tuple[str, int, str]]:
         """Plain data for a snapshot, in order of last hearing."""
-        return [(key, highest, f"{bits:x}") for key, (highest, bits) in self._of.items()]
+        return [
+            (f"{sender}|{lane}", highest, f"{bits:x}")
+            for (sender, lane), (highest, bits) in self._of.items()
+        ]
 
     @classmethod
     def load(cls, rows: list[tuple[str, int, str]]) -> "Windows":
         """The windows that `dump` gave."""
         windows = cls()
         for key, highest, bits in rows:
-            windows._of[key] = (highest, int(bits, 16))
+            sender, _, lane = key.rpartition("|")
+            windows._of[sender, lane] = highest, int(bits, 16)
         return windows

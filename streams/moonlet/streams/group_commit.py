@@ -105,8 +105,9 @@ class GroupCommit:
 
     def _send_waiting(self) -> None:
         while self._waiting and not self._batch_in_flight:
-            chained = any(len(append.records) > 1 or append.alone for append in self._waiting)
-            if chained or self._waiting_records >= BATCH_FROM:
+            if self._waiting_records >= BATCH_FROM or any(
+                len(append.records) > 1 or append.alone for append in self._waiting
+            ):
                 self._send_batch(self._take_batch())
             elif self._singles >= BATCH_FROM:
                 return
@@ -246,7 +247,7 @@ def _tell_sequences(batch: list[Append], last: int, count: int) -> None:
     sequence = last - count + 1
     for append in batch:
         n = len(append.records)
-        append.done(list(range(sequence, sequence + n)))
+        append.done([sequence] if n == 1 else list(range(sequence, sequence + n)))
         sequence += n
 
 

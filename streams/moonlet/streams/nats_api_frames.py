@@ -2,7 +2,9 @@
 
 import functools
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from moonlet.core.errors import InvalidId, InvalidMessage, PayloadTooLarge
 from moonlet.streams.api import Headers
@@ -108,6 +110,42 @@ def decode_headers(raw: bytes) -> dict[str, str]:
         name, _, value = line.partition(":")
         headers[name] = value.strip()
     return headers
+
+
+class RawHeaders(Mapping[str, str]):
+    """Headers as they came, decoded when one is asked for that seems to be there."""
+
+    __slots__ = ("_decoded", "_raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._decoded: dict[str, str] | None = None
+
+    def _dict(self) -> dict[str, str]:
+        if self._decoded is None:
+            self._decoded = decode_headers(self._raw)
+        return self._decoded
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """The value of a header: what is asked for is nearly always not there."""
+        if self._decoded is None and name.encode() not in self._raw:
+            return default
+        return self._dict().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(name) is not None
+
+    def __getitem__(self, name: str) -> str:
+        return self._dict()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dict())
+
+    def __len__(self) -> int:
+        return len(self._dict())
+
+    def __repr__(self) -> str:
+        return repr(self._dict())
 
 
 def status_code(raw: bytes | None) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from moonlet.streams.api import Delivery, PullStatus
-from moonlet.streams.nats_api_frames import decode_headers
+from moonlet.streams.nats_api_frames import RawHeaders, decode_headers
 from moonlet.streams.nats_api_wire import Wire
 
 
@@ -22,7 +22,7 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
     return Delivery(
         subject.decode(),
         data,
-        decode_headers(headers) if headers else None,
+        RawHeaders(headers) if headers else None,
         reply.decode(),
         int(sequence),
         int(consumer_sequence),
