@@ -41,13 +41,9 @@ $(ready): pyproject.toml
 demo: $(ready) ## eight satellites through the night of the depeg; ARGS=--kill kills the host in mid-run
 	@$(VENV)/bin/moonlet demo $(ARGS)
 
-# Known to fail now and then: a killed server's last 0.1 s of consumer state, and a rule whose record is old.
-unsettled = --deselect "tests/simulations/jetstream/test_fidelity_over_restarts.py::test_the_model_forgets_what_a_restarted_server_forgets" \
-  --deselect tests/simulations/jetstream/test_mutants.py::test_a_broken_rule_is_seen
-
 test: $(ready) ## all tests of every change; ARGS="tests/core -k clock" picks some
 	@$(python) -m pytest -n $(JOBS) --dist loadgroup $(or $(ARGS),--ignore=tests/simulations)
-	@test -n "$(ARGS)" || $(python) -m pytest -n $(JOBS) --dist loadgroup tests/simulations $(unsettled)
+	@test -n "$(ARGS)" || $(python) -m pytest -n $(JOBS) --dist loadgroup tests/simulations
 
 test-all: ## the tests on every Python of VERSIONS that is installed (PATH or ~/.pyenv)
 	@for v in $(VERSIONS); do \

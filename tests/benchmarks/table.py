@@ -9,6 +9,7 @@ from tests.benchmarks import (
     memory,
     others,
     replay,
+    sim_agents,
     sim_loop,
 )
 from tests.benchmarks.rows import Work
@@ -23,4 +24,5 @@ WORKS: tuple[Work, ...] = (
     *memory.WORKS,
     *others.WORKS,
     *sim_loop.WORKS,
+    *sim_agents.WORKS,
 )

@@ -61,6 +61,8 @@ def test_the_demo_is_up_at_once_done_soon_and_nothing_is_lost_or_doubled(tmp_pat
         "Alerts of Aegis", "emergency", "Trades of Forge: 11, each with the approval",
         "Refusals: ", "an approval comes from aegis/main only", "balance $0.00", "compensated",
         "0 lost", "0 doubled", "0 from nowhere", "commits/s", "synthetic",
+        "View exposure: $", "View alerts: ", "was acknowledged by ", "View risk: 8 protocols",
+        "far was cut off from tick 10 to tick 47", "  equal",
         "moonlet history aegis/main", "moonlet state fuel/main", "moonlet verify",
     ):  # fmt: skip
         assert words in out, out
@@ -87,6 +89,34 @@ def test_a_killed_host_loses_and_doubles_nothing(night: tuple[Path, Ended]) -> N
     assert nothing_runs(folder)
 
 
+def test_a_replica_that_was_cut_off_ends_with_the_bytes_of_the_other(
+    night: tuple[Path, Ended],
+) -> None:
+    folder, ended = night
+    [told] = ended.records
+    views = told["views"]
+    assert views["equal"]
+    assert (views["cut_tick"], views["mended_tick"]) == (10, 47)
+    assert views["behind"] > 0, "it was cut off while others went on"
+    assert [shown["view"] for shown in views["views"]] == ["exposure", "alerts", "risk"]
+    agents = run("agents", "--json", folder=folder).records
+    for shown in views["views"]:
+        assert shown["near"] == shown["far"] != ""
+        assert len(shown["frontier"]) == 3
+        assert sum(shown["frontier"].values()) == sum(record["commits"] for record in agents)
+    exposure, alerts, risk = (shown["value"] for shown in views["views"])
+    assert exposure["total"] == sum(exposure["by_place"].values()) > 0
+    apart = [people for people in alerts["acknowledged"].values() if len(people) > 1]
+    assert ["ann", "bob"] in [sorted(people) for people in apart]
+    assert {each["by"] for each in views["closed"]} == {"ann", "bob"}
+    closed = {each["alert"] for each in views["closed"] if each["alert"].startswith("aegis/")}
+    assert not closed & set(alerts["open"])
+    assert all(
+        {opinion["by"] for opinion in opinions} == {"pulse/main", "sage/main"}
+        for opinions in risk["by_protocol"].values()
+    )
+
+
 def test_what_it_stored_can_be_looked_into(night: tuple[Path, Ended]) -> None:
     folder, ended = night
     [told] = ended.records
@@ -100,6 +130,10 @@ def test_what_it_stored_can_be_looked_into(night: tuple[Path, Ended]) -> None:
     assert [record["agent"].partition("/")[0] for record in agents] == [
         "aegis", "bridge", "echo", "forge", "fuel", "oracle", "pulse", "sage",
     ]  # fmt: skip
+    doctor = run("doctor", "--json", folder=folder)
+    assert doctor.code == 0, doctor
+    levels = {record["check"]: record["level"] for record in doctor.records}
+    assert (levels["streams"], levels["foreign subjects"]) == ("OK", "OK")
     verified = run("verify", "--json", folder=folder).records[-1]
     assert verified["commits"] == verified["decided"] == sum(r["commits"] for r in agents)
     assert verified["faults"] == 0
@@ -111,6 +145,22 @@ def test_it_goes_on_with_keep_and_else_starts_fresh(night: tuple[Path, Ended]) -
     assert (kept["clean"], kept["first_tick"]) == (True, 67)
     [fresh] = run("demo", "--speed", "20", "--json", folder=folder).records
     assert (fresh["clean"], fresh["first_tick"]) == (True, 1)
+
+
+def test_it_goes_on_in_the_one_journal_of_an_older_demo(tmp_path: Path) -> None:
+    host = start("run", "moonlet.satellites", folder=tmp_path)
+    try:
+        first_line(host)  # as whoever isn't told of three: all in one
+    finally:
+        host.terminate()
+        finish(host)
+    [told] = run("demo", "--keep", "--speed", "20", "--json", folder=tmp_path).records
+    assert told["clean"]
+    assert list(told["views"]["views"][0]["frontier"]) == ["moon-journal-main"]
+    verified = run("verify", "--json", folder=tmp_path).records[-1]
+    assert (verified["agents"], verified["faults"]) == (8, 0)
+    [fresh] = run("demo", "--speed", "20", "--json", folder=tmp_path).records
+    assert (fresh["clean"], len(fresh["views"]["views"][0]["frontier"])) == (True, 3)
 
 
 def test_it_erases_nobody_else_s_agents(tmp_path: Path) -> None:

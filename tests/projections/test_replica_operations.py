@@ -1,5 +1,6 @@
 """Poison, skip, retry, upcast; pause, resume, seek; the registry; what `explain` says."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from moonlet.core.frontier import Frontier
 from moonlet.core.schema import schema, upcast
 from moonlet.projections import (
     At,
+    DatabaseCorrupt,
     Fields,
+    InvalidDatabase,
     InvalidView,
     JournalFault,
     LexCounter,
@@ -19,6 +22,8 @@ from moonlet.projections import (
     Replica,
     Roster,
     View,
+    rebuild,
+    survey,
 )
 from tests.faulty import until, until_true
 from tests.projections.authors import FIELDS, Opened, Rated, World, exposure_view
@@ -300,3 +305,59 @@ async def test_explain_says_what_the_topology_in_force_asks_for(
         plans = {plan.field: plan for plan in replica.explain()}
         assert plans["risk"].needs_crdt
         assert plans["risk"].journals == ("asia", "eu", "us")
+
+
+async def test_a_new_version_is_built_beside_the_old_one_and_takes_its_place(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "v.db"
+    async with Replica(world.moon, exposure_view(), path) as old:
+        token = await write(world, Opened("a", 2))
+        await old.wait_for(token)
+        with pytest.raises(InvalidDatabase, match="exposure@1"):
+            async with Replica(world.moon, exposure_view(version=2), path):
+                pytest.fail("it was opened")
+        assert await rebuild(world.moon, exposure_view(version=2), path) == token
+        assert old.value["total"] == 2, "it serves until it would write"
+        await write(world, Opened("a", 3))
+        await until(lambda: old.failure is not None)
+        assert isinstance(old.failure, DatabaseCorrupt)
+        async with Replica(world.moon, exposure_view(version=2), path) as new:
+            assert new.frontier.covers(token)
+            await new.wait_for(token.advanced(world.stream("us"), 2))
+            assert new.value["total"] == 5
+    assert os.listdir(tmp_path) == ["v.db"]
+
+
+async def test_a_survey_shows_who_is_how_far_and_who_is_of_another_kind(
+    world: World, tmp_path: Path
+) -> None:
+    token = await write(world, Opened("a", 2))
+    async with (
+        Replica(world.moon, exposure_view(), tmp_path / "a.db") as a,
+        Replica(world.moon, exposure_view(), tmp_path / "b.db") as b,
+        Replica(world.moon, exposure_view(version=2), tmp_path / "c.db") as c,
+    ):
+        for replica in (a, b, c):
+            await replica.wait_for(token)
+        found = {seen.replica[: len(a.name)]: seen for seen in await survey(world.moon, a.view)}
+        assert found.keys() == {a.name, b.name, c.name}
+        assert found[a.name].frontier == found[a.name].durable == token
+        assert found[a.name].digest == found[b.name].digest
+        assert a.digest.startswith(found[a.name].digest)
+        assert found[c.name].fault == "version"
+
+
+async def test_changes_tell_of_every_move_and_of_the_end(world: World, tmp_path: Path) -> None:
+    us = world.stream("us")
+    async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
+        changes = replica.changes()
+        assert await anext(changes) == Frontier()
+        for n in (1, 2):
+            await write(world, Opened("a", n))
+            assert await anext(changes) == Frontier({us: n})
+        await replica.pause()
+        await replica.resume()
+        await write(world, Opened("a", -1))
+        with pytest.raises(PoisonedEvent):
+            await anext(changes)

@@ -12,9 +12,14 @@ import time
 from moonlet.simulations.reference import reference
 from moonlet.simulations.scenario import Scenario
 from moonlet.telemetry import configure
-from tests.simulations.workshop import workshop
+from tests.simulations.workshop import lossy, workshop, zombies
 
-SCENARIOS: dict[str, Scenario] = {"reference": reference, "workshop": workshop}
+SCENARIOS: dict[str, Scenario] = {
+    "workshop": workshop,
+    "zombies": zombies,
+    "lossy": lossy,
+    "reference": reference,
+}
 
 
 def hunt(scenario: Scenario, seeds: range, seconds: float) -> dict[str, object]:

@@ -13,9 +13,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +26,10 @@ from tests.tools import tree
 
 ROOTS = ("core", "streams", "agents", "simulations", "telemetry")
 TESTS = ("workshop.py", "hunt.py")
-SCENARIOS = ("workshop", "reference")
+SCENARIOS = ("workshop", "zombies", "lossy", "reference")
 SEEDS = 2_000
+ROUNDS = (5, 45, 200, 600, 2_000)
+"""The scenarios take turns: each runs its seeds up to these, one after the other."""
 
 
 class Found(NamedTuple):
@@ -93,23 +97,26 @@ def hunt(root: Path, scenario: str, first: int, seeds: int, seconds: float) -> d
 
 
 def find(trees: Trees, mutant: Mutant, seeds: int, seconds: float) -> Found:
-    """Look for one mutant, `seconds` in each scenario at most."""
+    """Look for one mutant within so many seeds in all, and about so many seconds."""
     tried = 0
+    until = time.monotonic() + seconds
     with trees.with_mutant(mutant) as root:
-        for scenario in SCENARIOS:
-            first = passed = 0
-            while first < seeds:
-                got = hunt(root, scenario, first, seeds - first, seconds)
-                passed += got["passed"]
-                if got["seed"] is None:
-                    break
-                first = got["seed"] + 1
-                if hunt(trees.plain, scenario, got["seed"], 1, seconds)["seed"] is None:
-                    return Found(
-                        mutant, scenario, got["seed"], tried + passed + 1, tried + passed + 1,
-                        got["failure"], got["text"],
-                    )  # fmt: skip
-            tried += passed
+        for start, end in pairwise((0, *ROUNDS)):
+            for scenario in SCENARIOS:
+                first = start
+                while first < end:
+                    left = until - time.monotonic()
+                    most = min(end - first, seeds - tried)
+                    if left <= 0 or most <= 0:
+                        return Found(mutant, "", 0, 0, tried, "", "")
+                    got = hunt(root, scenario, first, most, left)
+                    tried += got["passed"] + (got["seed"] is not None)
+                    if got["seed"] is None:
+                        break
+                    first = got["seed"] + 1
+                    if hunt(trees.plain, scenario, got["seed"], 1, seconds)["seed"] is None:
+                        where = scenario, got["seed"]
+                        return Found(mutant, *where, tried, tried, got["failure"], got["text"])
     return Found(mutant, "", 0, 0, tried, "", "")
 
 

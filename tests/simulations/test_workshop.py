@@ -37,5 +37,5 @@ def test_all_of_the_write_path_occurs(scenario: Scenario) -> None:
     run = scenario.run(3)
     assert run.error is None
     assert run.commits > 30
-    keys = {key.split()[0] for _, key, _, _ in scenario.run(3, listen=True).messages}
+    keys = {message[1].split()[0] for message in scenario.run(3, listen=True).messages}
     assert {"cmd", "in", "pull", "delivery"} <= keys, keys

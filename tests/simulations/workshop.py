@@ -295,3 +295,30 @@ def parked(world: World, name: str) -> int:
 workshop = Scenario(
     name=f"{__name__}:workshop", body=shop, agents=(worker,), faults=faults.all(), horizon="8s"
 )
+
+# The same with fewer kinds of faults, so that each has its chance in every seed.
+
+zombies = Scenario(
+    name=f"{__name__}:zombies",
+    body=shop,
+    agents=(worker,),
+    faults=faults.only("hold", "pause", "partition_in", "delay_request", "drop_reply", "cut"),
+    hosts=2,
+    horizon="8s",
+)
+
+lossy = Scenario(
+    name=f"{__name__}:lossy",
+    body=shop,
+    agents=(worker,),
+    faults=faults.only(
+        "drop_request",
+        "duplicate_request",
+        "lose_ack",
+        "drop_reply",
+        "drop_delivery",
+        "forget_agents",
+    ),
+    hosts=2,
+    horizon="8s",
+)

@@ -25,7 +25,9 @@ def connect(
     The server: `url`, else MOONLET_NATS_URL, else the `nats` CLI's context (`context`, or the
     selected one), else the embedded server of `folder` (default: the working folder), which is
     started if it does not run and then stopped at the end. `agents` are types whose code this
-    client should know. `encoding` is that of commands sent here, and of their commits.
+    client should know. `topology` is, if not given, what the server's journals show, and one
+    journal for all where it has none. `encoding` is that of commands sent here, and of their
+    commits.
     """
     stack = AsyncExitStack()
 

@@ -105,7 +105,11 @@ class Desk:
             return
 
         async def look_up() -> None:
-            looked = await self._find(AgentId.parse(envelope.agent), envelope.id)
+            try:
+                looked = await self._find(AgentId.parse(envelope.agent), envelope.id)
+            except MoonletError as error:  # the sender asks again, or reads the journal
+                log.info("an answer was not found", agent=envelope.agent, error=str(error))
+                return
             if looked is not None:
                 commit, encoding = looked
                 answer = answer_of(commit, partition.journal_stream)

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from moonlet.console import bench, checking, demo, doctor, reading, sending, serving
+from moonlet.console import bench, checking, demo, doctor, reading, sending, serving, sim
 from moonlet.console.exits import MEANINGS
 
 _EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -30,3 +30,4 @@ app.command()(reading.state)
 app.command()(checking.verify)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
+app.add_typer(sim.app)

@@ -8,9 +8,18 @@ from typing import Final
 from moonlet.agents import connect
 from moonlet.console.reading import count_commits
 from moonlet.core.errors import InvalidSettings, Unavailable
-from moonlet.satellites import SATELLITES
+from moonlet.satellites import SATELLITES, TOPOLOGY
 from moonlet.satellites.script import AGENTS
-from moonlet.streams import Bus, Embedded, Registry, erase_embedded, open_embedded
+from moonlet.streams import (
+    Bus,
+    Embedded,
+    Registry,
+    Topology,
+    apply,
+    erase_embedded,
+    find_topology,
+    open_embedded,
+)
 
 SHOWN: Final = 5
 """How many strangers a refusal names."""
@@ -20,6 +29,7 @@ SHOWN: Final = 5
 async def prepared(folder: Path, *, keep: bool) -> AsyncIterator[Embedded]:
     """The folder's server: empty, or with `keep` as it is. Stopped at the end if it is ours.
 
+    It has journals: those that were kept, which may be one for all, else the satellites' three.
     Raises `InvalidSettings` where anything but a demo's agents lives, and `Unavailable` where
     another process runs the server that would have to be emptied; then nothing is changed.
     """
@@ -36,6 +46,9 @@ async def prepared(folder: Path, *, keep: bool) -> AsyncIterator[Embedded]:
             await server.stop()
             erase_embedded(folder)
             server = await open_embedded(folder)
+        async with connect(server.url) as moon:
+            if await find_topology(moon.bus.js) is None:
+                await apply(moon.bus.js, TOPOLOGY)
         yield server
     finally:
         await server.stop()
@@ -71,7 +84,7 @@ async def _is_used(folder: Path, server: Embedded) -> bool:
 async def _strangers(bus: Bus, streams: list[str]) -> list[str]:
     """Agents, agent types and streams that no demo makes."""
     topology = bus.topology
-    ours = {config["name"] for config in topology.configs()}
+    ours = {config["name"] for each in (Topology(), TOPOLOGY) for config in each.configs()}
     found = {f"stream {name}" for name in streams if name not in ours}
     commits, foreign = await count_commits(bus)
     found.update(agent for agent in commits if agent not in AGENTS)

@@ -33,9 +33,11 @@ from moonlet.projections.kinds import (
     ORMap,
 )
 from moonlet.projections.observed import Observed
+from moonlet.projections.rebuild import rebuild
 from moonlet.projections.replica import Replica
 from moonlet.projections.roster import Enrolled, Roster
 from moonlet.projections.state import At, ViewState
+from moonlet.projections.survey import Sighting, survey
 from moonlet.projections.view import View
 
 __all__ = [
@@ -70,9 +72,12 @@ __all__ = [
     "PoisonedEvent",
     "Replica",
     "Roster",
+    "Sighting",
     "View",
     "ViewDatabase",
     "ViewState",
     "apply_delta",
     "make_delta",
+    "rebuild",
+    "survey",
 ]

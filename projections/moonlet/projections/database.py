@@ -5,9 +5,8 @@ file that is lost costs a rebuild and nothing else. Each field is a table: `key`
 (NULL: the key is absent, only its past is kept), `state` for us. A crash leaves the last save.
 """
 
-import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +18,12 @@ from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.errors import (
     DatabaseConflict,
     DatabaseCorrupt,
-    DatabaseLocked,
     InvalidDatabase,
     InvalidView,
 )
 from moonlet.projections.fields import Field
 from moonlet.projections.recorder import SEPARATOR
+from moonlet.projections.sqlite_errors import damaged, translated
 from moonlet.projections.state import ViewState
 from moonlet.projections.store import Store
 
@@ -80,7 +79,7 @@ class ViewDatabase:
 
     def _open(self) -> None:
         if self._conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise DatabaseCorrupt(_damaged(self.path, "its pages contradict each other"))
+            raise DatabaseCorrupt(damaged(self.path, "its pages contradict each other"))
         tables = self._db.table_names()
         if VIEW_TABLE not in tables:
             if tables:
@@ -178,7 +177,7 @@ class ViewDatabase:
             except _UNREADABLE as error:
                 key = _unreadable_key(store, _rows(self._conn.execute(query)))
                 what = f"the row {key!r} of {name} can't be read ({error})"
-                raise DatabaseCorrupt(_damaged(self.path, what)) from None
+                raise DatabaseCorrupt(damaged(self.path, what)) from None
 
     # -- saving ----------------------------------------------------------------------------------
 
@@ -310,43 +309,3 @@ def _checked_search(state: ViewState, search: Iterable[str]) -> frozenset[str]:
     if unknown:
         raise InvalidView(f"view {state.view.name} has no field {', '.join(unknown)} to search")
     return names
-
-
-def _damaged(path: Path, what: str) -> str:
-    return (
-        f"{path} is damaged: {what}. Delete it (with its -wal and -shm) and start again: the view"
-        " is rebuilt from the journals"
-    )
-
-
-_CODES: Final[Mapping[int, type[MoonletError]]] = {
-    sqlite3.SQLITE_BUSY: DatabaseLocked,
-    sqlite3.SQLITE_LOCKED: DatabaseLocked,
-    sqlite3.SQLITE_CORRUPT: DatabaseCorrupt,
-    sqlite3.SQLITE_NOTADB: DatabaseCorrupt,
-    sqlite3.SQLITE_READONLY: InvalidDatabase,
-    sqlite3.SQLITE_CANTOPEN: InvalidDatabase,
-    sqlite3.SQLITE_PERM: InvalidDatabase,
-    sqlite3.SQLITE_FULL: InvalidDatabase,
-}
-
-
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        # The low byte is the primary code; the rest refines it.
-        cls = _CODES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-        if cls is DatabaseLocked:
-            raise DatabaseLocked(
-                f"{path} is locked by another process ({error}): close it, or give each replica a"
-                " file of its own"
-            ) from None
-        if cls is InvalidDatabase:
-            raise InvalidDatabase(
-                f"{path} can't be opened or written ({error}): check that its folder exists, has"
-                " space and may be written to"
-            ) from None
-        raise DatabaseCorrupt(_damaged(path, str(error))) from error

@@ -28,6 +28,10 @@ class Disk(Protocol):
         """Remove the file and its logs; nobody of ours may have it open."""
         ...
 
+    def replace(self, path: Path, by: Path) -> None:
+        """Put the closed file `by` in the place of `path`, at once."""
+        ...
+
 
 class Files:
     """This machine's."""
@@ -54,6 +58,13 @@ class Files:
         """See `Disk.remove`."""
         for suffix in SUFFIXES:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    def replace(self, path: Path, by: Path) -> None:
+        """See `Disk.replace`."""
+        # The old file's logs go first: SQLite would take them for the new one's.
+        for suffix in SUFFIXES[1:]:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        by.replace(path)
 
 
 FILES: Final = Files()

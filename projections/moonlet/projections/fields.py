@@ -23,11 +23,11 @@ from moonlet.projections.kinds import (
     Min,
     MVRegister,
     ORMap,
-    Writer,
 )
 from moonlet.projections.lattice_store import LatticeStore
 from moonlet.projections.recorder import SEPARATOR, Recorder, check_key
 from moonlet.projections.store import Store
+from moonlet.projections.writer import Writer
 
 TYPES: Mapping[type, str] = {
     AWSet: "two additions or removals of one element may be unaware of each other",

@@ -9,11 +9,11 @@ from moonlet.projections.database import (
     BUSY_SECONDS,
     FRONTIER_TABLE,
     VIEW_TABLE,
-    translated,
 )
 from moonlet.projections.disk import Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.journals import JournalId
+from moonlet.projections.sqlite_errors import translated
 
 REPLICA_TABLE: Final = "_moonlet_replica"
 

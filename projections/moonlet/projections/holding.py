@@ -51,6 +51,7 @@ class Holding:
         """What is in the file; never ahead of it."""
         self._leave_out = {(dot.journal, dot.sequence) for dot in self.state.skipped}
         self._waiters: list[tuple[Frontier, asyncio.Future[None]]] = []
+        self._watchers: list[asyncio.Future[None]] = []
         self._digest: tuple[list[int], str] = ([], "")
         self._locked_since: float | None = None
         self._next_try = 0.0
@@ -133,6 +134,10 @@ class Holding:
 
     def _moved(self) -> None:
         self.save()
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            if not watcher.done():
+                watcher.set_result(None)
         if self._waiters:
             frontier = self.state.frontier
             for token, future in self._waiters:
@@ -182,8 +187,17 @@ class Holding:
             self._waiters.append((token, future))
         return future
 
+    def moved(self) -> "asyncio.Future[None]":
+        """Done when the frontier has moved from where it is now."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers = [watcher for watcher in self._watchers if not watcher.done()]
+        self._watchers.append(future)
+        return future
+
     def take_waiters(self, other: "Holding") -> None:
         """Who waited for another holding of this view waits for this one now."""
+        self._watchers += other._watchers
+        other._watchers = []
         waiters, other._waiters = other._waiters, []
         for token, future in waiters:
             if self.state.frontier.covers(token) and not future.done():
@@ -193,8 +207,9 @@ class Holding:
 
     def tell_waiters(self, error: BaseException) -> None:
         """Whoever waits gets this error instead."""
-        waiters, self._waiters = self._waiters, []
-        for _, future in waiters:
+        futures = [*self._watchers, *(future for _, future in self._waiters)]
+        self._watchers, self._waiters = [], []
+        for future in futures:
             if not future.done():
                 future.set_exception(error)
 

@@ -46,6 +46,10 @@ class MemoryDisk:
         """Forget the file."""
         self.files.pop(path, None)
 
+    def replace(self, path: Path, by: Path) -> None:
+        """See `Disk.replace`."""
+        self.put_back(path, self.files.pop(by))
+
     def put_back(self, path: Path, stored: Stored) -> None:
         """Put an older content, or another file's, into this place, as a backup is restored."""
         self._number += 1

@@ -1,7 +1,7 @@
 """A replica: a view in this process, on disk and up to date, read locally."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -174,6 +174,23 @@ class Replica:
                 f" {self.frontier.sequences}{' and paused' if self.paused else ''}; wait longer,"
                 " or see in the log whether the journals can be reached"
             ) from None
+
+    async def changes(self) -> AsyncGenerator[Frontier, None]:
+        """The frontier now, and whenever it has moved; several moves may come as one.
+
+        Raises what stops the replica.
+        """
+        seen: Frontier | None = None
+        while True:
+            holding = self._life.held()
+            frontier = holding.state.frontier
+            if frontier != seen:
+                seen = frontier
+                yield frontier
+            elif self.failure is not None:
+                raise self.failure
+            else:
+                await holding.moved()
 
     # -- operations ------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class SimNetwork:
         self._rules: list[Rule] = []
         self._hash = blake2b(digest_size=16)
         self.packets = 0
-        self.sent: list[tuple[str, str, int, tuple[str, ...]]] | None = None
+        self.sent: list[tuple[str, str, int, tuple[str, ...], int]] | None = None
 
     def attach(self, connection: str, node: str, prefix: str) -> None:
         """A new connection of a node."""
@@ -145,7 +145,7 @@ class SimNetwork:
         kind, lasts = "", 0
         if kinds:
             if self.sent is not None and not self._plan.over:
-                self.sent.append((wire.node, key, attempt, kinds))
+                self.sent.append((wire.node, key, attempt, kinds, now))
             fault = self._plan.verdict(kinds, wire.node, key, attempt, chance, now)
             if fault is not None:
                 kind, lasts = fault.kind, fault.lasts

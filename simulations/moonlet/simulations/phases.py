@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from asyncio import TimerHandle
 from typing import TYPE_CHECKING, Final
 
 from moonlet.simulations.durations import nanoseconds, shown
@@ -36,6 +37,7 @@ class Phases:
     def __init__(self, world: World) -> None:
         self._world = world
         self.name = "boot"
+        self._armed: list[TimerHandle] = []
         self.began_ns = 0
 
     async def boot(self) -> None:
@@ -73,15 +75,13 @@ class Phases:
     def _arm(self, fault: Fault) -> None:
         world = self._world
         at_ns = self.began_ns + fault.at
-        world.loop.call_at_ns(at_ns, self._apply, fault, context=world.loop.outside)
+        timer = world.loop.call_at_ns(at_ns, self._apply, fault, context=world.loop.outside)
+        self._armed.append(timer)
 
     def _apply(self, fault: Fault) -> None:
         world = self._world
-        if self.name != "safety":
-            return
-        if self._strike(fault):
-            world.plan.note(fault)
-            world.note("fault", fault.target, fault.kind, fault.lasts)
+        world.note("fault", fault.target, fault.kind, fault.lasts)
+        world.plan.note(fault, hit=self._strike(fault))
 
     def _strike(self, fault: Fault) -> bool:
         """Do it; False if there was nothing to hit."""
@@ -167,6 +167,8 @@ class Phases:
             return
         self.name = "liveness"
         world.plan.over = True
+        for timer in self._armed:
+            timer.cancel()
         world.note("phase", "world", self.name)
         world.network.clear()
         world.jetstream.heal()

@@ -4,6 +4,7 @@ A verdict on a message depends on the seed, the link, the message and its try al
 one fault away moves no other, and the list of what fired, given as a plan, is the same run.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -32,13 +33,15 @@ class Plan:
     """Decides on messages as they are sent, and lists the other faults in advance.
 
     `given` replaces all chance. `armed` counts kinds that could have fired, `hits` are the faults
-    that did, in order. `over`: nothing fires any more.
+    whose moment came, in order; `missed` are those of them that found nothing to hit, say a host
+    that was down already. `over`: nothing fires any more.
     """
 
     def __init__(self, seed: Seed, profile: Profile, given: Sequence[Fault] | None = None) -> None:
         self._seed = seed
         self._profile = profile
         self.hits: list[Fault] = []
+        self.missed: list[Fault] = []
         self.armed: dict[str, int] = {}
         self.over = True
         self._given: dict[tuple[str, str, int], list[Fault]] | None = None
@@ -57,11 +60,10 @@ class Plan:
 
     @property
     def fired(self) -> dict[str, int]:
-        """Faults that fired, by kind."""
-        found: dict[str, int] = {}
-        for fault in self.hits:
-            found[fault.kind] = found.get(fault.kind, 0) + 1
-        return found
+        """Faults that hit something, by kind."""
+        found = Counter(fault.kind for fault in self.hits)
+        found.subtract(fault.kind for fault in self.missed)
+        return {kind: count for kind, count in found.items() if count}
 
     def _arm(self, kind: str) -> None:
         self.armed[kind] = self.armed.get(kind, 0) + 1
@@ -87,9 +89,11 @@ class Plan:
         self._ambushes.sort()
         return sorted(found)
 
-    def note(self, fault: Fault) -> None:
-        """A fault fired."""
+    def note(self, fault: Fault, *, hit: bool) -> None:
+        """A fault's moment came."""
         self.hits.append(fault)
+        if not hit:
+            self.missed.append(fault)
 
     def verdict(
         self, kinds: tuple[str, ...], node: str, key: str, attempt: int, chance: int, now_ns: int

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog
 
 from moonlet.agents import AgentType
 from moonlet.core.digest import state_digest
@@ -23,8 +26,6 @@ from moonlet.simulations.world import World
 from moonlet.streams import Topology
 
 Body: TypeAlias = Callable[..., Awaitable[None]]
-
-ENTRY = "moonlet.simulations.scenario"
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
         error: BaseException | None = None
         try:
-            universe.run(main)
+            with _silenced():
+                universe.run(main)
         except Exception as raised:
             error = raised
         world = worlds[0] if worlds else None
@@ -116,7 +118,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct):
-    """What one run came to. `messages` are (node, key, try, kinds that may hit it)."""
+    """What one run came to. `messages` are (node, key, try, kinds that may hit it, ns)."""
 
     scenario: Scenario
     seed: int
@@ -127,7 +129,7 @@ class Run(msgspec.Struct):
     virtual_ns: int
     began_ns: int
     commits: int
-    messages: list[tuple[str, str, int, tuple[str, ...]]]
+    messages: list[tuple[str, str, int, tuple[str, ...], int]]
 
     @property
     def digest(self) -> str:
@@ -152,6 +154,18 @@ class Run(msgspec.Struct):
         frames = traceback.extract_tb(self.error.__traceback__) if self.error is not None else []
         inside = [f for f in frames if not f.filename.endswith("simulations/scenario.py")]
         return inside[-1].name if inside else ""
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """No log lines: in a world full of faults, warnings are what is expected."""
+    before = structlog.get_config()
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def check(world: World) -> None:

@@ -18,7 +18,7 @@ from moonlet.simulations.scenario import Run
 
 MS: Final = 1_000_000
 RUNS_MAX: Final = 300
-SECONDS_MAX: Final = 60.0
+SECONDS_MAX: Final = 20.0
 SHORTER: Final = (20 * MS, 100 * MS, 500 * MS, 1_500 * MS)
 
 

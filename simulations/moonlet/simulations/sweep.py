@@ -9,6 +9,7 @@ import msgspec
 
 from moonlet.simulations.coverage import Coverage
 from moonlet.simulations.errors import Diverged
+from moonlet.simulations.report import failure_of
 from moonlet.simulations.rerun import run_twice
 from moonlet.simulations.scenario import Run, Scenario
 
@@ -31,8 +32,6 @@ class Sweep(msgspec.Struct):
     def report(self) -> None:
         """Raise `SimulationFailed` if a seed failed: shrunk, saved, and with the line to replay."""
         if self.failed is not None:
-            from moonlet.simulations.report import failure_of
-
             raise failure_of(self)
 
     @property

@@ -20,6 +20,7 @@ from moonlet.streams.embedded import Embedded
 from moonlet.streams.embedded import attach as attach_embedded
 from moonlet.streams.embedded import erase as erase_embedded
 from moonlet.streams.embedded import open as open_embedded
+from moonlet.streams.found_topology import find_topology
 from moonlet.streams.group_commit import GroupCommit
 from moonlet.streams.inspection import (
     Foreign,
@@ -123,6 +124,7 @@ __all__ = [
     "encode_question",
     "erase_embedded",
     "explain",
+    "find_topology",
     "foreign_commands",
     "foreign_commits",
     "foreign_subjects",

@@ -6,6 +6,7 @@ from pathlib import Path
 from moonlet.core.codec import Encoding
 from moonlet.streams import connection, embedded, settings
 from moonlet.streams.bus import Bus
+from moonlet.streams.found_topology import find_topology
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.topology import Topology
 
@@ -22,7 +23,7 @@ async def open_bus(
     """Connect as `settings.resolve` says; what was opened ends with `stack`.
 
     Without any address: attach to the server of `folder` (default: the working folder), or start
-    it; who started it stops it.
+    it; who started it stops it. Without a topology: that of the server's journals, if it has any.
     """
     found = settings.resolve(url, context=context)
     if found is None:
@@ -30,4 +31,5 @@ async def open_bus(
         found = settings.from_url(server.url, "the embedded server")
     js = await connection.open(found)
     stack.push_async_callback(js.close)
+    topology = topology or await find_topology(js)
     return Bus(js, SystemClock(), SystemEntropy(), topology=topology, encoding=encoding)

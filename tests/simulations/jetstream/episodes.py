@@ -215,7 +215,7 @@ class Episode:
             config = {k: v for k, v in config.items() if not k.startswith("filter_subject")}
             config |= {"filter_subjects": list(known.filters)} if known.filters else {}
         elif self.replicas > 1 and not filtered and self.stream["retention"] == "workqueue":
-            config = {**config, "filter_subject": f"{self.name}.>"}  # ledger 8
+            config = {**config, "filter_subject": f"{self.name}.>"}  # ledger 7
         elif known is not None and known.filters and not filtered:  # ledger 4
             config = {**config, "filter_subject": f"{self.name}.>"}
         request: dict[str, Any] = {"stream_name": self.name, "config": config}
@@ -288,7 +288,8 @@ class Episode:
             ["+ACK", "", "-NAK", '-NAK {"delay": 3600000000000}', "-NAK 1h", "+TERM", "+WPI", "?"],
             [8, 4, 6, 1, 1, 2, 1, 0.3],
         )[0]
-        return ["ack", self.name, consumer, attempt, sequence, delivery, payload]
+        kind = "acksync" if self._chance(0.3) else "ack"
+        return [kind, self.name, consumer, attempt, sequence, delivery, payload]
 
     # messages
 

@@ -16,6 +16,7 @@ from moonlet.streams.server_process import ServerProcess, find_server
 
 SAMPLE = Path(__file__).with_name("recorded.jsonl.gz")
 SEED = "recorded"
+FLUSHED = 0.5  # s after which a killed server forgets nothing that a stopped one doesn't (ledger 8)
 R1_EPISODES, R3_EPISODES, RESTARTED_EPISODES = 60, 15, 8
 
 Run = dict[str, Any]
@@ -62,7 +63,7 @@ def record() -> list[Run]:
             client = RawClient(single.url)
             client.request("$JS.API.STREAM.CREATE.KEEP", b'{"name":"KEEP"}')
             runs = [_episode(client, number, 1) for number in range(R1_EPISODES)]
-            runs += _timetables(single.url)
+            runs += _timetables(single.url, "")
             runs += _restarted(single)
             client = RawClient(cluster[0].url)
             runs += [_episode(client, number, 3) for number in range(R3_EPISODES)]
@@ -85,13 +86,14 @@ def _episode(client: Any, number: int, replicas: int) -> Run:
     return {"servers": replicas, "steps": steps}
 
 
-def _timetables(url: str) -> list[Run]:
+def _timetables(url: str, suffix: str) -> list[Run]:
+    """All timetables; once more if the machine was too busy to keep to them."""
     from tests.simulations.jetstream.raw_client import RawClient
     from tests.simulations.jetstream.targets import ModelTarget, ServerTarget
     from tests.simulations.jetstream.timetables import SECOND, in_order, timetables
 
     begin, start = time.monotonic(), time.time_ns()
-    tables = timetables(start)
+    tables = timetables(start, suffix)
     models = {name: ModelTarget() for name in tables}
     servers = {name: ServerTarget(RawClient(url)) for name in tables}
     runs: dict[str, Run] = {name: {"servers": 1, "steps": []} for name in tables}
@@ -100,7 +102,9 @@ def _timetables(url: str) -> list[Run]:
         now = models[name].now = start + round(at * SECOND)
         foreseen = models[name].run(operation)
         observed = servers[name].run(operation, foreseen)
-        assert observed == foreseen, (name, at, operation, foreseen, observed)
+        if observed != foreseen:
+            assert len(suffix) < 9, (name, at, operation, foreseen, observed)
+            return _timetables(url, f"{suffix}x")
         runs[name]["steps"].append([now, operation, observed])
     return list(runs.values())
 
@@ -116,6 +120,7 @@ def _restarted(server: ServerProcess) -> list[Run]:
     runs: list[Run] = [{"servers": 1, "steps": []} for _ in episodes]
     for part in range(3):
         if part:
+            time.sleep(FLUSHED)  # sleeps: until consumers' states are on file
             server.kill()
             server.start()
             client = RawClient(server.url)
@@ -140,6 +145,7 @@ def _directed(server: ServerProcess) -> Run:
     steps: list[list[Any]] = []
     for part, operations in enumerate(over_a_restart("Forget")):
         if part:
+            time.sleep(FLUSHED)  # sleeps: until consumers' states are on file
             server.kill()
             server.start()
             target.restart(RawClient(server.url))
@@ -154,7 +160,8 @@ def _directed(server: ServerProcess) -> Run:
 
 
 if __name__ == "__main__":
+    recorded = record()
     with gzip.GzipFile(SAMPLE, "wb", mtime=0) as file:
-        for each in record():
+        for each in recorded:
             file.write(json.dumps(each, ensure_ascii=False).encode() + b"\n")
     print(f"{SAMPLE}: {SAMPLE.stat().st_size} bytes")

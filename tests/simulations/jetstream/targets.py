@@ -13,6 +13,7 @@ from tests.simulations.jetstream.raw_client import RawClient
 Observation = dict[str, Any]
 WAIT = 3.0  # s that a server has to do what the model does
 STEP = 1_000_000  # ns of the model's time for each operation
+SILENCE = 0.05  # s without an answer where none is foreseen
 PAUSE = 0.02  # s, longer than the server's own short timers
 
 _STATE = ("messages", "bytes", "first_seq", "last_seq", "num_subjects", "num_deleted")
@@ -35,8 +36,12 @@ class Target:
         raise NotImplementedError
 
     def send(self, subject: str, data: bytes, headers: Headers | None, reply: str) -> None:
-        """Send without waiting."""
+        """Send, and wait that the server has read it."""
         raise NotImplementedError
+
+    def post(self, subject: str, data: bytes, headers: Headers | None) -> None:
+        """Send without waiting that the server has read it."""
+        self.send(subject, data, headers, "")
 
     def subscribe(self, stream: str, number: int) -> str:
         """Open an inbox; what arrives there is observed under its number."""
@@ -95,7 +100,7 @@ class Target:
 
     def _batch(self, members: list[Any]) -> Any:
         for subject, headers, data in members[:-1]:
-            self.send(subject, data.encode(), headers, "")
+            self.post(subject, data.encode(), headers)
         subject, headers, data = members[-1]
         return _ack(self.request(subject, data.encode(), headers))
 
@@ -117,6 +122,13 @@ class Target:
         subject = f"$JS.ACK.{stream}.{consumer}.{attempt}.{sequence}.{delivery}.0.0"
         self.send(subject, data.encode(), None, "")
         return None
+
+    def _acksync(
+        self, stream: str, consumer: str, attempt: int, sequence: int, delivery: int, data: str
+    ) -> Any:
+        subject = f"$JS.ACK.{stream}.{consumer}.{attempt}.{sequence}.{delivery}.0.0"
+        message = self.request(subject, data.encode(), None)
+        return "silence" if message is None else "nobody" if message.headers else "answered"
 
     def _direct(self, stream: str, subject: str, body: str) -> Any:
         to = f"$JS.API.DIRECT.GET.{stream}" + (f".{subject}" if subject else "")
@@ -183,7 +195,7 @@ def _reads(operation: list[Any]) -> bool:
 
 
 def _starts_a_timer(operation: list[Any]) -> bool:
-    return operation[0] == "ack" and str(operation[-1]).startswith("-NAK ")
+    return operation[0] in ("ack", "acksync") and str(operation[-1]).startswith("-NAK ")
 
 
 def _comparable(operation: list[Any], messages: list[list[Any]]) -> list[list[Any]]:
@@ -267,6 +279,7 @@ class ServerTarget(Target):
         super().__init__()
         self._client = client
         self._replicas = replicas
+        self._silent = False
         self._numbers: dict[tuple[str, int], int] = {}
         self._inboxes: dict[int, int] = {}
 
@@ -278,6 +291,7 @@ class ServerTarget(Target):
 
     def run(self, operation: list[Any], foreseen: Observation) -> Observation:
         """Run one operation; returns all that is observed once it is as foreseen, or time is up."""
+        self._silent = foreseen["answer"] == "silence"
         answer = self.answer(operation)
         end = time.monotonic() + WAIT
         while self._replicas > 1 and _reads(operation) and answer != foreseen["answer"]:
@@ -287,6 +301,7 @@ class ServerTarget(Target):
                 break
         if _starts_a_timer(operation):
             time.sleep(PAUSE)  # sleeps: the server looks 10 ms after a delayed refusal
+        self._silent = False
         count = len(foreseen["messages"])
         self._client.wait(count, WAIT)
         state = self.state()
@@ -303,7 +318,8 @@ class ServerTarget(Target):
 
     def request(self, subject: str, data: bytes, headers: Headers | None) -> Message | None:
         """See `Target`."""
-        return self._client.request(subject, data, headers)
+        timeout = SILENCE if self._silent else 5.0
+        return self._client.request(subject, data, headers, timeout)
 
     def collect(self, subject: str, data: bytes) -> list[Message]:
         """See `Target`."""
@@ -333,6 +349,10 @@ class ServerTarget(Target):
         """See `Target`."""
         self._client.publish(subject, data, headers, reply)
         self._client.flush()
+
+    def post(self, subject: str, data: bytes, headers: Headers | None) -> None:
+        """See `Target`."""
+        self._client.publish(subject, data, headers)
 
     def subscribe(self, stream: str, number: int) -> str:
         """See `Target`."""

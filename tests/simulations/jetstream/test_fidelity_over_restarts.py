@@ -1,5 +1,6 @@
 """The model against a real server that is stopped, or killed, and started again."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from moonlet.streams.server_process import ServerProcess
 from tests.simulations.jetstream.episodes import Episode, Step
 from tests.simulations.jetstream.raw_client import RawClient
+from tests.simulations.jetstream.recorded import FLUSHED
 from tests.simulations.jetstream.targets import ServerTarget
 from tests.simulations.jetstream.test_fidelity import difference
 
@@ -38,6 +40,7 @@ def test_the_model_forgets_what_a_restarted_server_forgets(
         for number, episode in enumerate(episodes):
             go(number, episode.go_on(40))
         client.close()
+        time.sleep(FLUSHED)  # sleeps: until consumers' states are on file
         end(own_server)
         own_server.start()
         client = RawClient(own_server.url)

@@ -14,10 +14,10 @@ SECOND = 1_000_000_000
 TICK: list[Any] = ["tick"]
 
 
-def timetables(start: int) -> dict[str, list[Entry]]:
+def timetables(start: int, suffix: str = "") -> dict[str, list[Entry]]:
     """Each with a stream of its own name; `start` is the time of day in nanoseconds."""
     return {
-        name: make(name, start)
+        name + suffix: make(name + suffix, start)
         for name, make in {
             "Wait": _acknowledgement_wait,
             "Often": _delivered_too_often,
@@ -33,6 +33,9 @@ def timetables(start: int) -> dict[str, list[Entry]]:
             "Full": _no_more_than_one_pending,
             "Unasked": _delivered_too_often_unasked,
             "Purged": _purged_redeliveries,
+            "Refused": _order_of_refusal,
+            "Since": _since_a_time,
+            "Open": _too_many_batches,
         }.items()
     }
 
@@ -278,6 +281,58 @@ def _abandoned_batch(name: str, start: int) -> list[Entry]:
         (6.0, member("kept", 2)),
         (11.0, member("late", 2, **{"Nats-Batch-Commit": "1"})),
         (11.0, member("kept", 3, **{"Nats-Batch-Commit": "1"})),
+    ]
+
+
+def _order_of_refusal(name: str, start: int) -> list[Entry]:
+    return [
+        (0.0, _stream(name)),
+        (0.0, _consumer(name, "d")),
+        *((0.1, _publish(name, "a")) for _ in range(4)),
+        (0.2, _pull(name, 1, 3, 9)),
+        (0.3, _answer(name, 1, 3, 3, "-NAK")),
+        (0.3, _answer(name, 1, 1, 1, "-NAK")),
+        (0.3, _answer(name, 1, 2, 2, "-NAK")),
+        (0.4, _pull(name, 2, 9, 9)),
+        (0.8, TICK),
+    ]
+
+
+def _since_a_time(name: str, start: int) -> list[Entry]:
+    since = rfc3339(start + SECOND // 2)
+    never = rfc3339(start + 3600 * SECOND)
+    by_time = {"deliver_policy": "by_start_time"}
+    return [
+        (0.0, _stream(name, allow_direct=True)),
+        (0.1, _publish(name, "a", "old")),
+        (0.9, _publish(name, "b", "new")),
+        (0.9, _publish(name, "a", "new")),
+        (1.3, _consumer(name, "d", opt_start_time=since, **by_time)),
+        (1.3, _consumer(name, "late", opt_start_time=never, **by_time)),
+        (1.3, _consumer(name, "of_a", opt_start_time=since, filter_subject=f"{name}.a", **by_time)),
+        (1.4, _pull(name, 1, 9, 0.5)),
+        (1.4, ["direct", name, "", json.dumps({"start_time": since, "batch": 5})]),
+        (1.4, ["direct", name, "", json.dumps({"start_time": never, "batch": 5})]),
+        (1.4, _api(f"STREAM.MSG.GET.{name}", {"start_time": since})),
+        (1.4, _api(f"STREAM.MSG.GET.{name}", {"start_time": since, "next_by_subj": f"{name}.a"})),
+        (2.2, TICK),
+    ]
+
+
+def _too_many_batches(name: str, start: int) -> list[Entry]:
+    def member(id: str, number: int, commit: str = "") -> list[Any]:
+        headers = {"Nats-Batch-Id": id, "Nats-Batch-Sequence": str(number)}
+        if commit:
+            headers["Nats-Batch-Commit"] = commit
+        return [f"{name}.{number}", headers, ""]
+
+    large = [member("large", number) for number in range(1, 1001)]
+    return [
+        (0.0, _stream(name, allow_atomic=True)),
+        *((0.1, ["publish", *member(f"b{number}", 1)]) for number in range(51)),
+        (0.5, ["publish", *member("b7", 2, "1")]),
+        (0.6, ["batch", [*large, member("large", 1001, "1")]]),
+        (0.9, ["batch", [*large, member("large", 1001, "eob")]]),
     ]
 
 

@@ -37,7 +37,6 @@ class Batches:
 
         Raises `ServerRefused` for a broken batch, which is then forgotten.
         """
-        check_size(self._stream, {}, data)
         check_size(self._stream, headers, data)
         if not self._stream.config.allow_atomic:
             raise refused(10174)

@@ -5,6 +5,7 @@ from asyncio import Future
 from collections.abc import Callable
 from typing import Any, Final
 
+from moonlet.simulations.jetstream.deadlines import Deadlines
 from moonlet.simulations.jetstream.memory import MemoryServer
 from moonlet.simulations.jetstream.network import Packet
 from moonlet.simulations.jetstream.refusals import NotSimulated
@@ -41,23 +42,22 @@ class MemorySubscription:
 class _Expected:
     """A reply that somebody waits for. `take` handles it and says whether it was the last."""
 
-    __slots__ = ("future", "subject", "take", "timer")
+    __slots__ = ("future", "subject", "take", "timeout")
 
     def __init__(
         self,
         subject: str,
         future: "Future[Any]",
         take: Callable[[Message], bool],
-        timer: asyncio.TimerHandle,
+        timeout: float,
     ) -> None:
         self.subject = subject
         self.future = future
         self.take = take
-        self.timer = timer
+        self.timeout = timeout
 
     def fail(self, error: Exception) -> None:
         """No answer will come."""
-        self.timer.cancel()
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -76,6 +76,7 @@ class Connection:
         self._ids = 0
         self._prefix = f"_INBOX.{name}."
         self._expected: dict[str, _Expected] = {}
+        self._deadlines = Deadlines(self.loop, self._on_timeout)
         self._pings: dict[int, Future[None]] = {}
         self._on_reconnect: list[Callable[[], None]] = []
         self._on_closed: list[Callable[[], None]] = []
@@ -126,6 +127,7 @@ class Connection:
     def _fail_all(self, what: str) -> None:
         expected, pings = list(self._expected.values()), list(self._pings.values())
         self._expected.clear()
+        self._deadlines.clear()
         self._pings.clear()
         for each in expected:
             each.fail(
@@ -281,15 +283,17 @@ class Connection:
 
         After `timeout` seconds, or without responders, `future` gets the error.
         """
-        timer = self.loop.call_later(timeout, self._on_timeout, reply, timeout)
-        self._expected[reply] = _Expected(subject, future, take, timer)
+        self._expected[reply] = _Expected(subject, future, take, timeout)
+        self._deadlines.add(reply, timeout)
 
-    def _on_timeout(self, reply: str, timeout: float) -> None:
-        expected = self._expected.pop(reply)
+    def _on_timeout(self, reply: str) -> None:
+        expected = self._expected.pop(reply, None)
+        if expected is None:
+            return
         expected.fail(
             NoAnswer(
-                f"no answer from {expected.subject} within {timeout} s: it is not known whether "
-                "the message had its effect; look before you repeat it"
+                f"no answer from {expected.subject} within {expected.timeout} s: it is not known "
+                "whether the message had its effect; look before you repeat it"
             )
         )
 
@@ -311,7 +315,6 @@ class Connection:
                 )
             )
         if done or expected.take(message):
-            expected.timer.cancel()
             del self._expected[message.subject]
 
     def _arrive(self, packet: Packet) -> None:

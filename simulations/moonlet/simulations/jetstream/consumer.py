@@ -9,6 +9,7 @@ from moonlet.simulations.jetstream import subjects
 from moonlet.simulations.jetstream.consumer_configs import ConsumerConfig
 from moonlet.simulations.jetstream.ledger import ACK_SLACK, Ledger
 from moonlet.simulations.jetstream.pulls import Pulls, Waiting, read_pull, status
+from moonlet.simulations.jetstream.refusals import NotSimulated
 from moonlet.simulations.jetstream.store import Stored
 from moonlet.simulations.jetstream.unread import Unread
 from moonlet.streams.api import Headers
@@ -124,9 +125,6 @@ class Consumer:
         if config.max_batch and request.batch > config.max_batch:
             self._tell(reply, status(409, f"Exceeded MaxRequestBatch of {config.max_batch}"))
             return
-        if config.max_expires and request.expires > config.max_expires:
-            self._tell(reply, status(409, "Exceeded MaxRequestExpires"))
-            return
         if request.no_wait:
             available = max(self.unread.count, 0) + len(self.ledger.again)
             if not available and not request.expires:
@@ -146,13 +144,11 @@ class Consumer:
         tokens = subject.split(".")
         sequence, delivery = int(tokens[5]), int(tokens[6])
         if data in (b"", b"+ACK", b"+OK"):
-            if sequence >= self.ledger.sequence or self.ledger.ack == "none":
-                return
+            if sequence >= self.ledger.sequence:
+                return  # without an answer
             self.acknowledge(now, sequence, delivery)
         elif data.startswith(b"+NXT"):
-            self.acknowledge(now, sequence, delivery)
-            self.pull(now, reply, data[4:])
-            return
+            raise NotSimulated("acknowledgements that pull")
         elif data.startswith(b"-NAK"):
             self._refuse(now, sequence, delivery, data[4:].strip())
         elif data == b"+WPI":

@@ -29,6 +29,7 @@ _NOT_SIMULATED: Final = (
     "deliver_subject",
     "deliver_group",
     "max_bytes",
+    "max_expires",
     "direct",
     "sourcing",
     "pause_until",
@@ -164,8 +165,6 @@ def _check(config: ConsumerConfig, stream: StreamConfig) -> None:
         raise refused(10084)
     if config.idle_heartbeat > 0:
         raise refused(10088)
-    if config.max_expires and config.max_expires < 1_000_000:
-        raise refused(10115)
     if config.filter_subject and config.filter_subjects:
         raise refused(10136)
     if "" in config.filter_subjects:

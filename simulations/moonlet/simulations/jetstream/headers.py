@@ -74,12 +74,9 @@ def size(headers: Headers | None) -> int:
     """The length of the headers as they travel, in bytes."""
     if not headers:
         return 0
-    total = 12
-    for name, value in headers.items():
-        total += len(name) + len(value) + 4
-        if not (name.isascii() and value.isascii()):
-            total += len(name.encode()) + len(value.encode()) - len(name) - len(value)
-    return total
+    text = "".join(headers) + "".join(headers.values())
+    length = len(text) if text.isascii() else len(text.encode())
+    return 12 + 4 * len(headers) + length
 
 
 def number(text: str) -> int:

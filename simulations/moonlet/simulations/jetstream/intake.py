@@ -68,7 +68,6 @@ class Intake:
             staged, members = self._judge_batch(now, members)
             self._propose(now, members, staged, reply, headers[fields.BATCH_ID])
         elif stream.replicated:
-            check_size(stream, {}, data)
             check_size(stream, headers, data)
             staged = Staged()
             try:
@@ -154,10 +153,12 @@ class Intake:
         )
 
     def restart(self) -> None:
-        """Open batches are forgotten, and what wasn't replicated is lost."""
+        """Open batches are forgotten, and what wasn't replicated is lost, its ids too."""
         self._batches.clear()
         for proposal in self._proposals:
             self._stream.in_flight.remove(proposal.staged)
+            for id in proposal.staged.ids:
+                self._stream.duplicates.forget(id)
         self._proposals.clear()
         self._alarm.stop()
 

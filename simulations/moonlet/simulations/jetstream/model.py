@@ -61,9 +61,10 @@ class Model:
         tokens = subject.split(".")
         if subject.startswith(_ACK):
             consumer = self._consumer(tokens[2], tokens[3]) if len(tokens) == 9 else None
-            if consumer is not None:
-                consumer.answer(now, subject, reply, data)
-            return consumer is not None
+            if consumer is None or consumer.config.ack_policy == "none":
+                return False  # nobody listens there
+            consumer.answer(now, subject, reply, data)
+            return True
         if subject.startswith(_NEXT):
             consumer = self._consumer(tokens[5], tokens[6]) if len(tokens) == 7 else None
             if consumer is not None and reply:
@@ -91,6 +92,10 @@ class Model:
     def _consumer(self, stream: str, name: str) -> Consumer | None:
         found = self.streams.get(stream)
         return None if found is None else found.consumers.get(name)
+
+    def stores(self, subject: str) -> bool:
+        """Whether a stream stores what is published to `subject`."""
+        return bool(self._subjects.matching(subject))
 
     def next_event(self) -> int | None:
         """When something happens by itself: then call `advance`. None: never."""

@@ -45,7 +45,7 @@ def judge_single(
 
     Raises `ServerRefused`, or `Duplicate`.
     """
-    _check_size(stream, headers, data)
+    check_size(stream, headers, data)
     if not headers:
         return headers
     rare = not headers.keys().isdisjoint(fields.RARE)
@@ -67,7 +67,7 @@ def judge_single(
         rollup = headers.get(fields.ROLLUP, "").lower()
         if rollup:
             _check_rollup(stream, rollup)
-        _check_size(stream, headers, data)  # a schedule has got another header
+        check_size(stream, headers, data)  # a schedule has got another header
     return headers
 
 
@@ -115,15 +115,13 @@ def check_last_id(stream: "Stream", headers: Headers) -> None:
         raise refused(10070, id=stream.last_id)
 
 
-def _check_size(stream: "Stream", headers: Headers, data: bytes) -> None:
+def check_size(stream: "Stream", headers: Headers, data: bytes) -> None:
+    """Raise if the message is over the stream's limit (10054), or its headers over 64 KB."""
     size = fields.size(headers)
     if 0 <= stream.config.max_msg_size < size + len(data):
         raise refused(10054)
     if size > MAX_HEADERS:
         raise refused(10097)
-
-
-check_size = _check_size
 
 
 def _check_common(stream: "Stream", headers: Headers, *, strict_ttl: bool) -> None:

@@ -41,7 +41,6 @@ REFUSALS: Final[dict[int, tuple[int, str]]] = {
     10101: (400, "consumer must be deliver all on workqueue stream"),
     10110: (500, "{err}"),
     10111: (500, "{err}"),
-    10115: (400, "consumer max request expires needs to be >= 1ms"),
     10126: (400, "consumer config replica count exceeds parent stream"),
     10128: (400, "Stream name can not contain path separators"),
     10131: (400, "Consumer create request did not match filtered subject from create subject"),

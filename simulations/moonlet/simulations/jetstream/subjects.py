@@ -1,10 +1,11 @@
 """NATS subjects: validity, matching, overlap, and an index of patterns."""
 
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 _CACHE_LIMIT: Final = 65_536  # subjects remembered by one index before it forgets them all
+_NOTHING: Final[list[Any]] = []
 _BLANKS: Final = "\t\n\f\r "
 
 
@@ -162,7 +163,7 @@ class Patterns(Generic[T]):
     def matching(self, subject: str) -> tuple[T, ...]:
         """The items with a pattern that covers the literal `subject`."""
         if not self._wild_count:
-            return self._matching(subject, [])
+            return self._matching(subject, _NOTHING)
         known = self._known.get(subject)
         if known is None:
             if len(self._known) >= _CACHE_LIMIT:
@@ -172,16 +173,16 @@ class Patterns(Generic[T]):
 
     def _matching(self, subject: str, found: list[tuple[int, T]]) -> tuple[T, ...]:
         """The items of the tables, and those found in the tree."""
-        for items in (
-            self._exact.get(subject),
-            self._last_token.get(subject.rpartition(".")[0]),
-        ):
-            if items is not None:
-                found = [*found, *items] if found else items
-        if len(found) == 1:
-            return (found[0][1],)
-        found = sorted(found, key=_added)
-        return tuple({id(item): item for _, item in found}.values())
+        exact = self._exact.get(subject)
+        if exact is not None:
+            found = [*found, *exact]
+        last_token = self._last_token.get(subject.rpartition(".")[0])
+        if last_token is not None:
+            found = [*found, *last_token]
+        if len(found) > 1:
+            found.sort(key=_added)
+            return tuple({id(item): item for _, item in found}.values())
+        return (found[0][1],) if found else ()
 
     def _matching_wild(self, subject: str) -> list[tuple[int, T]]:
         found: list[tuple[int, T]] = []

@@ -1,0 +1,263 @@
+"""`moonlet sim`: search worlds for failures, and look at what was found.
+
+A scenario is named as `tests.test_bank:test_transfers` or `tests/test_bank.py:test_transfers`: a
+test under `@simulate`, or a `Scenario`.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moonlet.console import exits, sim_seeds
+from moonlet.console.options import Options, command_without
+from moonlet.console.output import counted
+from moonlet.console.progress import progress
+from moonlet.core.errors import InvalidSettings
+from moonlet.simulations.coverage import Coverage
+from moonlet.simulations.exhaust import exhaust as run_all
+from moonlet.simulations.exhaust import single_faults
+from moonlet.simulations.replay import replay as run_again
+from moonlet.simulations.replay import save, scenario_of
+from moonlet.simulations.report import failure_of, first_difference, told
+from moonlet.simulations.scenario import Run
+from moonlet.simulations.shrink import shrink as smallest
+from moonlet.simulations.sim_file import read_sim
+from moonlet.simulations.sweep import Sweep
+
+app = typer.Typer(name="sim", help="Deterministic simulation: search, replay, shrink, explain.")
+
+Name = Annotated[str, typer.Argument(metavar="MODULE:TEST", help="A simulated test.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A kept run, a .sim file.")]
+
+command = command_without("url", "context", "data")
+
+LAST_EVENTS = 15
+
+
+def dotted(name: str) -> str:
+    """`tests/test_bank.py:test` as `tests.test_bank:test`."""
+    module, colon, function = name.partition(":")
+    if not colon:
+        raise InvalidSettings(f"{name}: name the test too, as {name}:test_transfers")
+    return f"{module.removesuffix('.py').strip('/').replace('/', '.')}:{function}"
+
+
+@app.command()
+@command
+def sweep(
+    options: Options,
+    name: Name,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1_000,
+    first: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0, help="End after so long; 0: never.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on behind the last sweep.")] = False,
+) -> int:
+    """Run seeds until one fails: then the smallest plan, saved, and the line that replays it."""
+    test = dotted(name)
+    scenario = scenario_of(test)
+    if resume:
+        first = sim_seeds.read_mark(test)
+    total = sim_seeds.Total()
+    seconds = minutes * 60 or None
+    with progress(options.output, "sweeping", "seeds") as advance:
+        for part in sim_seeds.run_seeds(test, first, first + seeds, jobs=jobs, seconds=seconds):
+            total.add(part)
+            advance(total.seeds, seeds)
+            sim_seeds.write_mark(test, part.next if part.failed is None else part.failed)
+    facts: dict[str, Any] = {
+        "seeds": total.seeds,
+        "seconds": round(total.seconds, 3),
+        "virtual_seconds": total.virtual_ns / 1e9,
+        "failed": total.failed,
+        "armed": dict(total.coverage.armed),
+        "fired": dict(total.coverage.fired),
+    }
+    text = "\n".join([*total.coverage.lines(), str(total)])
+    if total.failed is None:
+        options.output.result(facts, text)
+        return exits.OK
+    found = Sweep(scenario, total.coverage, passed=total.seeds - 1, seconds=total.seconds)
+    found.failed = scenario.run(total.failed)
+    if found.failed.error is None:
+        text += f"\nseed {total.failed} failed in its process and passes in this one: report this"
+        options.output.result(facts, text)
+        return exits.FOUND
+    report = failure_of(found)
+    options.output.result({**facts, "file": str(report.path)}, f"{text}\nFAILED {report}")
+    return exits.FOUND
+
+
+@app.command()
+@command
+def exhaust(
+    options: Options,
+    name: Name,
+    seed: Annotated[int, typer.Option(min=0, help="The calm run that is hurt.")] = 0,
+    servers: Annotated[int, typer.Option(help="1, or 3 for a cluster.")] = 1,
+    every: Annotated[bool, typer.Option("--every", help="Retries and polls too.")] = False,
+    sample: Annotated[int, typer.Option(min=1, help="Only one plan in so many.")] = 1,
+) -> int:
+    """Every single fault at every message of one calm run; each kind of failure once."""
+    test = dotted(name)
+    scenario = scenario_of(test)
+    plans = single_faults(scenario, seed, every=every, servers=servers)[::sample]
+    failed: dict[str, Run] = {}
+    failures = 0
+    with progress(options.output, "exhausting", "runs") as advance:
+        for done, run in enumerate(run_all(scenario, plans, seed, servers=servers), 1):
+            advance(done, len(plans))
+            if run.error is not None:
+                failures += 1
+                failed.setdefault(run.failure, run)
+    lines = [f"{counted(len(plans), 'run')}, each with one fault: {failures:,} failed"]
+    for number, (failure, run) in enumerate(failed.items(), 1):
+        path = sim_seeds.FOLDER / f"{test.rpartition(':')[2]}-single-{number}.sim"
+        save(run, path)
+        lines += [f"{failure}: {run.error}", *(f"   {hit}" for hit in run.hits), f"   {path}"]
+    facts = {"runs": len(plans), "failed": failures, "failures": sorted(failed)}
+    options.output.result(facts, "\n".join(lines))
+    return exits.FOUND if failed else exits.OK
+
+
+@app.command()
+@command
+def replay(
+    options: Options,
+    file: File,
+    exact: Annotated[bool, typer.Option("--exact", help="Stop where it differs.")] = False,
+    without: Annotated[int, typer.Option(min=0, help="Leave out this fault, from 1.")] = 0,
+    events: Annotated[bool, typer.Option("--events", help="Print what happened.")] = False,
+) -> int:
+    """Run a kept run again on today's code."""
+    run = _again(file, exact=exact, without=without)
+    lines = [told(event) for event in run.trace.events] if events else []
+    _tell(options, run, [*lines, *_faults(run)])
+    return exits.OK if run.error is None else exits.FOUND
+
+
+@app.command()
+@command
+def shrink(
+    options: Options,
+    file: File,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to try.")] = 60.0,
+) -> int:
+    """Find the fewest and shortest faults that fail the same way; saved beside the file."""
+    run = _again(file)
+    if run.error is None:
+        _tell(options, run, ["it passes on today's code: there is nothing to shrink"])
+        return exits.OK
+    shrunk = smallest(run, seconds=seconds)
+    path = file.with_name(f"{file.stem}-small.sim")
+    save(shrunk.run, path)
+    how = f"{shrunk.before} faults -> {len(shrunk.run.hits)} in {shrunk.runs} runs: {path}"
+    _tell(options, shrunk.run, [how, *_faults(shrunk.run)])
+    return exits.FOUND
+
+
+@app.command()
+@command
+def explain(options: Options, file: File) -> int:
+    """What a kept run fails with, what it takes, and what happened last."""
+    run = _again(file)
+    lines = [*_faults(run)]
+    difference = first_difference(run)
+    if difference:
+        lines.append(f"first difference to the run without the last fault: {difference}")
+    happened = [event for event in run.trace.events if event[3] != "packets"]
+    lines += [
+        "the last that happened:",
+        *(f"   {told(event)}" for event in happened[-LAST_EVENTS:]),
+    ]
+    _tell(options, run, lines)
+    return exits.OK if run.error is None else exits.FOUND
+
+
+@app.command()
+@command
+def diff(
+    options: Options,
+    one: File,
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="Another kept run.")],
+) -> int:
+    """The first event in which two kept runs differ; 1 if there is one."""
+    first, second = _read(one), _read(other)
+    for number, (mine, theirs) in enumerate(zip_longest(first, second), 1):
+        if mine != theirs:
+            facts = {"event": number, "one": mine, "other": theirs}
+            text = f"event {number}\n  {one}: {_event(mine)}\n  {other}: {_event(theirs)}"
+            options.output.result(facts, text)
+            return exits.FOUND
+    options.output.result({"event": None}, f"{counted(len(first), 'event')}, all equal")
+    return exits.OK
+
+
+@app.command()
+@command
+def coverage(
+    options: Options,
+    name: Name,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 100,
+    every: Annotated[
+        int, typer.Option(min=1, help="Try one run in so many without some of its faults.")
+    ] = 20,
+) -> int:
+    """What faults were armed, fired, and mattered: without it the run has another trace."""
+    scenario = scenario_of(dotted(name))
+    table = Coverage()
+    with progress(options.output, "covering", "seeds") as advance:
+        for seed in range(seeds):
+            run = scenario.run(seed)
+            table.add(run)
+            if seed % every == 0:
+                table.try_without(run)
+            advance(seed + 1, seeds)
+    facts = {
+        "armed": dict(table.armed),
+        "fired": dict(table.fired),
+        "tried": dict(table.tried),
+        "mattered": dict(table.mattered),
+        "pairs": len(table.pairs),
+    }
+    text = "\n".join([*table.lines(), f"{counted(len(table.pairs), 'pair')} of kinds in one run"])
+    options.output.result(facts, text)
+    return exits.OK
+
+
+def _again(file: Path, *, exact: bool = False, without: int = 0) -> Run:
+    try:
+        return run_again(file, exact=exact, without=without)
+    except (ValueError, OSError) as error:
+        raise InvalidSettings(f"{file}: {error}") from None
+
+
+def _read(file: Path) -> list[Any]:
+    try:
+        return read_sim(file).events
+    except (ValueError, OSError) as error:
+        raise InvalidSettings(f"{file}: {error}") from None
+
+
+def _event(event: Any) -> str:
+    return "nothing more" if event is None else " ".join(str(field) for field in event)
+
+
+def _faults(run: Run) -> list[str]:
+    return [f"{number:4}  {fault}" for number, fault in enumerate(run.hits, 1)]
+
+
+def _tell(options: Options, run: Run, lines: list[str]) -> None:
+    end = "passed" if run.error is None else f"{type(run.error).__name__}: {run.error}"
+    facts = {
+        "test": run.scenario.name,
+        "seed": run.seed,
+        "failure": run.failure,
+        "faults": [str(fault) for fault in run.hits],
+        "digest": run.digest,
+    }
+    options.output.result(facts, "\n".join([*lines, end]))

@@ -1,0 +1,89 @@
+"""Runs as files: kept when a seed fails, run again from the explicit plan of its faults.
+
+The plan and the profile stand in the file, so it goes on meaning the same when the generators
+change; the seed alone would not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+
+from moonlet.core.errors import InvalidSettings
+from moonlet.simulations.faults import Fault
+from moonlet.simulations.profile import Profile
+from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.sim_file import SimHeader, read_sim, write_sim
+from moonlet.simulations.trace import Trace
+
+
+def save(run: Run, path: Path) -> None:
+    """Write the run's file, with its folder if need be."""
+    header = SimHeader(
+        test=run.scenario.name,
+        seed=run.seed,
+        replicas=run.profile.servers,
+        plan=[msgspec.to_builtins(fault) for fault in run.hits],
+        profile=msgspec.to_builtins(run.profile),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_sim(path, header.here(), run.trace)
+
+
+def replay(path: Path, *, exact: bool = False, without: int = 0) -> Run:
+    """Run the file's plan on today's code. `without` leaves out one fault, counted from 1.
+
+    `exact` ends with `Diverged` at the first block that differs from the recorded run. Raises
+    `ValueError` for a file that is none, `InvalidSettings` if its test can't be found.
+    """
+    found = read_sim(path)
+    header = found.header
+    plan = msgspec.convert(header.plan, list[Fault])
+    if without:
+        if not 1 <= without <= len(plan):
+            raise InvalidSettings(f"without={without}: the plan has the faults 1 to {len(plan)}")
+        del plan[without - 1]
+    return scenario_of(header.test).run(
+        header.seed,
+        plan=plan,
+        profile=msgspec.convert(header.profile, Profile),
+        trace=Trace(expected=found.checkpoints) if exact else None,
+    )
+
+
+def scenario_of(name: str) -> Scenario:
+    """The scenario called `module:function`; raises `InvalidSettings` if there is none."""
+    module_name, _, function = name.partition(":")
+    module = _module(module_name)
+    found = getattr(module, function, None)
+    scenario = found if isinstance(found, Scenario) else getattr(found, "scenario", None)
+    if not isinstance(scenario, Scenario):
+        raise InvalidSettings(
+            f"{name}: there is no simulated test of that name; was it renamed, or is it made inside"
+            " a function?"
+        )
+    return scenario
+
+
+def _module(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+    files = sorted(Path.cwd().rglob(f"{name.replace('.', '/')}.py"))
+    if not files:
+        raise InvalidSettings(f"{name}: no such module; replay it from the project's folder")
+    spec = importlib.util.spec_from_file_location(name, files[0])
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

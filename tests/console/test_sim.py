@@ -1,0 +1,66 @@
+"""`moonlet sim`: seeds are swept, failures kept, replayed, shrunk, explained and compared."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.console.support import invoke
+
+FINE = "tests.simulations.small:fine"
+HASTY = "tests/simulations/small.py:hasty"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept goes to a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def facts(*arguments: str, code: int = 0) -> dict[str, Any]:
+    ended = invoke("sim", *arguments, "--json")
+    assert ended.code == code, ended
+    found: dict[str, Any] = json.loads(ended.out.splitlines()[-1])
+    return found
+
+
+def test_a_sweep_says_how_fast_it_was_and_goes_on_where_it_ended() -> None:
+    ended = invoke("sim", "sweep", FINE, "--seeds", "4")
+    assert ended.code == 0
+    assert "4 seeds in" in ended.out and "virtual : real" in ended.out
+    assert facts("sweep", FINE, "--seeds", "3", "--resume")["seeds"] == 3
+    assert Path(".moonlet/seeds/tests-simulations-small-fine.next").read_text() == "7\n"
+
+
+def test_a_failing_seed_is_kept_and_every_verb_tells_of_it() -> None:
+    swept = facts("sweep", HASTY, "--seeds", "200", code=1)
+    file = swept["file"]
+    replayed = facts("replay", file, code=1)
+    assert replayed["seed"] == swept["failed"] and replayed["failure"]
+    assert replayed["faults"]
+    assert facts("replay", file, "--without", "1")["failure"] == ""
+    assert facts("shrink", file, code=1)["failure"] == replayed["failure"]
+    explained = invoke("sim", "explain", file)
+    assert "not committed in time" in explained.out and "the last that happened" in explained.out
+    assert facts("diff", file, file)["event"] is None
+
+
+def test_every_single_fault_is_tried_and_each_failure_told_once() -> None:
+    found = facts("exhaust", HASTY, "--sample", "2", code=1)
+    assert 0 < found["failed"] < found["runs"]
+    assert len(found["failures"]) == 1
+
+
+def test_coverage_says_what_fired_and_what_mattered() -> None:
+    found = facts("coverage", HASTY, "--seeds", "12", "--every", "3")
+    assert found["fired"]["crash"] and found["mattered"]["crash"]
+
+
+@pytest.mark.parametrize("name", ["tests.simulations.small", "tests.simulations.small:gone"])
+def test_a_test_that_is_none_is_the_users_mistake(name: str) -> None:
+    assert invoke("sim", "sweep", name).code == 2
+
+
+def test_a_file_that_is_none_is_the_users_mistake(tmp_path: Path) -> None:
+    assert invoke("sim", "replay", str(tmp_path / "gone.sim")).code == 2

@@ -1,0 +1,68 @@
+"""Two small scenarios for the tests of the command: one that is fine, and one that is not."""
+
+import msgspec
+
+from moonlet.agents import AgentType, Decision
+from moonlet.simulations import faults
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.world import World
+
+
+class Add(msgspec.Struct, frozen=True):
+    """Add one."""
+
+
+class Added(msgspec.Struct, frozen=True):
+    """One was added."""
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many."""
+
+    count: int = 0
+
+
+counter = AgentType("counter", Count, partitions=1)
+
+
+@counter.on_command
+def add(state: Count, command: Add) -> Decision:
+    """Always."""
+    yield Added()
+
+
+@counter.on_event
+def added(state: Count, event: Added) -> Count:
+    """One more."""
+    return Count(state.count + 1)
+
+
+async def count(world: World) -> None:
+    """Three are added."""
+    async with world.client() as moon:
+        for _ in range(3):
+            await moon.tell("counter/a", Add())
+    await world.settle()
+    assert (await world.states("counter"))["a"].count == 3
+
+
+async def impatient(world: World) -> None:
+    """Claims that what was told half a second ago is committed, which a crash makes wrong."""
+    async with world.client() as moon:
+        await moon.tell("counter/a", Add())
+        await world.advance("500ms")
+        committed = await world.states("counter")
+    assert "a" in committed, "not committed in time"
+
+
+fine = Scenario(
+    name=f"{__name__}:fine", body=count, agents=(counter,), faults=faults.none(), hosts=1
+)
+hasty = Scenario(
+    name=f"{__name__}:hasty",
+    body=impatient,
+    agents=(counter,),
+    faults=faults.only("crash", "drop_delivery"),
+    hosts=1,
+    horizon="100ms",
+)
