@@ -66,7 +66,7 @@ def test_without_any_word_it_is_the_satellites() -> None:
         ("nowhere", "no module 'nowhere'"),
         ("bank.nowhere", "no module 'bank.nowhere'"),
         ("nowhere.py", "no file nowhere.py"),
-        ("bank:savings", "no agent type 'savings'; it has: account"),
+        ("bank:savings", "no agent type 'savings' and no such view; it has: account"),
         ("bank:Deposit", "no agent type 'Deposit'"),
         ("math", "math has no agent type"),
         ("", "can't be imported"),

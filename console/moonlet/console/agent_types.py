@@ -1,4 +1,4 @@
-"""Finding agent types in code: `--module MODULE[:NAME]`, the project file, or the satellites."""
+"""Finding agent types and views in code: `--module`, the project file, or the satellites."""
 
 import importlib
 import importlib.util
@@ -7,35 +7,68 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from moonlet.agents import AgentType
 from moonlet.core.errors import InvalidSettings, MoonletError
+from moonlet.projections import View
 
 DEFAULT: Final = "moonlet.satellites"
 PROJECT: Final = Path("pyproject.toml")
 
+K = TypeVar("K")
+T = TypeVar("T", AgentType[Any], View)
+
 Found = dict[str, AgentType[Any]]
 
 
-def find(given: Sequence[str] | None) -> Found:
-    """The checked agent types by name; raises `InvalidSettings`, `InvalidAgentType`.
+class Code(msgspec.Struct, frozen=True):
+    """The checked agent types and the views of some modules, by name."""
 
-    `given` as on the command line: dotted names or `.py` files, a NAME for one of their types.
+    types: Found
+    views: dict[str, View]
+
+
+def find(given: Sequence[str] | None) -> Found:
+    """The agent types alone; raises `InvalidSettings` if there are none, and as `find_code`."""
+    places = _places(given)
+    types = find_code(given).types
+    if not types:
+        raise InvalidSettings(
+            f"{', '.join(places)} has no agent type: define one with AgentType(...), or name"
+            " another module"
+        )
+    return types
+
+
+def find_code(given: Sequence[str] | None) -> Code:
+    """What is in the modules; raises `InvalidSettings`, `InvalidAgentType`.
+
+    `given` as on the command line: dotted names or `.py` files, a NAME for one thing in them.
     """
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    found: Found = {}
-    for text in given or _from_project() or [DEFAULT]:
-        for agent_type in _types_of(text):
-            other = found.setdefault(agent_type.name, agent_type)
-            if other is not agent_type:
-                raise InvalidSettings(
-                    f"{text} has a second agent type {agent_type.name}: name the one that is"
-                    " meant, as MODULE:NAME"
-                )
+    code = Code({}, {})
+    for text in _places(given):
+        types, views = _found_at(text)
+        for agent_type in types:
+            _add(code.types, agent_type, f"{text} has a second agent type")
             agent_type.check()
-    return found
+        for view in views:
+            _add(code.views, view, f"{text} has a second view")
+    return code
+
+
+def _places(given: Sequence[str] | None) -> Sequence[str]:
+    return given or _from_project() or [DEFAULT]
+
+
+def _add(found: dict[str, T], thing: T, second: str) -> None:
+    name = thing.name
+    if found.setdefault(name, thing) is not thing:
+        raise InvalidSettings(f"{second} {name}: name the one that is meant, as MODULE:NAME")
 
 
 def _from_project() -> list[str]:
@@ -56,36 +89,40 @@ def _from_project() -> list[str]:
     return modules
 
 
-def _types_of(text: str) -> list[AgentType[Any]]:
+def _found_at(text: str) -> tuple[list[AgentType[Any]], list[View]]:
     place, colon, name = text.rpartition(":")
     if not colon:
         place, name = text, ""
     module = _module(place)
     if name:
         value = getattr(module, name, None)
-        types = _in(value.values() if isinstance(value, dict) else value)
-        if not types:
-            raise InvalidSettings(f"{place} has no agent type {name!r}; it has: {_known(module)}")
-        return types
-    types = _in(vars(module).values())
-    if not types:
+        held = value.values() if isinstance(value, dict) else value
+        found = _in(AgentType, held), _in(View, held)
+        if not any(found):
+            raise InvalidSettings(
+                f"{place} has no agent type {name!r} and no such view; it has: {_known(module)}"
+            )
+        return found
+    found = _in(AgentType, vars(module).values()), _in(View, vars(module).values())
+    if not any(found):
         raise InvalidSettings(
-            f"{place} has no agent type: define one with AgentType(...), or name another module"
+            f"{place} has no agent type and no view: define one with AgentType(...) or View(...),"
+            " or name another module"
         )
-    return types
+    return found
 
 
-def _in(value: Any) -> list[AgentType[Any]]:
-    """`value` if it is an agent type, or those that it holds; each once."""
-    if isinstance(value, AgentType):
+def _in(kind: type[K], value: Any) -> list[K]:
+    """`value` if it is of that kind, or those of it that it holds; each once."""
+    if isinstance(value, kind):
         return [value]
     if not isinstance(value, Iterable) or isinstance(value, str | bytes):
         return []
-    return list({id(item): item for item in value if isinstance(item, AgentType)}.values())
+    return list({id(item): item for item in value if isinstance(item, kind)}.values())
 
 
 def _known(module: ModuleType) -> str:
-    names = (name for name, value in vars(module).items() if isinstance(value, AgentType))
+    names = (n for n, value in vars(module).items() if isinstance(value, AgentType | View))
     return ", ".join(sorted(names)) or "none"
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from moonlet.console import bench, checking, demo, doctor, reading, sending, serving, sim
+from moonlet.console import bench, checking, demo, doctor, reading, sending, serving, sim, viewing
 from moonlet.console.exits import MEANINGS
 
 _EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -30,4 +30,6 @@ app.command()(reading.state)
 app.command()(checking.verify)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
+app.command()(viewing.views)
+app.add_typer(viewing.app)
 app.add_typer(sim.app)

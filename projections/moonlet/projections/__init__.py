@@ -18,6 +18,7 @@ from moonlet.projections.errors import (
 )
 from moonlet.projections.explain import FieldPlan
 from moonlet.projections.fields import Fields
+from moonlet.projections.file_notes import open_reader
 from moonlet.projections.journals import JournalId
 from moonlet.projections.kinds import (
     AWSet,
@@ -33,7 +34,7 @@ from moonlet.projections.kinds import (
     ORMap,
 )
 from moonlet.projections.observed import Observed
-from moonlet.projections.rebuild import rebuild
+from moonlet.projections.rebuild import journal_ends, rebuild
 from moonlet.projections.replica import Replica
 from moonlet.projections.roster import Enrolled, Roster
 from moonlet.projections.state import At, ViewState
@@ -77,7 +78,9 @@ __all__ = [
     "ViewDatabase",
     "ViewState",
     "apply_delta",
+    "journal_ends",
     "make_delta",
+    "open_reader",
     "rebuild",
     "survey",
 ]

@@ -85,6 +85,8 @@ def _is_ours(bus: Bus, subject: str, partitions: Mapping[str, int]) -> bool:
     match tokens:
         case ["pub" | "blob", *_]:
             return True
+        case ["snap", "view", name, version, *leaf] if version.isdigit() and leaf:
+            return _is_name(name)
         case ["evt" | "snap" | "parked" | "call", type_, key]:
             return _is_agent(type_, key, partitions)
         case ["cmd" | "in", type_, partition, lane, key] if lane in LANES:

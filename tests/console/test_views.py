@@ -1,0 +1,221 @@
+"""`moonlet views` and `moonlet view`: against a host of its own process, on real files."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moonlet.agents import connect
+from moonlet.console.agent_types import find_code
+from moonlet.projections import Replica
+from moonlet.streams import open_embedded
+from tests.console.conftest import work_in
+from tests.console.support import BANK, Ended, finish, first_line, invoke, run, start
+
+VIEWS = """
+from bank import Deposited
+from moonlet.projections import At, Fields, LexCounter, ORMap, View
+
+totals = View("totals", version=1, by_account=ORMap[LexCounter], total=LexCounter)
+
+@totals.on_event
+def deposited(view: Fields, event: Deposited, at: At) -> None:
+    view.by_account[str(at.agent)].add(event.amount)
+    view.total.add(event.amount)
+
+fragile = View("fragile", version=1, total=LexCounter)
+
+@fragile.on_event
+def unlucky(view: Fields, event: Deposited, at: At) -> None:
+    if event.amount == 13:
+        raise ValueError("unlucky")
+    view.total.add(event.amount)
+"""
+MODULES = ("--module", "bank.py", "--module", "sums.py")
+
+
+def deposit(folder: Path, key: str, amount: int) -> None:
+    body = json.dumps({"amount": amount})
+    asked = run("ask", f"account/{key}", "Deposit", body, *MODULES[:2], folder=folder)
+    assert asked.code == 0, asked
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a running host, whose accounts got 5, 13 and 2."""
+    folder = tmp_path_factory.mktemp("views")
+    (folder / "bank.py").write_text(BANK)
+    (folder / "sums.py").write_text(VIEWS)
+    process = start("run", "bank.py", folder=folder)
+    try:
+        first_line(process)
+        for key, amount in (("alice", 5), ("bob", 13), ("alice", 2)):
+            deposit(folder, key, amount)
+        yield folder
+    finally:
+        process.terminate()
+        finish(process)
+
+
+@pytest.fixture
+def folder(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder; the commands' own files begin anew for each test."""
+    shutil.rmtree(bank / ".moonlet" / "views", ignore_errors=True)
+    return work_in(bank, monkeypatch)
+
+
+def view(*arguments: str) -> Ended:
+    return invoke("view", *arguments, *MODULES)
+
+
+def record(*arguments: str) -> dict[str, Any]:
+    ended = view(*arguments, "--json")
+    assert ended.code == 0, ended
+    return ended.records[-1]
+
+
+def test_get_prints_all_a_field_or_a_key_as_of_now(folder: Path) -> None:
+    value = {"by_account": {"account/alice": 7, "account/bob": 13}, "total": 20}
+    assert json.loads(view("totals", "get").out) == value
+    assert record("totals", "get", "by_account", "account/bob")["value"] == 13
+    found = record("totals", "get", "total")
+    assert (found["value"], found["version"], found["field"]) == (20, 1, "total")
+    assert sum(found["frontier"].values()) >= 3
+
+
+def test_sql_reads_the_file_and_writes_nothing(folder: Path) -> None:
+    rows = view("totals", "sql", "SELECT key, value FROM by_account ORDER BY key")
+    assert rows.out.split() == ["key", "value", "account/alice", "7", "account/bob", "13"]
+    refused = view("totals", "sql", "DELETE FROM by_account")
+    assert refused.code == 2 and "readonly" in refused.err
+    assert view("totals", "sql", "SELECT 1; SELECT 2").code == 2
+    assert view("totals", "sql", "SELECT * FROM nowhere").code == 2
+    assert view("totals", "sql", "SELECT 1 WHERE 0").err == "no rows\n"
+
+
+def test_a_file_is_read_without_a_server_and_only_as_its_own_view(
+    folder: Path, tmp_path: Path
+) -> None:
+    view("totals", "get")
+    file = tmp_path / "copy.db"
+    with sqlite3.connect(folder / ".moonlet/views/totals-v1.db") as source:
+        with sqlite3.connect(file) as target:
+            source.backup(target)
+    asked = "SELECT value FROM total"
+    nowhere = ("--url", "nats://127.0.0.1:9", "--file")
+    assert record("totals", "sql", asked, *nowhere, str(file)) == {"value": 20}
+    other = view("fragile", "sql", asked, *nowhere, str(file))
+    assert other.code == 2 and "holds view totals, not fragile" in other.err
+    absent = view("totals", "sql", asked, *nowhere, str(tmp_path / "none.db"))
+    assert absent.code == 2 and "there is no file" in absent.err
+    (tmp_path / "text.db").write_text("no database at all" * 100)
+    assert view("totals", "sql", asked, *nowhere, str(tmp_path / "text.db")).code == 65
+
+
+def test_a_poison_event_stops_that_view_only_and_can_be_skipped(folder: Path) -> None:
+    stopped = view("fragile", "get", "total")
+    assert stopped.code == 65
+    assert "PoisonedEvent" in stopped.err and "unlucky" in stopped.err
+    assert record("totals", "get", "total")["value"] == 20
+    skipped = record("fragile", "skip")
+    assert skipped["type"] == "Deposited"
+    assert record("fragile", "get", "total")["value"] == 7
+    again = view("fragile", "skip")
+    assert again.code == 2 and "nothing to skip" in again.err
+
+
+def test_a_running_replica_is_listed_heard_and_compared(folder: Path) -> None:
+    watching = start("view", "totals", "watch", "total", *MODULES, folder=folder)
+    try:
+        assert first_line(watching) == "20\n"
+        [heard] = view("totals", "lag", "--json").records
+        assert (heard["behind"], heard["fault"]) == (0, "")
+        standing = [r for r in invoke("views", "--json").records if r["standing"] == "running"]
+        assert [(entry["view"], entry["behind"]) for entry in standing] == [("totals", 0)]
+    finally:
+        watching.terminate()
+        finish(watching)
+    compared = view("totals", "compare")
+    assert compared.code == 0 and "folded from the journals" in compared.out
+
+
+def test_watch_prints_what_changes(folder: Path) -> None:
+    watching = start(
+        "view", "totals", "watch", "by_account", "account/carol", *MODULES, folder=folder
+    )
+    try:
+        assert watching.stdout is not None
+        before = first_line(watching)
+        deposit(folder, "carol", 4)
+        assert (before, watching.stdout.readline()) == ("0\n", "4\n")
+        watching.terminate()
+        assert watching.wait(timeout=30) == 130
+    finally:
+        finish(watching)
+
+
+def test_a_rebuild_puts_a_new_file_in_the_old_ones_place(folder: Path) -> None:
+    view("totals", "get")
+    file = folder / ".moonlet/views/totals-v1.db"
+    before = file.stat().st_ino
+    built = record("totals", "rebuild")
+    assert built["file"].endswith("totals-v1.db") and built["version"] == 1
+    assert file.stat().st_ino != before
+    assert record("totals", "get", "total")["value"] >= 20
+
+
+def test_a_damaged_file_of_the_command_is_folded_anew(folder: Path) -> None:
+    view("totals", "get")
+    file = folder / ".moonlet/views/totals-v1.db"
+    file.write_bytes(b"nothing" * 1000)
+    again = view("totals", "get", "total")
+    assert again.code == 0 and "is folded anew" in again.err
+
+
+def test_a_replica_that_is_gone_is_dismissed(folder: Path) -> None:
+    view("totals", "get")
+    entry = invoke("views", "--json").records[-1]
+    name = f"{entry['view']}/{entry['replica']}"
+    assert invoke("views", "--dismiss", name).out == f"{name} is forgotten\n"
+    assert entry["replica"] not in invoke("views").out
+    assert invoke("views", "--dismiss", name).code == 2
+
+
+def test_the_doctor_knows_a_views_snapshot(folder: Path) -> None:
+    async def store() -> None:
+        code = find_code(["bank.py", "sums.py"])
+        server = await open_embedded(folder)
+        async with server, connect(server.url, agents=code.types.values()) as moon:
+            async with Replica(moon, code.views["totals"], folder / "own.db") as replica:
+                await replica.snapshot()
+
+    asyncio.run(store())
+    examined = {found["check"]: found for found in invoke("doctor", "--json").records}
+    assert examined["foreign subjects"]["level"] == "OK"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nobody", "get"), "the code of view nobody is not known here (known: fragile, totals)"),
+        (("totals", "get", "nothing"), "has no field 'nothing'"),
+        (("totals", "get", "total", "key"), "total"),
+    ],
+)
+def test_what_is_not_there_is_said(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    ended = view(*arguments)
+    assert ended.code == 2, ended
+    assert said in ended.err and "Traceback" not in ended.err
+
+
+def test_a_server_without_journals_is_told(tmp_path: Path, folder: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ended = view("totals", "get", "--data", str(empty))
+    assert ended.code == 65
+    assert "start a host" in ended.err
