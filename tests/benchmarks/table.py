@@ -8,6 +8,7 @@ from tests.benchmarks import (
     journal,
     memory,
     others,
+    projections,
     replay,
     sim_agents,
     sim_loop,
@@ -23,6 +24,7 @@ WORKS: tuple[Work, ...] = (
     *folding.WORKS,
     *memory.WORKS,
     *others.WORKS,
+    *projections.WORKS,
     *sim_loop.WORKS,
     *sim_agents.WORKS,
 )

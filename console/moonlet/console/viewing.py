@@ -1,6 +1,5 @@
 """`moonlet views`, `moonlet view NAME ...`: what shared views hold, and how their replicas are."""
 
-import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import aclosing, closing
@@ -21,10 +20,12 @@ from moonlet.projections import (
     PoisonedEvent,
     Replica,
     Roster,
+    Rows,
     Sighting,
     journal_ends,
     open_reader,
     rebuild,
+    select,
     survey,
 )
 from moonlet.streams import Bus
@@ -190,26 +191,18 @@ async def sql(
 ) -> None:
     """Ask the view's file in SQL: a table per field, with key and value; FILE needs no server."""
     if file is not None:
-        with closing(open_reader(file, parent.obj).conn) as connection:
-            _print_rows(options, connection, query)
+        with closing(open_reader(file, parent.obj)) as database:
+            _print_rows(options, select(database, query))
         return
     async with (
         connected(options, parent.obj, module) as known,
         replicated(options, known, timeout) as replica,
     ):
-        _print_rows(options, replica.db.conn, query)
+        _print_rows(options, select(replica.db, query))
 
 
-def _print_rows(options: Options, connection: sqlite3.Connection, query: str) -> None:
-    try:
-        cursor = connection.execute(query)
-        names = tuple(column[0] for column in cursor.description or ())
-        rows = cursor.fetchall()
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        raise Invalid(
-            f"SQLite refuses this: {error}. The file is read-only, for one SELECT; its tables are"
-            " the view's fields, with columns key and value"
-        ) from None
+def _print_rows(options: Options, found: Rows) -> None:
+    names, rows = found
     lines = table([names, *(tuple(map(_cell, row)) for row in rows)]) if rows else []
     if lines and not options.output.json:
         options.output.result({}, lines[0])

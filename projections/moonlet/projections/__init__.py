@@ -18,7 +18,6 @@ from moonlet.projections.errors import (
 )
 from moonlet.projections.explain import FieldPlan
 from moonlet.projections.fields import Fields
-from moonlet.projections.file_notes import open_reader
 from moonlet.projections.journals import JournalId
 from moonlet.projections.kinds import (
     AWSet,
@@ -37,6 +36,7 @@ from moonlet.projections.observed import Observed
 from moonlet.projections.rebuild import journal_ends, rebuild
 from moonlet.projections.replica import Replica
 from moonlet.projections.roster import Enrolled, Roster
+from moonlet.projections.sql import Rows, open_reader, select
 from moonlet.projections.state import At, ViewState
 from moonlet.projections.survey import Sighting, survey
 from moonlet.projections.view import View
@@ -73,6 +73,7 @@ __all__ = [
     "PoisonedEvent",
     "Replica",
     "Roster",
+    "Rows",
     "Sighting",
     "View",
     "ViewDatabase",
@@ -82,5 +83,6 @@ __all__ = [
     "make_delta",
     "open_reader",
     "rebuild",
+    "select",
     "survey",
 ]

@@ -5,16 +5,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import sqlite_utils
-
 from moonlet.projections.database import (
     BUSY_SECONDS,
     FRONTIER_TABLE,
     VIEW_TABLE,
 )
-from moonlet.projections.disk import FILES, Disk
+from moonlet.projections.disk import Disk
 from moonlet.projections.dots import Dot
-from moonlet.projections.errors import InvalidDatabase
 from moonlet.projections.journals import JournalId
 from moonlet.projections.sqlite_errors import translated
 
@@ -51,28 +48,6 @@ def read_notes(path: Path, disk: Disk) -> Notes | None:
         if REPLICA_TABLE in tables:
             (replica,) = connection.execute(f"SELECT name FROM {REPLICA_TABLE}").fetchone()
     return Notes(journals, frozenset(map(_dot, skipped.split())), replica)
-
-
-def open_reader(path: Path, view: str, disk: Disk = FILES) -> sqlite_utils.Database:
-    """Read a view's file, as of its last save, while a replica may be using it; close it yourself.
-
-    Raises `InvalidDatabase` if it isn't that view's, and as `read_notes` does.
-    """
-    if disk.identity(path) is None:
-        raise InvalidDatabase(f"there is no file {path}: name the file of a replica")
-    with translated(path):
-        connection = disk.connect(path, timeout=BUSY_SECONDS, read_only=True)
-        try:
-            named = "SELECT count(*) FROM sqlite_master WHERE name = ?"
-            (known,) = connection.execute(named, (VIEW_TABLE,)).fetchone()
-            held = connection.execute(f"SELECT view FROM {VIEW_TABLE}").fetchone() if known else ()
-            if held != (view,):
-                what = f"view {held[0]}" if held else "no view"
-                raise InvalidDatabase(f"{path} holds {what}, not {view}: name another file")
-        except BaseException:
-            connection.close()
-            raise
-        return sqlite_utils.Database(connection, execute_plugins=False)
 
 
 def write_replica(path: Path, name: str, disk: Disk) -> None:
