@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import msgspec
+import pytest
 
 from moonlet.projections.memory_disk import MemoryDisk
 from moonlet.simulations import Scenario, World, faults
@@ -14,6 +15,12 @@ from tests.projections.simulated import ReplicaNode, settled, torment
 from tests.replica_process import REGIONS
 
 SEEDS = 16
+FOUND = {
+    197: "a page of a journal with a hole was taken for all of it: a revision was missing",
+    948: "two agents asked for a journal's end together, and the second found it forgotten",
+}
+"""Bugs of ours by the seed that found them."""
+
 COMMANDS = 24
 TYPES = tuple(account_type(region, partitions=1) for region in REGIONS)
 ACCOUNTS = [f"{region}/{name}" for region in REGIONS for name in ("alice", "bob")]
@@ -70,6 +77,12 @@ convergence = Scenario(
 
 def test_replicas_converge_in_every_world() -> None:
     sweep(convergence, asked_seeds(SEEDS)).report()
+
+
+@pytest.mark.parametrize("seed", FOUND, ids=lambda seed: f"seed {seed}")
+def test_what_was_found_once_stays_mended(seed: int) -> None:
+    run = convergence.run(seed)
+    assert run.error is None, f"{FOUND[seed]}: {run.error}"
 
 
 def test_a_world_with_replicas_is_the_same_twice() -> None:

@@ -105,7 +105,8 @@ class Services:
                 stream=stream,
                 sequence=end,
             )
-        if now != incarnation:
+        # Others ask beside us, and may have noted a newer end meanwhile.
+        if now != incarnation and self._ends.get(stream) == (incarnation, end):
             del self._ends[stream]
         self._doubted.discard(stream)
 

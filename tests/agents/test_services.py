@@ -1,0 +1,83 @@
+"""What a host remembers of its journals over a reconnect."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from moonlet.agents.services import Services
+from moonlet.core.errors import Corrupt
+from moonlet.streams import Bus, Registry
+
+STREAM = "moon-journal-main"
+
+
+class Server:
+    """A journal's end and incarnation, answered when a test lets it."""
+
+    def __init__(self, end: int, incarnation: str) -> None:
+        self.end = end
+        self.now = incarnation
+        self.open = asyncio.Event()
+        self.open.set()
+        self.js = self
+
+    async def stream_info(self, stream: str) -> dict[str, Any]:
+        await self.open.wait()
+        return {"state": {"last_seq": self.end}}
+
+    async def incarnation(self) -> str:
+        await self.open.wait()
+        return self.now
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    return Server(9, "first")
+
+
+@pytest.fixture
+async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """Of a host that saw the journal's first incarnation up to 9, and was cut off then."""
+    monkeypatch.setattr("moonlet.agents.services.GroupCommit", lambda *_: None)
+    for name in ("Mailboxes", "Timers", "ParkedStream", "Snapshots"):
+        monkeypatch.setattr(f"moonlet.agents.services.{name}", lambda _: None)
+    made = Services(cast(Bus, server), cast(Registry, None), "")
+    monkeypatch.setattr(made, "journal", lambda _: server)
+    await made.incarnation(STREAM)
+    made.note_end(STREAM, 9)
+    made.reconnected()
+    return made
+
+
+async def test_agents_that_come_back_together_may_all_ask_for_a_new_journals_end(
+    server: Server, services: Services
+) -> None:
+    server.now, server.end = "second", 0
+    server.open.clear()
+    asked = [asyncio.create_task(services.check_end(STREAM)) for _ in range(3)]
+    await asyncio.sleep(0)
+    server.open.set()
+    await asyncio.gather(*asked)
+
+
+async def test_a_journal_that_went_back_is_told_of(server: Server, services: Services) -> None:
+    server.end = 8
+    with pytest.raises(Corrupt, match="ends at 8, but 9 was acknowledged"):
+        await services.check_end(STREAM)
+
+
+async def test_what_was_acknowledged_while_it_was_asked_stays_known(
+    server: Server, services: Services
+) -> None:
+    server.now, server.end = "second", 3
+    server.open.clear()
+    asked = asyncio.create_task(services.check_end(STREAM))
+    await asyncio.sleep(0)
+    server.open.set()
+    await services.incarnation(STREAM)
+    services.note_end(STREAM, 10)
+    await asked
+    services.reconnected()
+    with pytest.raises(Corrupt, match="ends at 3, but 10 was acknowledged"):
+        await services.check_end(STREAM)
