@@ -15,7 +15,7 @@ ready := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check chaos planted simulate mutants fidelity format bench
+.PHONY: help setup demo test test-all check chaos planted simulate laws mutants fidelity format bench
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,8 +70,13 @@ chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each
 planted: $(ready) ## plant each fault of tests/faults in a copy, and see its test fail; ARGS picks some
 	@$(python) -m tests.tools.planted $(ARGS)
 
-simulate: $(ready) ## the write path under all faults, SEEDS=10000 of the workshop
-	@MOONLET_WORKSHOP_SEEDS=$(or $(SEEDS),10000) $(python) -m pytest -n 0 -q tests/simulations/test_workshop.py --timeout=0 $(ARGS)
+simulate: $(ready) ## worlds under all faults: SEEDS=10000 of the workshop, VIEW_SEEDS=1000 with replicas of views
+	@$(VENV)/bin/moonlet sim sweep tests.simulations.workshop:workshop --seeds $(or $(SEEDS),10000) --jobs $(JOBS) $(ARGS)
+	@$(VENV)/bin/moonlet sim sweep tests.projections.test_simulated_replicas:convergence \
+	  --seeds $(or $(VIEW_SEEDS),1000) --jobs $(JOBS) $(ARGS)
+
+laws: $(ready) ## the laws of convergence, EXAMPLES=100000 for each
+	@MOONLET_LAWS_EXAMPLES=$(or $(EXAMPLES),100000) $(python) -m pytest -n $(JOBS) -q tests/projections/test_laws.py -k test_law --timeout=0
 
 mutants: $(ready) ## plant bugs in copies of the tree, and see simulation find each; ARGS="NAME --seconds 600"
 	@$(python) -m tests.simulations.mutation --jobs $(JOBS) $(ARGS)
