@@ -12,7 +12,7 @@ from moonlet.simulations.rerun import run_elsewhere, run_twice
 from moonlet.simulations.trace import Trace
 from tests.simulations import programs
 
-SEEDS = range(100)
+SEEDS = range(300)
 HASH_SEEDS = ("0", "1", "random")
 
 

@@ -6,13 +6,16 @@ from typing import Final
 
 import sqlite_utils
 
+from moonlet.core.errors import Unavailable
 from moonlet.projections import file_notes
+from moonlet.projections.control import Status
 from moonlet.projections.disk import Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import PoisonedEvent
 from moonlet.projections.holding import Holding
 from moonlet.projections.journals import JournalId
 from moonlet.projections.probe import check_incarnation, find_journal
+from moonlet.projections.roster import Enrolled, Roster
 from moonlet.projections.upkeep import Upkeep
 from moonlet.projections.view import View
 from moonlet.projections.view_subjects import journals_of
@@ -140,6 +143,56 @@ class Life:
         if self.upkeep is not None:
             await self.upkeep.stop("paused" if self.paused else "closed")
             self.upkeep = None
+
+    async def pause(self) -> None:
+        """Halt until `start`, and say so."""
+        self.paused = True
+        if self.upkeep is not None:
+            await self.halt()
+        else:
+            await self._say("paused")
+
+    async def leave(self) -> None:
+        """Halt for good, and say so; who waits is told, and the file is closed."""
+        is_silent = self.upkeep is None and self.holding is not None
+        self.paused = False
+        await self.halt()
+        if is_silent:
+            await self._say("closed")
+        self.tell_waiters(Unavailable(f"the replica of {self.view.name} was closed: open it again"))
+        self.close()
+
+    async def _say(self, standing: str) -> None:
+        """What upkeep says to the registry, where there is none."""
+        assert self.holding is not None, "a replica is used inside `async with`"
+        view, durable = self.view, self.holding.durable.sequences
+        now = self.bus.clock.now_us()
+        entry = Enrolled(self.name, view.name, view.version, dict(durable), standing, now)
+        await Roster(self.bus).enroll(entry)
+
+    def status(self) -> Status:
+        """How it stands, whatever stopped it; a full pass for the digest, once per frontier."""
+        holding, failure = self.holding, self.failure
+        assert holding is not None, "a replica is used inside `async with`"
+        poison = failure if isinstance(failure, PoisonedEvent) else None
+        standing = type(failure).__name__ if failure is not None else "running"
+        if self.paused and failure is None:
+            standing = "paused"
+        return Status(
+            replica=self.name,
+            view=self.view.name,
+            version=self.view.version,
+            standing=standing,
+            frontier=holding.state.frontier.sequences,
+            durable=holding.durable.sequences,
+            digest=holding.digest() if failure is None or poison is not None else "",
+            peer=self.upkeep.exchange.name if self.upkeep is not None else "",
+            skipped=tuple(f"{dot.journal}/{dot.sequence}" for dot in sorted(holding.state.skipped)),
+            failure=str(failure) if failure is not None else "",
+            stream=poison.stream if poison is not None else "",
+            sequence=poison.sequence if poison is not None else 0,
+            type=poison.type if poison is not None else "",
+        )
 
     def close(self) -> None:
         """Close the file; halt before."""

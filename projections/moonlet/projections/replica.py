@@ -1,7 +1,7 @@
 """A replica: a view in this process, on disk and up to date, read locally."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +11,9 @@ import sqlite_utils
 
 from moonlet.core.errors import Invalid, Unavailable
 from moonlet.core.frontier import Frontier
-from moonlet.projections import rewind
+from moonlet.projections import rewind, view_subjects
 from moonlet.projections.amounts import Amount
+from moonlet.projections.control import Control
 from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import PoisonedEvent
@@ -28,6 +29,9 @@ log = get_logger(__name__)
 
 RETRY_SECONDS: Final = 10.0
 """Within which a replica that is tried again has read what it had read before."""
+
+PASS_SECONDS: Final = 2.0
+"""How long an answer to an operator waits for the event that stopped the view to be past."""
 
 
 class Client(Protocol):
@@ -50,7 +54,7 @@ class Replica:
     Opening probes every journal and raises `JournalFault` rather than serve what no longer is.
     The file belongs to one replica at a time; losing it costs a rebuild. `search` names fields
     whose values get a full-text index. `disk` is for simulations. Operations (`pause` and what
-    follows it) are for one caller at a time.
+    follows it) take turns; `moonlet view NAME pause` and its like ask for them from outside.
     """
 
     def __init__(
@@ -64,11 +68,30 @@ class Replica:
     ) -> None:
         self._moon = moon
         self._life = Life(view, Path(path), search, disk)
+        self._turn = asyncio.Lock()
+        self._control: Control
 
     async def __aenter__(self) -> "Replica":
         self._life.bus = self._moon.bus
         self.view.check(self._moon.types.values())
         await self._life.open()
+        self._control = Control(
+            self._life.bus,
+            view_subjects.control(self._life.bus, self.view.name, self.name),
+            self._life.status,
+            {
+                "pause": lambda _: self.pause(),
+                "resume": lambda _: self._and_pass(self.resume),
+                "retry": lambda _: self._and_pass(self.retry),
+                "skip": lambda _: self._and_pass(self.skip),
+                "seek": self.seek,
+            },
+        )
+        try:
+            await self._control.open()
+        except BaseException:
+            await self._life.leave()
+            raise
         return self
 
     async def __aexit__(
@@ -77,11 +100,8 @@ class Replica:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._life.halt()
-        self._life.tell_waiters(
-            Unavailable(f"the replica of {self.view.name} was closed: open it again")
-        )
-        self._life.close()
+        await self._control.close()
+        await self._life.leave()
 
     @property
     def view(self) -> View:
@@ -196,24 +216,29 @@ class Replica:
 
     async def pause(self) -> None:
         """Fold nothing more and keep silent, until `resume`; reads go on."""
-        self._life.paused = True
-        await self._life.halt()
+        async with self._turn:
+            await self._life.pause()
 
     async def resume(self) -> None:
         """Go on after `pause` or `seek`: probe, and follow; raises as opening does."""
         life = self._life
-        if life.failure is not None:
-            await self.retry()
-            return
-        life.paused = False
-        if life.upkeep is None:
-            await life.start()
+        async with self._turn:
+            if life.failure is not None:
+                await self._open_again()
+                return
+            life.paused = False
+            if life.upkeep is None:
+                await life.start()
 
     async def retry(self) -> None:
         """Open the file again, probe, and go on; raises what still stands in the way.
 
         Returns when everything that was read before can be read again.
         """
+        async with self._turn:
+            await self._open_again()
+
+    async def _open_again(self) -> None:
         life = self._life
         life.paused = False
         await life.halt()
@@ -228,20 +253,21 @@ class Replica:
 
         Replicas that skip different commits don't exchange deltas: their states differ.
         """
-        life, poison = self._life, self.failure
-        if not isinstance(poison, PoisonedEvent):
-            raise Invalid(f"view {self.view.name} isn't stopped by an event: nothing to skip")
-        await life.halt()
-        journals = life.held().state.journals
-        tag = journals.tags[journals.index[poison.stream]]
-        log.warning(
-            "a commit is skipped",
-            view=self.view.name,
-            journal=poison.stream,
-            sequence=poison.sequence,
-        )
-        life.leave_out(Dot(tag, poison.sequence))
-        await life.open()
+        async with self._turn:
+            life, poison = self._life, self.failure
+            if not isinstance(poison, PoisonedEvent):
+                raise Invalid(f"view {self.view.name} isn't stopped by an event: nothing to skip")
+            await life.halt()
+            journals = life.held().state.journals
+            tag = journals.tags[journals.index[poison.stream]]
+            log.warning(
+                "a commit is skipped",
+                view=self.view.name,
+                journal=poison.stream,
+                sequence=poison.sequence,
+            )
+            life.leave_out(Dot(tag, poison.sequence))
+            await life.open()
 
     async def seek(self, frontier: Frontier, *, timeout: float | timedelta = 60.0) -> None:
         """Become the view as of `frontier`, and pause there; journals left out are at their start.
@@ -249,19 +275,31 @@ class Replica:
         Going back rebuilds the file from the journals. Raises `Invalid` for a frontier past a
         journal's end, and `PoisonedEvent`; `resume` goes on from wherever it stands then.
         """
-        await self.pause()
         life = self._life
         limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if not frontier.covers(life.held().state.frontier):
-            life.begin_anew()
-        try:
-            async with asyncio.timeout(limit):
-                await rewind.fold_until(life.bus, life.held(), frontier)
-        except TimeoutError:
-            raise Unavailable(
-                f"view {self.view.name} did not get to {frontier.sequences} within {limit} s: it"
-                f" is at {self.frontier.sequences} and paused; seek again to go on"
-            ) from None
+        async with self._turn:
+            await life.pause()
+            if not frontier.covers(life.held().state.frontier):
+                life.begin_anew()
+            try:
+                async with asyncio.timeout(limit):
+                    await rewind.fold_until(life.bus, life.held(), frontier)
+            except TimeoutError:
+                raise Unavailable(
+                    f"view {self.view.name} did not get to {frontier.sequences} within {limit} s:"
+                    f" it is at {self.frontier.sequences} and paused; seek again to go on"
+                ) from None
+
+    async def _and_pass(self, operation: Callable[[], Awaitable[None]]) -> None:
+        """Do it, and see whether what stopped the view is past, or stops it again."""
+        poison = self.failure
+        await operation()
+        if isinstance(poison, PoisonedEvent):
+            try:
+                past = Frontier({poison.stream: poison.sequence})
+                await self.wait_for(past, timeout=PASS_SECONDS)
+            except (PoisonedEvent, Unavailable):
+                pass  # the status says so
 
     async def snapshot(self) -> None:
         """Store the state for replicas that join when no other is there."""

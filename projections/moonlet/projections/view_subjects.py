@@ -20,6 +20,11 @@ def replica(bus: Bus, view: View, name: str) -> str:
     return f"{bus.subjects.prefix}.view.{view.name}.{name}"
 
 
+def control(bus: Bus, view: str, name: str) -> str:
+    """Where one replica takes orders; `name` is the one that its file keeps."""
+    return f"{bus.subjects.prefix}.view.{view}.control.{name}"
+
+
 def snapshot(bus: Bus, view: View, leaf: str) -> str:
     """Where a part of the view's snapshot stands; `leaf` is `head`, or `<hash>.<n>`."""
     return f"{bus.subjects.prefix}.snap.view.{view.name}.{view.version}.{leaf}"

@@ -6,6 +6,7 @@ it fails the same way: same error, same promise.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Final
@@ -52,10 +53,13 @@ class _Search:
         self.runs += 1
         profile = self.best.profile if profile is None else profile
         run = self.best.scenario.run(self.best.seed, plan=plan, profile=profile)
-        if run.failure != self.wanted:
-            return False
-        self.best = run
-        return True
+        failed = run.failure == self.wanted
+        if failed:
+            self.best = run
+        if run.error is not None:
+            # Its traceback holds the whole world, which the collector would let lie for long.
+            gc.collect()
+        return failed
 
 
 def shrink(run: Run, *, runs: int = RUNS_MAX, seconds: float = SECONDS_MAX) -> Shrunk:
