@@ -1,5 +1,6 @@
 """`@simulate` as a user meets it: plain tests, a report that replays, one trace per seed."""
 
+import gc
 import inspect
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from moonlet.simulations.report import SimulationFailed
 from moonlet.simulations.simulate import SEEDS_VARIABLE, asked_seeds
 from tests.agents.accounts import Deposit, Transfer
 from tests.simulations.bazaar import scenario as bazaar
+from tests.simulations.small import fine
 from tests.simulations.worlds import ACCOUNT
 
 
@@ -140,3 +142,14 @@ def test_the_environment_may_ask_for_other_seeds(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(SEEDS_VARIABLE, "many")
     with pytest.raises(InvalidSettings, match=SEEDS_VARIABLE):
         asked_seeds(20)
+
+
+def test_a_run_leaves_no_world_behind() -> None:
+    """Or a sweep of thousands of seeds would fill the memory: the collector hardly ever comes."""
+    gc.collect()
+    gc.disable()
+    try:
+        fine.run(1)
+        assert not [thing for thing in gc.get_objects() if type(thing) is World]
+    finally:
+        gc.enable()

@@ -64,7 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         if profile is None:
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
         faults = Plan(universe.seed, profile, plan)
-        worlds: list[World] = []
+        told = _Told()
         topology = Topology(replicas=profile.servers)
         if self.journals:
             topology = msgspec.structs.replace(topology, journals=self.journals)
@@ -83,11 +83,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             )
             if listen:
                 world.network.sent = []
-            worlds.append(world)
-            await world.phases.boot()
-            await self.body(world)
-            await world.phases.settle()
-            check(world)
+            try:
+                await world.phases.boot()
+                await self.body(world)
+                await world.phases.settle()
+                check(world)
+            finally:
+                told.take(world)
 
         error: BaseException | None = None
         try:
@@ -95,9 +97,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
                 universe.run(main)
         except Exception as raised:
             error = raised
-        world = worlds[0] if worlds else None
-        if world is not None and world.violations:
-            error = world.violations[0]
+        if told.violations:
+            error = told.violations[0]
         return Run(
             scenario=self,
             seed=seed,
@@ -106,15 +107,31 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             plan=faults,
             trace=universe.trace,
             virtual_ns=universe.loop.now_ns,
-            began_ns=world.phases.began_ns if world is not None else 0,
-            commits=world.chronicle.commits if world is not None else 0,
-            messages=(world.network.sent or []) if world is not None else [],
+            began_ns=told.began_ns,
+            commits=told.commits,
+            messages=told.messages,
         )
 
     @property
     def horizon_ns(self) -> int:
         """The horizon in nanoseconds."""
         return nanoseconds(self.horizon)
+
+
+class _Told:
+    """What is kept of a world, which itself is garbage before the next one is made."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self.began_ns = self.commits = 0
+        self.messages: list[tuple[str, str, int, tuple[str, ...], int]] = []
+
+    def take(self, world: World) -> None:
+        """At its end, however it ended."""
+        self.violations = world.violations
+        self.began_ns = world.phases.began_ns
+        self.commits = world.chronicle.commits
+        self.messages = world.network.sent or []
 
 
 class Run(msgspec.Struct):
