@@ -1,6 +1,7 @@
 """Runs that failed once, kept as files in tests/seeds: each must pass on today's code.
 
-A new one is copied there by the line that a failure prints: `cp .moonlet/seeds/NAME.sim tests/seeds/`.
+A new one is copied there by the line that a failure prints:
+`cp .moonlet/seeds/NAME.sim tests/seeds/`.
 """
 
 from pathlib import Path

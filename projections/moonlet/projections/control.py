@@ -35,7 +35,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
 
 
-class Status(msgspec.Struct, frozen=True, tag="status"):
+class Status(msgspec.Struct, frozen=True, tag_field="answer", tag="status"):
     """How a replica is now.
 
     `standing` is `running`, `paused`, or the name of the error that stopped it; `failure` is that
@@ -59,7 +59,7 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     type: str = ""
 
 
-class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+class Refusal(msgspec.Struct, frozen=True, tag_field="answer", tag="refusal"):
     """An order that wasn't carried out: which kind of error, and what it says."""
 
     error: str
@@ -159,7 +159,7 @@ async def operate(
             " killed or is cut off, if it isn't busy; `moonlet views` lists those that are here"
         ) from None
     try:
-        answer = _read_answer(message.data)
+        answer: Status | Refusal = _ANSWERS.decode(message.data)
     except msgspec.MsgspecError as error:
         raise Corrupt(
             f"the answer of replica {replica} can't be read ({error}): run one version of Moonlet"
@@ -180,4 +180,4 @@ _RAISED: Final[Mapping[str, type[Any]]] = {
 }
 _encode: Final = msgspec.json.Encoder().encode
 _order: Final = msgspec.json.Decoder(Order).decode
-_read_answer: Final = msgspec.json.Decoder(Status | Refusal).decode
+_ANSWERS: Final = msgspec.json.Decoder[Status | Refusal](Status | Refusal)
