@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -298,10 +299,19 @@ async def test_a_folder_that_can_not_be_used_is_named(tmp_path: Path) -> None:
         await embedded.open(tmp_path / "file")
 
 
-async def test_a_cancelled_start_leaves_no_server(tmp_path: Path) -> None:
+async def test_a_cancelled_start_leaves_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = tmp_path / "go"
+    slow = tmp_path / "slow-nats-server"
+    wait = f'[ "$1" = "--version" ] || while [ ! -e {shlex.quote(str(go))} ]; do sleep 0.02; done'
+    slow.write_text(f"#!/bin/sh\n{wait}\nexec {shlex.quote(str(find_server(None)))} \"$@\"\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("MOONLET_NATS_SERVER", str(slow))
     opening = asyncio.ensure_future(embedded.open(tmp_path))
     await eventually(lambda: (tmp_path / ".moonlet" / "server" / "server.conf").exists())
     opening.cancel()
+    go.touch()
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert await embedded.attach(tmp_path) is None
