@@ -303,7 +303,8 @@ async def test_a_cancelled_start_leaves_no_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = tmp_path / "go"
-    slow = tmp_path / "slow-nats-server"
+    slow = tmp_path / "slow" / "nats-server"  # it names its file of ports after itself
+    slow.parent.mkdir()
     wait = f'[ "$1" = "--version" ] || while [ ! -e {shlex.quote(str(go))} ]; do sleep 0.02; done'
     slow.write_text(f"#!/bin/sh\n{wait}\nexec {shlex.quote(str(find_server(None)))} \"$@\"\n")
     slow.chmod(0o755)
