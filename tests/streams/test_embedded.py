@@ -306,7 +306,7 @@ async def test_a_cancelled_start_leaves_no_server(
     slow = tmp_path / "slow" / "nats-server"  # it names its file of ports after itself
     slow.parent.mkdir()
     wait = f'[ "$1" = "--version" ] || while [ ! -e {shlex.quote(str(go))} ]; do sleep 0.02; done'
-    slow.write_text(f"#!/bin/sh\n{wait}\nexec {shlex.quote(str(find_server(None)))} \"$@\"\n")
+    slow.write_text(f'#!/bin/sh\n{wait}\nexec {shlex.quote(str(find_server(None)))} "$@"\n')
     slow.chmod(0o755)
     monkeypatch.setenv("MOONLET_NATS_SERVER", str(slow))
     opening = asyncio.ensure_future(embedded.open(tmp_path))
