@@ -369,6 +369,18 @@ async def test_a_lease_that_is_not_renewed_runs_out(bus: Bus) -> None:
         await leases.renew(lease, revision)
 
 
+async def test_hosts_hear_that_there_is_something_to_see(bus: Bus) -> None:
+    leases = Leases(bus, 1)
+    heard: list[None] = []
+    ear = await leases.listen(lambda: heard.append(None))
+    leases.tell()
+    await until(lambda: len(heard) == 1)
+    await ear.unsubscribe()
+    leases.tell()
+    await bus.js.server_info()  # a round trip: what was told has been carried
+    assert len(heard) == 1
+
+
 async def test_one_of_two_claims_of_a_partition_wins(bus: Bus) -> None:
     leases = Leases(bus, 1)
     free = Partition("account", 0)

@@ -316,8 +316,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "host.py",
-                "min(0.2, self._lease / PASSES_PER_LEASE)",
-                "5.0",
+                "asyncio.timeout(LOOK_SECONDS)",
+                "asyncio.timeout(5.0)",
             ),
         ),
     ),

@@ -5,6 +5,7 @@ it did in between was fenced by compare-and-set, and its late effects are recogn
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -18,8 +19,8 @@ from moonlet.agents.partition import OwnedPartition
 from moonlet.agents.placement import plan_moves
 from moonlet.agents.services import Services
 from moonlet.agents.tasks import Tasks
-from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
-from moonlet.streams import HostLease, Leases, Partition, apply
+from moonlet.core.errors import Conflict, InvalidSettings, MoonletError, Unavailable
+from moonlet.streams import HostLease, Leases, Partition, Subscription, apply
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-PASSES_PER_LEASE: Final = 5
-"""How often a host looks for partitions within one lease; at least five times a second."""
+LOOK_SECONDS: Final = 0.5
+"""How often a host looks for partitions of hosts that died, and if it hears nothing."""
+
+HINT_SECONDS: Final = 0.01
+"""Hints that come within so long are answered by one look."""
 
 SWEEP: Final = 5.0
 """Seconds between two looks for idle agents."""
@@ -97,8 +101,11 @@ class Host:
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.js.on_reconnect(self._reconnected)
+        self._news = asyncio.Event()
+        self._ear: Subscription | None = None
         self._running = True
         try:
+            self._ear = await self._leases.listen(self._news.set)
             await apply(bus.js, bus.topology)
             for agent_type in self.types.values():
                 await self._register(agent_type)
@@ -109,6 +116,7 @@ class Host:
         except BaseException:
             await self.stop()
             raise
+        self._leases.tell()
         self._tasks.spawn(self._renew_for_ever(), f"lease {self.id}")
         self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
         self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
@@ -143,8 +151,16 @@ class Host:
             try:
                 if self.id:
                     await self._leases.leave(self.id)
+                    self._leases.tell()
             except MoonletError as error:
                 log.info("the lease will run out by itself", host=self.id, error=str(error))
+        await self._hear_no_more()
+
+    async def _hear_no_more(self) -> None:
+        ear, self._ear = self._ear, None
+        if ear is not None:
+            with contextlib.suppress(Unavailable):  # without a connection there is nothing to end
+                await ear.unsubscribe()
 
     # ownership
 
@@ -199,6 +215,7 @@ class Host:
         await self._drop_all()
         try:
             await self._join()
+            self._leases.tell()
         except MoonletError as error:
             log.info("joining again waits", error=str(error))
 
@@ -209,7 +226,13 @@ class Host:
 
     async def _place_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(min(0.2, self._lease / PASSES_PER_LEASE))
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._news.wait()
+                await asyncio.sleep(HINT_SECONDS)
+            except TimeoutError:
+                pass  # nobody said anything
+            self._news.clear()
             try:
                 if self.lease_holds:
                     await self._place()
@@ -225,6 +248,8 @@ class Host:
             if not self._running:
                 return
             await asyncio.gather(*(self._hand_over(key) for key in moves.release))
+            if moves.release:
+                self._leases.tell()
             done = await asyncio.gather(
                 *(self._leave(record) for record in moves.leave),
                 *(self._claim(record) for record in moves.claim),

@@ -186,7 +186,12 @@ class SimLoop(OfflineLoop):
         context: contextvars.Context | None = None,
     ) -> events.TimerHandle:
         """Call back at that moment of the world's clock, or now if it is past."""
-        return self._set_timer(max(at_ns, self.now_ns), callback, args, context)
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
+        at_ns = at_ns if at_ns > self.now_ns else self.now_ns
+        timer = SimTimer(at_ns / SECOND_NS, callback, args, self, context)
+        self._timers.set(at_ns, timer)
+        return timer
 
     def _set_timer(
         self,
@@ -264,13 +269,14 @@ class SimLoop(OfflineLoop):
 
     def _jump(self) -> None:
         """Nothing is ready: go to the next timer."""
-        next_ns = self._timers.next_ns()
+        next_ns = self._timers.move_next(self._ready)
         if next_ns is None:
             raise Deadlock(self.now_ns, waiting(self))
         if next_ns > self.now_ns:
             self.now_ns = next_ns
             self._instant_began = self.trace.count
-        self._timers.move_due(self.now_ns, self._ready)
+        else:  # a step that took time went beyond it, and maybe beyond others
+            self._timers.move_due(self.now_ns, self._ready)
 
     def _end_block(self) -> None:
         instant = self.trace.count - self._instant_began

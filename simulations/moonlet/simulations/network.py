@@ -1,7 +1,9 @@
 """The wires of a world: between each connection and the server, each direction in order.
 
-Latency and faults of a packet are keyed by what it is about, so they are its own. What a partition
-swallows tears the connection, as TCP has it: it breaks when the partition ends.
+Latency and faults of a packet are keyed by what it is about, so they are its own. Packets sent at
+one instant travel together, as one segment of TCP: the first decides how long, and they arrive in
+one step. What a partition swallows tears the connection, as TCP has it: it breaks when the
+partition ends.
 """
 
 from __future__ import annotations
@@ -26,15 +28,20 @@ DIGEST_EVERY: Final = 64
 _HALF: Final = (1 << 32) - 1
 
 
+Segment = list[tuple[Packet, Arrive]]
+
+
 class Wire:
     """One connection: its node, and the state of its two directions (in, out)."""
 
-    __slots__ = ("held", "last_ns", "letters", "node", "torn")
+    __slots__ = ("held", "last_ns", "letters", "node", "segments", "sent_ns", "torn")
 
     def __init__(self, node: str, letters: Letters) -> None:
         self.node = node
         self.letters = letters
         self.last_ns = [0, 0]
+        self.sent_ns = [-1, -1]  # when the last segment was sent
+        self.segments: list[Segment] = [[], []]  # what travels in it
         self.torn = False
         self.held: list[tuple[Packet, Arrive, Context]] = []
 
@@ -106,9 +113,8 @@ class SimNetwork:
             if wire.node == node:
                 held, wire.held = wire.held, []
                 for packet, arrive, context in held:
-                    self._loop.call_soon(
-                        self._arrive, wire, packet, arrive, context, context=context
-                    )
+                    segment = [(packet, arrive)]
+                    self._loop.call_soon(self._arrive, wire, segment, context, context=context)
 
     def rule(self, rule: Rule) -> None:
         """A directed fault for the next packets that it fits."""
@@ -159,23 +165,30 @@ class SimNetwork:
                     break
             if kind in _LOST:
                 return
+        if not kind and wire.sent_ns[outgoing] == now:
+            wire.segments[outgoing].append((packet, arrive))
+            return
         at += lasts
+        segment = [(packet, arrive)]
         if kind != "reorder":
             at = wire.last_ns[outgoing] = max(at, wire.last_ns[outgoing])
-        loop.call_at_ns(at, self._arrive, wire, packet, arrive, context, context=context)
+            wire.sent_ns[outgoing] = now if not kind else -1
+            wire.segments[outgoing] = segment
+        loop.call_at_ns(at, self._arrive, wire, segment, context, context=context)
         if kind == "duplicate_request":
             again = at + self._low
-            loop.call_at_ns(again, self._arrive, wire, packet, arrive, context, context=context)
+            loop.call_at_ns(again, self._arrive, wire, segment, context, context=context)
 
-    def _arrive(self, wire: Wire, packet: Packet, arrive: Arrive, context: Context) -> None:
-        if self._blocked and (wire.node, packet.to_server) in self._blocked:
-            wire.torn = True
-        elif self._held and wire.node in self._held:
-            wire.held.append((packet, arrive, context))
-        elif packet.to_server:
-            self._gate(packet, arrive)
-        else:
-            arrive(packet)
+    def _arrive(self, wire: Wire, segment: Segment, context: Context) -> None:
+        for packet, arrive in segment:
+            if self._blocked and (wire.node, packet.to_server) in self._blocked:
+                wire.torn = True
+            elif self._held and wire.node in self._held:
+                wire.held.append((packet, arrive, context))
+            elif packet.to_server:
+                self._gate(packet, arrive)
+            else:
+                arrive(packet)
 
     def _absorb(self, packet: Packet) -> None:
         """Take the bytes of everything that is sent into the digest of the run."""

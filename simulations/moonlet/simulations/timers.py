@@ -33,13 +33,21 @@ class Timers:
             heapify(self.heap)
             self._stale = 0
 
-    def next_ns(self) -> int | None:
-        """The moment of the next timer that is not cancelled, or None."""
+    def move_next(self, ready: deque[Any]) -> int | None:
+        """Move all of the next moment to the ready queue; returns that moment, None if none is."""
         heap = self.heap
-        while heap and heap[0][2]._cancelled:
-            heappop(heap)
-            self._stale -= 1
-        return heap[0][0] if heap else None
+        while heap:
+            at_ns, _, timer = heappop(heap)
+            entry: Any = timer
+            entry._scheduled = False
+            if entry._cancelled:
+                self._stale -= 1
+                continue
+            ready.append(entry)
+            if heap and heap[0][0] == at_ns:
+                self.move_due(at_ns, ready)
+            return at_ns
+        return None
 
     def move_due(self, now_ns: int, ready: deque[Any]) -> None:
         """Move those that are due to the ready queue."""

@@ -5,12 +5,14 @@ whether that owner left in good order. The record's revision is the ownership's;
 names of the partition's consumers.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from moonlet.core.codec import Codec
-from moonlet.core.errors import Conflict
+from moonlet.core.errors import Conflict, Unavailable
+from moonlet.streams.api import Subscription
 from moonlet.streams.bus import Bus
 from moonlet.streams.kv import Bucket
 
@@ -48,7 +50,23 @@ class Leases:
     def __init__(self, bus: Bus, lease: int) -> None:
         assert lease >= 1
         self.lease = lease
+        self._js = bus.js
+        self._subject = bus.subjects.hosts()
         self._bucket = Bucket(bus.js, bus.topology.bucket("leases"))
+
+    async def listen(self, heard: Callable[[], None]) -> Subscription:
+        """Call `heard` when a host says that there is something new to see.
+
+        A hint, over core NATS: it can be lost, repeated or forged, and spares only waiting.
+        """
+        return await self._js.subscribe(self._subject, lambda _: heard())
+
+    def tell(self) -> None:
+        """Say to all hosts, this one too, that they should look; lost while not connected."""
+        try:
+            self._js.post(self._subject)
+        except Unavailable:
+            pass  # they look anyway, a little later
 
     async def renew(self, host: HostLease, revision: int) -> int:
         """Write the host's lease over `revision` (0: a newcomer's); returns the new revision.

@@ -64,6 +64,10 @@ class Subjects:
         """Where a chunk of an outcome stands that was too large for its commit."""
         return f"{self.prefix}.blob.{digest}.{chunk}"
 
+    def hosts(self) -> str:
+        """Where hosts tell each other that something about ownership has changed."""
+        return f"{self.prefix}.hosts"
+
     def owner(self, service: str, type: str, partition: int | str) -> str:
         """Where a partition's owner answers: `service` is query or outcome."""
         return f"{self.prefix}.{service}.{type}.{partition}"

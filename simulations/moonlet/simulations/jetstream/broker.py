@@ -36,7 +36,7 @@ class Broker:
     ) -> None:
         self._deliver = deliver
         self.model = Model(
-            self._send, self._listens, servers=servers, commit_latency=commit_latency
+            self._route, self._listens, servers=servers, commit_latency=commit_latency
         )
         self._subscriptions: Patterns[_Subscription] = Patterns()
         self._clients: dict[int, dict[int, _Subscription]] = {}
@@ -98,11 +98,6 @@ class Broker:
     def _listens(self, subject: str) -> bool:
         return bool(self._subscriptions.matching(subject))
 
-    def _send(
-        self, to: str, subject: str, reply: str, headers: Headers | None, data: bytes
-    ) -> None:
-        self._route(to, subject, reply, headers, data)
-
     def _route(
         self, to: str, subject: str, reply: str, headers: Headers | None, data: bytes
     ) -> bool:
@@ -110,6 +105,9 @@ class Broker:
         if not found:
             return False
         message = Message(subject, data, headers, reply)
+        if len(found) == 1:  # nearly always: whoever asked
+            self._deliver(found[0].client, found[0].number, message)
+            return True
         groups: dict[str, list[_Subscription]] = {}
         for subscription in found:
             if subscription.queue:

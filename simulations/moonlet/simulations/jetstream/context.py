@@ -9,7 +9,7 @@ from moonlet.streams.api import Headers
 if TYPE_CHECKING:
     from moonlet.simulations.jetstream.consumer import Consumer
 
-Send = Callable[[str, str, str, Headers | None, bytes], None]
+Send = Callable[[str, str, str, Headers | None, bytes], object]
 """(to, subject shown, reply, headers, data): hand a message to whoever listens at `to`."""
 
 

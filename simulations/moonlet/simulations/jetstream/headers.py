@@ -2,9 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from moonlet.streams.api import Headers
+
+TIMES_KEPT: Final = 4_096
+"""Times whose text is remembered: the same message is read over and over."""
 
 MESSAGE_ID: Final = "Nats-Msg-Id"
 EXPECTED_STREAM: Final = "Nats-Expected-Stream"
@@ -113,6 +117,7 @@ def ttl_seconds(text: str) -> int | None:
     return None if seconds < 0 else seconds
 
 
+@lru_cache(TIMES_KEPT)
 def rfc3339(time: int) -> str:
     """Nanoseconds since 1970 as the server writes them: no trailing zeros, UTC."""
     seconds, nanoseconds = divmod(time, SECOND)
@@ -122,6 +127,7 @@ def rfc3339(time: int) -> str:
     return text + "Z"
 
 
+@lru_cache(TIMES_KEPT)
 def from_rfc3339(text: str) -> int | None:
     """The nanoseconds since 1970 of an RFC 3339 time; None if it isn't one."""
     found = _RFC3339.fullmatch(text)
