@@ -26,7 +26,7 @@ from moonlet.projections import (
     survey,
 )
 from tests.faulty import until, until_true
-from tests.projections.authors import FIELDS, Opened, Rated, World, exposure_view
+from tests.projections.authors import FIELDS, JOURNALS, Opened, Rated, World, exposure_view
 
 
 async def write(world: World, *events: Any, journal: str = "us") -> Frontier:
@@ -280,7 +280,7 @@ async def test_the_registry_names_the_replicas_and_how_they_stand(
         await is_("PoisonedEvent")
     (entry,) = await roster.replicas()
     assert (entry.standing, entry.view, entry.version) == ("closed", "strict", 1)
-    assert entry.durable == {world.stream("us"): 2}
+    assert entry.durable == {world.stream(name): 2 * (name == "us") for name in JOURNALS}
     await roster.dismiss("strict", entry.replica)
     assert await roster.replicas() == []
 

@@ -1,6 +1,7 @@
 """Shared views of the journals that converge on every replica."""
 
 from moonlet.projections.amounts import Amount
+from moonlet.projections.control import Action, Status, operate
 from moonlet.projections.database import ViewDatabase
 from moonlet.projections.delta import apply_delta, make_delta
 from moonlet.projections.dots import Dot
@@ -43,6 +44,7 @@ from moonlet.projections.view import View
 
 __all__ = [
     "AWSet",
+    "Action",
     "Amount",
     "At",
     "BoundedCounter",
@@ -75,6 +77,7 @@ __all__ = [
     "Roster",
     "Rows",
     "Sighting",
+    "Status",
     "View",
     "ViewDatabase",
     "ViewState",
@@ -82,6 +85,7 @@ __all__ = [
     "journal_ends",
     "make_delta",
     "open_reader",
+    "operate",
     "rebuild",
     "select",
     "survey",

@@ -6,11 +6,21 @@ stopped by an event. Whoever may publish there may operate it; a journal is neve
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from moonlet.core.errors import Corrupt, Invalid, MoonletError, PayloadTooLarge, Unavailable
+from moonlet.core.errors import (
+    Conflict,
+    Corrupt,
+    Invalid,
+    LimitExceeded,
+    MoonletError,
+    PayloadTooLarge,
+    PermissionDenied,
+    Unavailable,
+    Undecodable,
+)
 from moonlet.core.frontier import Frontier
 from moonlet.core.ids import check_name
 from moonlet.projections import view_subjects
@@ -22,25 +32,36 @@ log = get_logger(__name__)
 Action = Literal["status", "pause", "resume", "retry", "skip", "seek"]
 
 MAX_ORDERS: Final = 16
-"""Orders that wait for their turn at one replica; further ones are refused."""
+"""Orders that wait for their turn at one replica; further ones are refused, `status` never."""
+
+MAX_ORDER: Final = 65_536
+"""Bytes of an order: room for the frontier of as many journals as a view can have."""
+
+MAX_WORDS: Final = 4_000
+"""Characters of an error that an answer holds; the rest is in the replica's log."""
 
 STATUS_SECONDS: Final = 5.0
 """Until a replica that listens is taken for stuck: a digest of a large view takes its time."""
 
+SEEK_SECONDS: Final = 60.0
+"""What a replica is given to get somewhere, unless an order says otherwise."""
+
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked of a replica; `to` is the frontier to `seek`."""
+    """What is asked of a replica; to `seek`, the frontier `to` and the `seconds` it may take."""
 
     action: Action
     to: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = SEEK_SECONDS
 
 
 class Status(msgspec.Struct, frozen=True, tag_field="answer", tag="status"):
     """How a replica is now.
 
     `standing` is `running`, `paused`, or the name of the error that stopped it; `failure` is that
-    error in words, with `stream`, `sequence` and `type` if an event was the cause. `digest` is
-    empty if what it holds may be wrong. `peer` is its name among replicas while it talks to them;
+    error in words, with `stream`, `sequence` and `type` if an event was the cause. `frontier` and
+    `durable` name all journals that the view folds. `digest` is empty while the replica moves, and
+    if what it holds may be wrong. `peer` is its name among replicas while it talks to them;
     `skipped` are the commits it leaves out.
     """
 
@@ -60,10 +81,13 @@ class Status(msgspec.Struct, frozen=True, tag_field="answer", tag="status"):
 
 
 class Refusal(msgspec.Struct, frozen=True, tag_field="answer", tag="refusal"):
-    """An order that wasn't carried out: which kind of error, and what it says."""
+    """An order that wasn't carried out: which kind of error, what it says, and where it points."""
 
     error: str
     message: str
+    stream: str = ""
+    sequence: int = 0
+    type: str = ""
 
 
 class Control:
@@ -74,7 +98,7 @@ class Control:
         bus: Bus,
         subject: str,
         status: Callable[[], Status],
-        operations: Mapping[str, Callable[[Frontier], Awaitable[None]]],
+        operations: Mapping[str, Callable[[Order], Awaitable[None]]],
     ) -> None:
         self._bus = bus
         self._subject = subject
@@ -85,11 +109,11 @@ class Control:
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
-        """Listen; raises `Unavailable`."""
+        """Listen; raises `Unavailable`, `PermissionDenied`."""
         self._subscription = await self._bus.js.subscribe(self._subject, self._hear)
 
     async def close(self) -> None:
-        """Listen no more; what is under way is cancelled, as its caller sees by the silence."""
+        """Listen no more; what is under way is cancelled, and its caller told so."""
         if self._subscription is not None:
             try:
                 await self._subscription.unsubscribe()
@@ -100,38 +124,58 @@ class Control:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _hear(self, message: Message) -> None:
-        if not message.reply:
+        if not view_subjects.is_answerable(self._bus, message.reply):
             return
-        if len(self._tasks) >= MAX_ORDERS:
+        try:
+            order = _read_order(message.data)
+        except Invalid as error:
+            self._say(message, _refusal(error))
+            return
+        if order.action == "status":
+            self._say(message, self._state())
+        elif len(self._tasks) >= MAX_ORDERS:
             words = f"{MAX_ORDERS} orders wait for their turn already: try again later"
             self._say(message, Refusal("Unavailable", words))
-            return
-        task = asyncio.create_task(self._answer(message), name=f"control: {self._subject}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        else:
+            work = self._carry_out(order, message)
+            task = asyncio.create_task(work, name=f"control: {self._subject}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, message: Message) -> None:
+    async def _carry_out(self, order: Order, message: Message) -> None:
         answer: Status | Refusal
         try:
-            order = _order(message.data)
-            if order.action != "status":
-                async with self._turn:
-                    log.warning("a replica is operated", subject=self._subject, to=order.action)
-                    await self._operations[order.action](Frontier.of(order.to))
-            answer = self._status()
-        except msgspec.MsgspecError as error:
-            answer = Refusal("Invalid", f"an order can't be read: {error}")
-        except MoonletError as error:
-            answer = Refusal(_kind(error), str(error))
+            async with self._turn:
+                log.warning("a replica is operated", subject=self._subject, to=order.action)
+                await self._operations[order.action](order)
+            answer = self._state()
+        except asyncio.CancelledError:
+            words = f"it was closed before it could {order.action}, or while it did"
+            self._say(message, Refusal("Unavailable", words))
+            raise
         except Exception as error:
-            log.exception("an order failed", subject=self._subject)
-            answer = Refusal("MoonletError", f"{type(error).__name__}: {error}; see its log")
+            answer = self._refused(error)
         self._say(message, answer)
+
+    def _state(self) -> Status | Refusal:
+        try:
+            return self._status()
+        except Exception as error:
+            return self._refused(error)
+
+    def _refused(self, error: Exception) -> Refusal:
+        if isinstance(error, MoonletError):
+            return _refusal(error)
+        log.exception("an order failed", subject=self._subject)
+        return Refusal("MoonletError", f"{type(error).__name__}: {error!s:.{MAX_WORDS}}")
 
     def _say(self, message: Message, answer: Status | Refusal) -> None:
         try:
             self._bus.js.post(message.reply, _encode(answer))
-        except (Unavailable, PayloadTooLarge) as error:
+        except PayloadTooLarge as error:
+            refusal = Refusal("LimitExceeded", f"its answer is too large: {error}; see its log")
+            self._bus.js.post(message.reply, _encode(refusal))
+        except Unavailable as error:
             log.info("an answer was lost", subject=self._subject, error=str(error))
 
 
@@ -142,17 +186,19 @@ async def operate(
     action: Action,
     *,
     to: Frontier | None = None,
-    timeout: float = STATUS_SECONDS,
+    timeout: float = SEEK_SECONDS,
 ) -> Status:
     """Have a replica, named as in the registry, do something; returns how it stands then.
 
-    Raises `Unavailable` if it doesn't answer (what was asked may be done nevertheless), else what
-    the replica raises, as `Invalid`, `Corrupt` or `Unavailable`.
+    `timeout` is what it may take; `status` takes `STATUS_SECONDS` at most. Raises `Unavailable` if
+    it doesn't answer (what was asked may be done nevertheless); else as the operation does at the
+    replica, by the kinds of the core's tree: `PoisonedEvent` as `Undecodable`, say.
     """
     subject = view_subjects.control(bus, check_name(view, "view"), check_name(replica, "replica"))
-    order = _encode(Order(action, to.sequences if to is not None else {}))
+    order = Order(action, to.sequences if to is not None else {}, timeout)
+    limit = min(timeout, STATUS_SECONDS) if action == "status" else timeout + STATUS_SECONDS
     try:
-        message = await bus.js.request(subject, order, timeout=timeout)
+        message = await bus.js.request(subject, _encode(order), timeout=limit)
     except Unavailable as error:
         raise Unavailable(
             f"replica {replica} of view {view} doesn't answer ({str(error).rstrip('.')}): it was"
@@ -160,23 +206,57 @@ async def operate(
         ) from None
     try:
         answer: Status | Refusal = _ANSWERS.decode(message.data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Corrupt(
             f"the answer of replica {replica} can't be read ({error}): run one version of Moonlet"
         ) from None
     if isinstance(answer, Refusal):
-        raise _RAISED.get(answer.error, MoonletError)(f"replica {replica}: {answer.message}")
+        raise _raised(replica, answer)
     return answer
 
 
-def _kind(error: MoonletError) -> str:
-    return next((name for name, kind in _RAISED.items() if isinstance(error, kind)), "MoonletError")
+def _read_order(data: bytes) -> Order:
+    """Raises `Invalid`."""
+    if len(data) > MAX_ORDER:
+        raise Invalid(f"an order of {len(data)} bytes is over the limit of {MAX_ORDER}")
+    try:
+        return _order(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"an order can't be read: {error}") from None
 
 
-_RAISED: Final[Mapping[str, type[Any]]] = {
-    "Invalid": Invalid,
-    "Corrupt": Corrupt,
-    "Unavailable": Unavailable,
+def _refusal(error: MoonletError) -> Refusal:
+    kind = next((kind.__name__ for kind in _KINDS if isinstance(error, kind)), "MoonletError")
+    return Refusal(
+        kind,
+        f"{error!s:.{MAX_WORDS}}",
+        getattr(error, "stream", ""),
+        getattr(error, "sequence", 0),
+        getattr(error, "type", ""),
+    )
+
+
+def _raised(replica: str, refusal: Refusal) -> MoonletError:
+    words = f"replica {replica}: {refusal.message}"
+    if refusal.error == "Undecodable":
+        stream, sequence = refusal.stream, refusal.sequence
+        return Undecodable(words, stream=stream, sequence=sequence, type=refusal.type)
+    if refusal.error == "Corrupt":
+        return Corrupt(words, stream=refusal.stream, sequence=refusal.sequence)
+    return _RAISED.get(refusal.error, MoonletError)(words)
+
+
+_KINDS: Final = (
+    Invalid,
+    Undecodable,
+    Corrupt,
+    Conflict,
+    LimitExceeded,
+    PermissionDenied,
+    Unavailable,
+)
+_RAISED: Final[Mapping[str, Callable[[str], MoonletError]]] = {
+    kind.__name__: kind for kind in _KINDS
 }
 _encode: Final = msgspec.json.Encoder().encode
 _order: Final = msgspec.json.Decoder(Order).decode

@@ -56,6 +56,11 @@ class Holding:
         self._locked_since: float | None = None
         self._next_try = 0.0
 
+    @property
+    def durable_by_journal(self) -> dict[str, int]:
+        """`durable` by name of every journal that is folded; 0 where nothing was."""
+        return {name: self.durable.at(name) for name in self.state.journals.names}
+
     # -- moving on -------------------------------------------------------------------------------
 
     def fold(self, journal: str, messages: Sequence[StoredMessage]) -> None:

@@ -7,7 +7,8 @@ from typing import Final
 import sqlite_utils
 
 from moonlet.core.errors import Unavailable
-from moonlet.projections import file_notes
+from moonlet.core.frontier import Frontier
+from moonlet.projections import file_notes, rewind
 from moonlet.projections.control import Status
 from moonlet.projections.disk import Disk
 from moonlet.projections.dots import Dot
@@ -111,12 +112,33 @@ class Life:
             self._reader = holding.database.reader()
         return self._reader
 
-    def begin_anew(self) -> None:
-        """Replace the file by an empty one for the same journals; halt before."""
+    async def go_to(self, target: Frontier) -> None:
+        """Pause, and become the view as of `target`, which the journals must reach.
+
+        An event on the way that can't be folded stops it there, like any other time.
+        """
+        await self.pause()
+        if not target.covers(self.held().state.frontier):
+            self._begin_anew()
+        self.failure = None
+        try:
+            await rewind.fold_until(self.bus, self.held(), target)
+        except PoisonedEvent as poison:
+            self._fail(poison)
+            raise
+        finally:
+            await self._say()
+
+    def _begin_anew(self) -> None:
+        """Replace the file by an empty one for the same journals."""
         state = self.held().state
         self.close()
-        self._disk.remove(self.path)
-        self._hold(state.journals.ids, state.skipped)
+        try:
+            self._disk.remove(self.path)
+            self._hold(state.journals.ids, state.skipped)
+        except BaseException as error:
+            self._give_up(error)
+            raise
 
     def leave_out(self, dot: Dot) -> None:
         """Close, and note in the file that a commit is skipped; halt before, open afterwards."""
@@ -141,7 +163,7 @@ class Life:
     async def halt(self) -> None:
         """End what keeps it up; twice is harmless."""
         if self.upkeep is not None:
-            await self.upkeep.stop("paused" if self.paused else "closed")
+            await self.upkeep.stop(self.standing if self.paused else "closed")
             self.upkeep = None
 
     async def pause(self) -> None:
@@ -150,7 +172,7 @@ class Life:
         if self.upkeep is not None:
             await self.halt()
         else:
-            await self._say("paused")
+            await self._say()
 
     async def leave(self) -> None:
         """Halt for good, and say so; who waits is told, and the file is closed."""
@@ -162,32 +184,47 @@ class Life:
         self.tell_waiters(Unavailable(f"the replica of {self.view.name} was closed: open it again"))
         self.close()
 
-    async def _say(self, standing: str) -> None:
+    async def _say(self, standing: str = "") -> None:
         """What upkeep says to the registry, where there is none."""
         assert self.holding is not None, "a replica is used inside `async with`"
-        view, durable = self.view, self.holding.durable.sequences
+        view, durable = self.view, self.holding.durable_by_journal
         now = self.bus.clock.now_us()
-        entry = Enrolled(self.name, view.name, view.version, dict(durable), standing, now)
-        await Roster(self.bus).enroll(entry)
+        standing = standing or self.standing
+        await Roster(self.bus).enroll(
+            Enrolled(self.name, view.name, view.version, durable, standing, now)
+        )
+
+    @property
+    def standing(self) -> str:
+        """`running`, `paused`, or the name of the error that stopped it."""
+        if self.failure is not None:
+            return type(self.failure).__name__
+        return "paused" if self.paused else "running"
 
     def status(self) -> Status:
-        """How it stands, whatever stopped it; a full pass for the digest, once per frontier."""
+        """How it stands, whatever stopped it.
+
+        While it moves its digest is only told if it is known: whoever asks often must not slow it.
+        """
         holding, failure = self.holding, self.failure
         assert holding is not None, "a replica is used inside `async with`"
         poison = failure if isinstance(failure, PoisonedEvent) else None
-        standing = type(failure).__name__ if failure is not None else "running"
-        if self.paused and failure is None:
-            standing = "paused"
+        state = holding.state
+        digest = ""
+        if poison is not None or (failure is None and self.paused):
+            digest = holding.digest()
+        elif failure is None:
+            digest = holding.digest_at_hand()
         return Status(
             replica=self.name,
             view=self.view.name,
             version=self.view.version,
-            standing=standing,
-            frontier=holding.state.frontier.sequences,
-            durable=holding.durable.sequences,
-            digest=holding.digest() if failure is None or poison is not None else "",
+            standing=self.standing,
+            frontier=dict(zip(state.journals.names, state.vector, strict=True)),
+            durable=holding.durable_by_journal,
+            digest=digest,
             peer=self.upkeep.exchange.name if self.upkeep is not None else "",
-            skipped=tuple(f"{dot.journal}/{dot.sequence}" for dot in sorted(holding.state.skipped)),
+            skipped=tuple(f"{dot.journal}/{dot.sequence}" for dot in sorted(state.skipped)),
             failure=str(failure) if failure is not None else "",
             stream=poison.stream if poison is not None else "",
             sequence=poison.sequence if poison is not None else 0,
@@ -203,7 +240,8 @@ class Life:
             self.holding.close()
 
     def _give_up(self, error: BaseException) -> None:
-        if isinstance(error, Exception):
-            self.failure = error
-            self.tell_waiters(error)
+        if not isinstance(error, Exception):  # cancelled: it can be tried again
+            error = Unavailable(f"the opening of view {self.view.name} was cut short: retry")
+        self.failure = error
+        self.tell_waiters(error)
         self.close()

@@ -13,7 +13,7 @@ from moonlet.core.errors import Invalid, Unavailable
 from moonlet.core.frontier import Frontier
 from moonlet.projections import rewind, view_subjects
 from moonlet.projections.amounts import Amount
-from moonlet.projections.control import Control
+from moonlet.projections.control import Control, Order
 from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import PoisonedEvent
@@ -84,7 +84,7 @@ class Replica:
                 "resume": lambda _: self._and_pass(self.resume),
                 "retry": lambda _: self._and_pass(self.retry),
                 "skip": lambda _: self._and_pass(self.skip),
-                "seek": self.seek,
+                "seek": self._seek_as_told,
             },
         )
         try:
@@ -273,22 +273,32 @@ class Replica:
         """Become the view as of `frontier`, and pause there; journals left out are at their start.
 
         Going back rebuilds the file from the journals. Raises `Invalid` for a frontier past a
-        journal's end, and `PoisonedEvent`; `resume` goes on from wherever it stands then.
+        journal's end, with nothing changed, and `PoisonedEvent`; `resume` goes on from wherever it
+        stands then.
         """
         life = self._life
         limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         async with self._turn:
-            await life.pause()
-            if not frontier.covers(life.held().state.frontier):
-                life.begin_anew()
+            await rewind.check_reachable(life.bus, life.held(), frontier)
             try:
                 async with asyncio.timeout(limit):
-                    await rewind.fold_until(life.bus, life.held(), frontier)
+                    await life.go_to(frontier)
             except TimeoutError:
                 raise Unavailable(
                     f"view {self.view.name} did not get to {frontier.sequences} within {limit} s:"
                     f" it is at {self.frontier.sequences} and paused; seek again to go on"
                 ) from None
+
+    async def _seek_as_told(self, order: Order) -> None:
+        """Seek by an operator's order, in which a name that means nothing is a slip."""
+        names = self._life.held().state.journals.names
+        unknown = sorted(set(order.to) - set(names))
+        if unknown:
+            raise Invalid(
+                f"view {self.view.name} folds no journal {', '.join(unknown)}; it folds"
+                f" {', '.join(names)}"
+            )
+        await self.seek(Frontier.of(order.to), timeout=order.seconds)
 
     async def _and_pass(self, operation: Callable[[], Awaitable[None]]) -> None:
         """Do it, and see whether what stopped the view is past, or stops it again."""

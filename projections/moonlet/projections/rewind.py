@@ -9,20 +9,21 @@ from moonlet.projections.probe import probe
 from moonlet.streams import Bus, read_messages
 
 
-async def fold_until(bus: Bus, holding: Holding, target: Frontier) -> None:
-    """Fold every journal up to `target`, inclusive; the holding must not be past it.
-
-    Raises `Invalid` before anything is folded if a journal ends before that.
-    """
+async def check_reachable(bus: Bus, holding: Holding, target: Frontier) -> None:
+    """Raise `Invalid` if a journal ends before `target`; else as a probe does."""
     state = holding.state
-    ends = {}
     for journal, at, mark in zip(state.journals.ids, state.vector, state.marks, strict=True):
-        ends[journal.name] = (await probe(bus, journal, at, mark)).last
-        if target.at(journal.name) > ends[journal.name]:
+        end = (await probe(bus, journal, at, mark)).last
+        if target.at(journal.name) > end:
             raise Invalid(
                 f"view {state.view.name} can't seek to sequence {target.at(journal.name)} of"
-                f" {journal.name}, which ends at {ends[journal.name]}"
+                f" {journal.name}, which ends at {end}"
             )
+
+
+async def fold_until(bus: Bus, holding: Holding, target: Frontier) -> None:
+    """Fold every journal up to `target`, inclusive; the holding must not be past it."""
+    state = holding.state
     for journal, at in zip(state.journals.ids, list(state.vector), strict=True):
         until = target.at(journal.name)
         if until <= at:

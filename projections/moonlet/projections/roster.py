@@ -15,7 +15,8 @@ log = get_logger(__name__)
 
 
 class Enrolled(msgspec.Struct, frozen=True):
-    """What a replica said last: `durable` is its file's frontier, `time` in µs since 1970.
+    """What a replica said last: `durable` is how far its file is in each journal that it folds,
+    `time` in µs since 1970.
 
     `standing` is `running`, `paused`, `closed`, or the name of the error that stopped it.
     """

@@ -144,7 +144,7 @@ class Upkeep:
             self._name,
             state.view.name,
             state.view.version,
-            dict(self._holding.durable.sequences),
+            self._holding.durable_by_journal,
             standing,
             self._bus.clock.now_us(),
         )
