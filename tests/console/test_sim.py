@@ -50,6 +50,7 @@ def test_every_single_fault_is_tried_and_each_failure_told_once() -> None:
     found = facts("exhaust", HASTY, "--sample", "2", code=1)
     assert 0 < found["failed"] < found["runs"]
     assert len(found["failures"]) == 1
+    assert facts("exhaust", HASTY, "--sample", "2", "--jobs", "2", code=1) == found
 
 
 def test_coverage_says_what_fired_and_what_mattered() -> None:

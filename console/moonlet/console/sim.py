@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moonlet.console import exits, sim_seeds
+from moonlet.console import exits, sim_plans, sim_seeds
 from moonlet.console.options import Options, command_without
 from moonlet.console.output import counted
 from moonlet.console.progress import progress
@@ -101,21 +101,24 @@ def exhaust(
     servers: Annotated[int, typer.Option(help="1, or 3 for a cluster.")] = 1,
     every: Annotated[bool, typer.Option("--every", help="Retries and polls too.")] = False,
     sample: Annotated[int, typer.Option(min=1, help="Only one plan in so many.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> int:
     """Every single fault at every message of one calm run; each kind of failure once."""
     test = dotted(name)
     scenario = scenario_of(test)
     plans = single_faults(scenario, seed, every=every, servers=servers)[::sample]
-    failed: dict[str, Run] = {}
-    failures = 0
+    failed: dict[str, sim_plans.Plan] = {}
+    done = failures = 0
     with progress(options.output, "exhausting", "runs") as advance:
-        for done, run in enumerate(run_all(scenario, plans, seed, servers=servers), 1):
+        for part in sim_plans.run_plans(test, plans, seed, servers=servers, jobs=jobs):
+            done += part.plans
+            failures += len(part.failed)
+            for failure, plan in part.failed:
+                failed.setdefault(failure, plan)
             advance(done, len(plans))
-            if run.error is not None:
-                failures += 1
-                failed.setdefault(run.failure, run)
     lines = [f"{counted(len(plans), 'run')}, each with one fault: {failures:,} failed"]
-    for number, (failure, run) in enumerate(failed.items(), 1):
+    runs = run_all(scenario, list(failed.values()), seed, servers=servers)
+    for number, (failure, run) in enumerate(zip(failed, runs, strict=True), 1):
         path = sim_seeds.FOLDER / f"{test.rpartition(':')[2]}-single-{number}.sim"
         save(run, path)
         lines += [f"{failure}: {run.error}", *(f"   {hit}" for hit in run.hits), f"   {path}"]

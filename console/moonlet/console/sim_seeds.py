@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from moonlet.console.sim_processes import in_processes
 from moonlet.simulations.coverage import Coverage
 from moonlet.simulations.replay import scenario_of
 from moonlet.telemetry import configure
@@ -101,19 +99,10 @@ def run_seeds(
     """The parts in order, until one failed or the time is up; it may run over by a chunk."""
     until = time.monotonic() + seconds if seconds is not None else float("inf")
     chunks = ((name, at, min(end, at + CHUNK)) for at in range(first, end, CHUNK))
-    if jobs == 1:
-        for job in chunks:
-            part = run_part(job)
-            yield part
-            if part.failed is not None or time.monotonic() > until:
-                return
-        return
-    folder = os.getcwd()
-    with multiprocessing.get_context("spawn").Pool(jobs, sys.path.append, (folder,)) as pool:
-        for part in pool.imap(run_part, chunks):
-            yield part
-            if part.failed is not None or time.monotonic() > until:
-                return
+    for part in in_processes(run_part, chunks, processes=jobs):
+        yield part
+        if part.failed is not None or time.monotonic() > until:
+            return
 
 
 def mark_of(name: str) -> Path:

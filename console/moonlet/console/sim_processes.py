@@ -1,0 +1,27 @@
+"""Many runs of scenarios, in this process or in several, their results in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def in_processes(
+    work: Callable[[Job], Result], jobs: Iterable[Job], *, processes: int
+) -> Iterator[Result]:
+    """`work(job)` for each, in order. With several processes some are done ahead.
+
+    Who stops asking ends them. `work` is a module's function: other processes import it by name.
+    """
+    if processes == 1:
+        yield from map(work, jobs)
+        return
+    folder = os.getcwd()  # scenarios are found from here
+    with multiprocessing.get_context("spawn").Pool(processes, sys.path.append, (folder,)) as pool:
+        yield from pool.imap(work, jobs)
