@@ -65,3 +65,12 @@ def test_a_test_that_is_none_is_the_users_mistake(name: str) -> None:
 
 def test_a_file_that_is_none_is_the_users_mistake(tmp_path: Path) -> None:
     assert invoke("sim", "replay", str(tmp_path / "gone.sim")).code == 2
+
+
+def test_a_sweep_tells_which_rare_places_were_come_to() -> None:
+    ended = invoke("sim", "sweep", "tests.simulations.small:marked", "--seeds", "3", "--marks")
+    assert "never reached: more than three are asked for" in ended.out
+    assert "a gap in deliveries" in ended.out
+    found = facts("sweep", "tests.simulations.small:marked", "--seeds", "3")
+    assert found["reached"]["three are counted"] == 3
+    assert found["never_reached"] == ["more than three are asked for"]

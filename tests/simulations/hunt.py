@@ -12,12 +12,13 @@ import time
 from moonlet.simulations.reference import reference
 from moonlet.simulations.scenario import Scenario
 from moonlet.telemetry import configure
-from tests.simulations.workshop import lossy, workshop, zombies
+from tests.simulations.workshop import lossy, trickle, workshop, zombies
 
 SCENARIOS: dict[str, Scenario] = {
     "workshop": workshop,
     "zombies": zombies,
     "lossy": lossy,
+    "trickle": trickle,
     "reference": reference,
 }
 

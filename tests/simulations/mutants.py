@@ -168,13 +168,13 @@ APPENDED: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "        if not isinstance(error, Conflict):\n            log.info(",
+                "        if isinstance(error, Conflict):\n            reached(",
                 '        named = str(error).rpartition(": ")[2]\n'
                 "        if isinstance(error, Conflict) and named.isdigit() and self.fold:\n"
                 "            self.fold.sequence = int(named)\n"
                 "            self.wake()\n"
                 "            return\n"
-                "        if not isinstance(error, Conflict):\n            log.info(",
+                "        if isinstance(error, Conflict):\n            reached(",
             ),
         ),
     ),
@@ -303,6 +303,7 @@ EFFECTS: tuple[Mutant, ...] = (
             (
                 OUTBOX,
                 "                if waited > (limit or EFFECT_DEADLINE):\n"
+                '                    reached("an effect is parked")\n'
                 "                    await self._park(job, error, attempt)\n",
                 "                if waited > 0 * (limit or EFFECT_DEADLINE):\n",
             ),

@@ -26,7 +26,7 @@ from tests.tools import tree
 
 ROOTS = ("core", "streams", "agents", "simulations", "telemetry")
 TESTS = ("workshop.py", "hunt.py")
-SCENARIOS = ("workshop", "zombies", "lossy", "reference")
+SCENARIOS = ("workshop", "zombies", "lossy", "trickle", "reference")
 SEEDS = 2_000
 ROUNDS = (5, 45, 200, 600, 2_000)
 """The scenarios take turns: each runs its seeds up to these, one after the other."""

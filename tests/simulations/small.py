@@ -1,8 +1,9 @@
-"""Two small scenarios for the tests of the command: one that is fine, and one that is not."""
+"""Small scenarios for the tests of the command: fine ones, and one that is not."""
 
 import msgspec
 
 from moonlet.agents import AgentType, Decision
+from moonlet.core.marks import reached
 from moonlet.simulations import faults
 from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.world import World
@@ -46,6 +47,16 @@ async def count(world: World) -> None:
     assert (await world.states("counter"))["a"].count == 3
 
 
+async def noting(world: World) -> None:
+    """As `count`, and marks what it came to."""
+    await count(world)
+    counted = (await world.states("counter"))["a"].count
+    if counted == 3:
+        reached("three are counted")
+    else:
+        reached("more than three are asked for")
+
+
 async def impatient(world: World) -> None:
     """Claims that what was told half a second ago is committed, which a crash makes wrong."""
     async with world.client() as moon:
@@ -57,6 +68,9 @@ async def impatient(world: World) -> None:
 
 fine = Scenario(
     name=f"{__name__}:fine", body=count, agents=(counter,), faults=faults.none(), hosts=1
+)
+marked = Scenario(
+    name=f"{__name__}:marked", body=noting, agents=(counter,), faults=faults.none(), hosts=1
 )
 hasty = Scenario(
     name=f"{__name__}:hasty",

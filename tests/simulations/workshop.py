@@ -36,6 +36,8 @@ from moonlet.streams import group_commit
 
 WORKERS = 3
 ROUNDS = 7
+PIECES = 8
+THEN = ("", "", "remind", "ask", "fail")
 BURST = 14
 BETWEEN = "700ms"
 
@@ -282,6 +284,23 @@ async def shop(world: World) -> None:
         assert priced == asked, f"{asked} was asked, {priced} was priced"
 
 
+async def drip(world: World) -> None:
+    """A few pieces on lanes of their own, then nothing: no later message shows what is lost."""
+    dice = world.seed.dice("drip")
+    names = [f"worker/w{number}" for number in range(WORKERS)]
+    async with world.client() as moon:
+        for piece in range(1, PIECES + 1):
+            source, target = dice.sample(names, 2)
+            there, back = dice.pick(LANES), dice.pick(LANES)
+            await moon.tell(source, Work(piece, target, back, dice.pick(THEN)), lane=there)
+            await world.advance(dice.between(0, 1_500) / 1_000)
+        await world.advance("3s")
+    await world.settle()
+    workers = (await world.states("worker")).values()
+    worked = sum(state.worked for state in workers)
+    assert worked == sum(state.told for state in workers) + parked(world, "Tell")
+
+
 def parked(world: World, name: str) -> int:
     """The pieces of commands that were parked: three hosts in a row died while they were noted."""
     return sum(
@@ -322,3 +341,15 @@ lossy = Scenario(
     hosts=2,
     horizon="8s",
 )
+
+trickle = Scenario(
+    name=f"{__name__}:trickle",
+    body=drip,
+    agents=(worker,),
+    faults=faults.only(
+        "lose_ack", "drop_reply", "drop_delivery", "delay_delivery", "cut", "leader_change",
+        "forget_acks", "buggify",
+    ),
+    hosts=2,
+    horizon="20s",
+)  # fmt: skip

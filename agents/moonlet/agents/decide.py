@@ -24,6 +24,7 @@ from moonlet.core.errors import (
 from moonlet.core.fold import Fold, body_digest, plain_body
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
+from moonlet.core.marks import reached
 from moonlet.core.schema import decode_plain
 from moonlet.core.windows import sent_by_agent
 from moonlet.streams import Delivery, Intake, decode_envelope, encode_commit
@@ -242,6 +243,7 @@ def judge(
     now = services.bus.clock.now_us()
     time = services.hlc.tick(now)
     if time <= chain.time:  # a former owner's clock was far ahead
+        reached("a commit's time is that of the one before, and a bit")
         time = Timestamp(chain.time.micros, chain.time.counter + 1)
     problem = item.problem
     if problem is None and partition.noted:

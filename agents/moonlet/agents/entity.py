@@ -18,6 +18,7 @@ from moonlet.core.commit import place
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
+from moonlet.core.marks import buggify, reached
 from moonlet.streams import Delivery, Intake, store_apart
 from moonlet.telemetry import get_logger
 
@@ -101,6 +102,7 @@ class Entity:
             or self.status is Status.BROKEN
         ):
             if self.held is None:
+                reached("an agent has more deliveries than it keeps in memory")
                 self.held = []
             self.held.append((lane, intake, delivery.sequence, delivery.reply))
             intake.release()
@@ -287,10 +289,14 @@ class Entity:
         self._drop_chain()
         if isinstance(error, LimitExceeded):
             self._partition.services.alarm("journal full", agent=str(self.id), error=str(error))
+            reached("the journal is full")
             self.blocked = True
             self._partition.later(self._unblock, 1.0)
             return
-        if not isinstance(error, Conflict):
+        if isinstance(error, Conflict):
+            reached("an append lost the compare-and-set")
+        else:
+            reached("an append has no answer")
             log.info("an append has no answer", agent=str(self.id), error=str(error))
         self.forget()
         self._start_recovery()
@@ -353,6 +359,7 @@ class Entity:
         jobs = [job for job in jobs if job[2]]
         if not jobs:
             return
+        reached("effects are dispatched again")
         outbox = self._outbox = Outbox(self.id, self._partition.services)
         for commit, encoding, indexes in jobs:
             await outbox.room()
@@ -479,8 +486,10 @@ class Entity:
     def passivate(self) -> None:
         """Leave memory; the next command brings it back."""
         fold = self.fold
-        if fold is not None and fold.revision - self._snapshot_revision >= SNAPSHOT_AT_REST:
-            self.snapshot()
+        if fold is not None and fold.revision:
+            news = fold.revision - self._snapshot_revision
+            if news >= SNAPSHOT_AT_REST or buggify("an agent at rest takes a snapshot anyway"):
+                self.snapshot()
         self.close()
 
     def close(self) -> None:

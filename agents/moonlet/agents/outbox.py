@@ -23,6 +23,7 @@ from moonlet.core.errors import (
 )
 from moonlet.core.fold import call_id, effect_number
 from moonlet.core.ids import AgentId
+from moonlet.core.marks import buggify, reached
 from moonlet.streams import MESSAGE_ID, ServerRefused, encode_envelope, is_full
 from moonlet.telemetry import get_logger
 
@@ -159,6 +160,8 @@ class Outbox:
             attempt += 1
             try:
                 await self._try(job)
+                if buggify("an effect goes out twice"):
+                    continue
                 return
             except (PayloadTooLarge, InvalidId, InvalidMessage) as error:
                 await self._park(job, error, attempt)
@@ -169,6 +172,7 @@ class Outbox:
                 waited = clock.monotonic() - started
                 limit = EFFECT_DEADLINE / 6 if isinstance(error, UnknownAgentType) else None
                 if waited > (limit or EFFECT_DEADLINE):
+                    reached("an effect is parked")
                     await self._park(job, error, attempt)
                     return
             await services.bus.backoff(attempt)

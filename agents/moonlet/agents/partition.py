@@ -19,6 +19,7 @@ from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, MoonletError
 from moonlet.core.fold import Fold
 from moonlet.core.ids import LANES, AgentId
+from moonlet.core.marks import buggify, reached
 from moonlet.streams import (
     Delivery,
     Intake,
@@ -83,7 +84,7 @@ class OwnedPartition:
     async def open(self, stopped: set[str]) -> None:
         """Create the consumers and start. Raises what the server says; then `close` it."""
         self.stopped = stopped
-        if self.record.note or self.record.crashes:
+        if self.record.note or self.record.crashes or buggify("an owner is suspicious for nothing"):
             self.careful = Careful(self)
         await self._desk.open()
         bus = self.services.bus
@@ -329,6 +330,7 @@ class OwnedPartition:
                 try:
                     if await self.services.timers.stands(id, name, where.revision):
                         break
+                    reached("a timer that no schedule stands for is set again")
                     stored = await journal.message(where.sequence)
                     if stored is None:
                         break
@@ -377,6 +379,7 @@ class OwnedPartition:
         """The reason to park a command that the last two owners died deciding."""
         if self.noted != note_of(item) + AGAIN:
             return None
+        reached("a command is parked since hosts died of it")
         return MoonletError(
             "its decision ended the process of three hosts; look at the handler before it is sent"
             " again"

@@ -17,6 +17,7 @@ from moonlet.core.commit import Commit
 from moonlet.core.errors import Corrupt, InvalidMessage, MoonletError, Undecodable, UnknownCommand
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
+from moonlet.core.marks import buggify, reached
 from moonlet.streams import Snapshot, StoredMessage, decode_commit, restore
 from moonlet.telemetry import get_logger
 
@@ -58,6 +59,8 @@ async def _usable_snapshot(
     snapshot = await services.snapshots.load(agent)
     if snapshot is None or snapshot.sequence > last.sequence:
         return None
+    if buggify("recovery goes without the snapshot"):
+        return None
     if snapshot.code != agent_type.state_code():
         return None
     if snapshot.incarnation != await services.incarnation(stream):
@@ -89,6 +92,7 @@ async def _after(
     if commit.digest != snapshot.digest or commit.revision != snapshot.revision:
         return None
     fold = restore(snapshot, state)
+    reached("an agent is recovered from a snapshot")
     if snapshot.sequence == last.sequence:
         return Recovered(fold, [], snapshot.revision)
     recovered = await _replay(

@@ -14,7 +14,7 @@ import typer
 
 from moonlet.console import exits, sim_plans, sim_seeds
 from moonlet.console.options import Options, command_without
-from moonlet.console.output import counted
+from moonlet.console.output import counted, table
 from moonlet.console.progress import progress
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.coverage import Coverage
@@ -23,7 +23,7 @@ from moonlet.simulations.exhaust import single_faults
 from moonlet.simulations.replay import replay as run_again
 from moonlet.simulations.replay import save, scenario_of
 from moonlet.simulations.report import failure_of, first_difference, told
-from moonlet.simulations.scenario import Run
+from moonlet.simulations.scenario import Run, Scenario
 from moonlet.simulations.shrink import shrink as smallest
 from moonlet.simulations.sim_file import read_sim
 from moonlet.simulations.sweep import Sweep
@@ -56,6 +56,9 @@ def sweep(
     minutes: Annotated[float, typer.Option(min=0, help="End after so long; 0: never.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on behind the last sweep.")] = False,
+    marks: Annotated[
+        bool, typer.Option("--marks", help="List the framework's rare places, too.")
+    ] = False,
 ) -> int:
     """Run seeds until one fails: then the smallest plan, saved, and the line that replays it."""
     test = dotted(name)
@@ -76,8 +79,13 @@ def sweep(
         "failed": total.failed,
         "armed": dict(total.coverage.armed),
         "fired": dict(total.coverage.fired),
+        "reached": dict(sorted(total.coverage.reached.items())),
+        "never_reached": total.coverage.never_reached(*_own_modules(scenario)),
     }
-    text = "\n".join([*total.coverage.lines(), str(total)])
+    lines = [*total.coverage.lines(), *(_marks(total.coverage) if marks else ())]
+    if facts["never_reached"]:
+        lines.append(f"never reached: {'; '.join(facts['never_reached'])}")
+    text = "\n".join([*lines, str(total)])
     if total.failed is None:
         options.output.result(facts, text)
         return exits.OK
@@ -230,6 +238,19 @@ def coverage(
     text = "\n".join([*table.lines(), f"{counted(len(table.pairs), 'pair')} of kinds in one run"])
     options.output.result(facts, text)
     return exits.OK
+
+
+def _own_modules(scenario: Scenario) -> tuple[str, ...]:
+    """Where a scenario and its agents come from: what marks there say is the author's concern."""
+    own = {scenario.name.partition(":")[0], *(t.state.__module__ for t in scenario.agents)}
+    return tuple(sorted(own))
+
+
+def _marks(coverage: Coverage) -> list[str]:
+    """A line for each place in the framework that says `reached`."""
+    names = sorted({*coverage.reached, *coverage.never_reached("moonlet.")})
+    rows = [("reached", "seeds"), *((name, f"{coverage.reached[name]:,}") for name in names)]
+    return table(rows, right=(1,))
 
 
 def _again(file: Path, *, exact: bool = False, without: int = 0) -> Run:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from moonlet.console.output import counted
 from moonlet.console.sim_processes import in_processes
 from moonlet.simulations.coverage import Coverage
 from moonlet.simulations.replay import scenario_of
@@ -33,6 +34,7 @@ class Part(msgspec.Struct):
     commits: int = 0
     armed: dict[str, int] = {}
     fired: dict[str, int] = {}
+    reached: dict[str, int] = {}
 
 
 class Total:
@@ -56,6 +58,7 @@ class Total:
         self.commits += part.commits
         self.coverage.armed.update(part.armed)
         self.coverage.fired.update(part.fired)
+        self.coverage.reached.update(part.reached)
 
     @property
     def seconds(self) -> float:
@@ -65,7 +68,8 @@ class Total:
     def __str__(self) -> str:
         seconds = max(self.seconds, 1e-9)
         return (
-            f"{self.seeds:,} seeds in {seconds:.1f} s: {self.seeds / seconds:.1f} seeds/s, "
+            f"{counted(self.seeds, 'seed')} in {seconds:.1f} s: "
+            f"{self.seeds / seconds:.1f} seeds/s, "
             f"{self.steps / seconds:,.0f} steps/s, virtual : real "
             f"{self.virtual_ns / 1e9 / seconds:,.0f}, {self.commits:,} commits"
         )
@@ -79,6 +83,7 @@ def run_part(job: tuple[str, int, int]) -> Part:
     part = Part(first, end)
     armed: Counter[str] = Counter()
     fired: Counter[str] = Counter()
+    reached: Counter[str] = Counter()
     for seed in range(first, end):
         run = scenario.run(seed)
         part.virtual_ns += run.virtual_ns
@@ -86,10 +91,11 @@ def run_part(job: tuple[str, int, int]) -> Part:
         part.commits += run.commits
         armed.update(run.plan.armed)
         fired.update(run.plan.fired)
+        reached.update(run.reached.keys())
         if run.error is not None:
             part.failed, part.next = seed, seed + 1
             break
-    part.armed, part.fired = dict(armed), dict(fired)
+    part.armed, part.fired, part.reached = dict(armed), dict(fired), dict(reached)
     return part
 
 

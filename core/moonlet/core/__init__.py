@@ -31,6 +31,7 @@ from moonlet.core.fold import Fold
 from moonlet.core.frontier import Frontier
 from moonlet.core.hlc import HybridClock, Timestamp
 from moonlet.core.ids import LANES, AgentId, Lane, partition_of
+from moonlet.core.marks import buggify, reached
 from moonlet.core.ports import Clock, Entropy
 from moonlet.core.schema import MessageType, schema, upcast
 
@@ -83,7 +84,9 @@ __all__ = [
     "Unknown",
     "UnknownAgentType",
     "UnknownCommand",
+    "buggify",
     "partition_of",
+    "reached",
     "record_digest",
     "schema",
     "state_digest",

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from moonlet.simulations.faults import KINDS
+from moonlet.simulations.marks import declared
 
 if TYPE_CHECKING:
     from moonlet.simulations.scenario import Run
@@ -15,7 +16,10 @@ MATTERED_EVERY = 100
 
 
 class Coverage:
-    """Counts by kind. `pairs` counts runs in which two kinds fired both."""
+    """Counts by kind. `pairs` counts runs in which two kinds fired both.
+
+    `reached` counts the runs that came to a mark of that name.
+    """
 
     def __init__(self) -> None:
         self.runs = 0
@@ -24,6 +28,7 @@ class Coverage:
         self.tried: Counter[str] = Counter()
         self.mattered: Counter[str] = Counter()
         self.pairs: Counter[tuple[str, str]] = Counter()
+        self.reached: Counter[str] = Counter()
 
     def add(self, run: Run) -> None:
         """Take in one run."""
@@ -31,6 +36,7 @@ class Coverage:
         self.armed.update(run.plan.armed)
         fired = run.plan.fired
         self.fired.update(fired)
+        self.reached.update(run.reached.keys())
         kinds = sorted(fired)
         self.pairs.update(
             (one, other) for place, one in enumerate(kinds) for other in kinds[place + 1 :]
@@ -43,6 +49,10 @@ class Coverage:
             again = run.scenario.run(run.seed, plan=others, profile=run.profile)
             self.tried[fault.kind] += 1
             self.mattered[fault.kind] += again.digest != run.digest
+
+    def never_reached(self, *prefixes: str) -> list[str]:
+        """The marks in loaded modules that begin so which no run came to, sorted."""
+        return sorted(declared(*prefixes) - set(self.reached))
 
     def lines(self) -> list[str]:
         """The table, a line per kind that was armed."""

@@ -20,8 +20,9 @@ WIRE: Final = {
     "reorder": "the server's answer is overtaken by later ones",
     "drop_delivery": "a delivery is lost on its way to the host",
     "delay_delivery": "a delivery, and all behind it, arrive late",
+    "buggify": "the code takes a rare turn that it may take at any time",
 }
-"""Faults of one message; `key` and `attempt` say which, `lasts` is a delay."""
+"""Faults of one message, or of one mark in the code: `key` and `attempt` say which."""
 
 HOSTS: Final = {
     "crash": "the process is killed; the system closes its connection",
@@ -65,7 +66,7 @@ class Fault(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     """One fault. `at` and `lasts` are nanoseconds since faults began, and of how long.
 
     A wire fault has no `at`: it hits the try number `attempt` (from 0) of the message `key` on
-    the link of the node `target`.
+    the link of the node `target`; `buggify` that of the mark `key` in the process `target`.
     """
 
     at: int = 0
@@ -79,6 +80,8 @@ class Fault(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
         lasts = f" {shown(self.lasts)}" if self.lasts else ""
         if self.kind in WIRE:
             which = f"try {self.attempt + 1}" if self.attempt else "first try"
+            if self.kind == "buggify":
+                return f"{self.kind}   {self.target}   {self.key}   {which}"
             way = "<- nats" if self.kind in _TO_CLIENT else "-> nats"
             return f"{self.kind}{lasts}   {self.target} {way}   {self.key}   {which}"
         return f"{self.kind}{lasts}   {self.target}   t={shown(self.at)}"

@@ -59,6 +59,11 @@ class Plan:
                     self._listed.append(fault)
 
     @property
+    def is_given(self) -> bool:
+        """Whether the faults are listed, and none is left to chance."""
+        return self._given is not None
+
+    @property
     def fired(self) -> dict[str, int]:
         """Faults that hit something, by kind."""
         found = Counter(fault.kind for fault in self.hits)

@@ -13,9 +13,11 @@ import structlog
 
 from moonlet.agents import AgentType
 from moonlet.core.digest import state_digest
+from moonlet.core.marks import observed
 from moonlet.simulations.checkers import CHECKERS
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.faults import Fault, FaultSet
+from moonlet.simulations.marks import Marks
 from moonlet.simulations.plan import Plan
 from moonlet.simulations.profile import Profile, draw_profile
 from moonlet.simulations.seed import Seed
@@ -64,6 +66,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         if profile is None:
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
         faults = Plan(universe.seed, profile, plan)
+        marks = Marks(universe.loop, universe.seed, faults)
         told = _Told()
         topology = Topology(replicas=profile.servers)
         if self.journals:
@@ -82,7 +85,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
                 topology=topology,
             )
             if listen:
-                world.network.sent = []
+                world.network.sent = marks.asked = []
             try:
                 await world.phases.boot()
                 await self.body(world)
@@ -93,7 +96,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
         error: BaseException | None = None
         try:
-            with _silenced():
+            with _silenced(), observed(marks):
                 universe.run(main)
         except Exception as raised:
             error = raised
@@ -110,6 +113,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             began_ns=told.began_ns,
             commits=told.commits,
             messages=told.messages,
+            reached=marks.places,
         )
 
     @property
@@ -135,7 +139,10 @@ class _Told:
 
 
 class Run(msgspec.Struct):
-    """What one run came to. `messages` are (node, key, try, kinds that may hit it, ns)."""
+    """What one run came to. `messages` are (node, key, try, kinds that may hit it, ns).
+
+    `reached` counts the marks of that name that the code came to.
+    """
 
     scenario: Scenario
     seed: int
@@ -147,6 +154,7 @@ class Run(msgspec.Struct):
     began_ns: int
     commits: int
     messages: list[tuple[str, str, int, tuple[str, ...], int]]
+    reached: dict[str, int]
 
     @property
     def digest(self) -> str:

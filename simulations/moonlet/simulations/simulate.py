@@ -29,12 +29,14 @@ def simulate(
     heal_within: Duration = "120s",
     replicas: Sequence[int] = (1, 3),
     lease: int = 2,
+    marks: Sequence[str] = (),
 ) -> Callable[[Body], Callable[..., None]]:
     """Run the decorated `async def test(world)` in `seeds` worlds; the first failure is reported.
 
     Faults (default: all) last up to `horizon` of virtual time; then, or at `world.settle()`,
     everything must finish `heal_within`. The promises are checked in any case. A failure raises
-    `SimulationFailed` with the shrunk plan and the line that replays it.
+    `SimulationFailed` with the shrunk plan and the line that replays it. `marks` are names of
+    `reached(...)` in the code: all must be come to in some seed, or the test saw too little.
     """
     if not agents:
         raise InvalidSettings("simulate: name the agent types that the hosts run, agents=[...]")
@@ -55,7 +57,13 @@ def simulate(
         )
 
         def test() -> None:
-            sweep(scenario, asked_seeds(seeds)).report()
+            found = sweep(scenario, asked_seeds(seeds))
+            found.report()
+            missed = sorted(set(marks) - set(found.coverage.reached))
+            assert not missed or os.environ.get(SEEDS_VARIABLE), (
+                f"{found.passed} seeds passed, and none reached: {', '.join(missed)}; ask for more"
+                " seeds, or for a workload that leads there"
+            )
 
         test.__name__ = body.__name__
         test.__qualname__ = body.__qualname__

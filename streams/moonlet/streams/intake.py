@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from moonlet.core.errors import MoonletError, Unavailable
+from moonlet.core.marks import buggify, reached
 from moonlet.streams.api import Delivery, Pull, PullStatus, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import CONSUMER_OVERLAPS
@@ -139,6 +140,7 @@ class Intake:
         if self._closed or self._renewing:
             return
         if delivery.consumer_sequence != self._next:
+            reached("a gap in deliveries")
             log.warning("gap in deliveries", consumer=self.name, expected=self._next)
             self._renew()
             return
@@ -155,7 +157,11 @@ class Intake:
             return
         if status.code == 408:
             if self._arrived + status.missing < self._asked:
+                reached("the server has sent more than arrived")
                 log.warning("deliveries were lost", consumer=self.name)
+                self._renew()
+                return
+            if buggify("a consumer is made anew for nothing"):
                 self._renew()
                 return
             self._asked = 0
@@ -167,6 +173,7 @@ class Intake:
 
     def _silent(self) -> None:
         if self._asked and not self._closed:
+            reached("a pull is never answered")
             log.warning("a pull was never answered", consumer=self.name)
             self._renew()
 
@@ -208,6 +215,7 @@ class Intake:
 
     def _lost(self, why: str) -> None:
         if not self._closed:
+            reached("a newer owner is noticed by its consumers")
             log.info("partition lost", consumer=self.name, why=why)
             self._stop()
             self._on_lost()

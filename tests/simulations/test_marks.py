@@ -1,0 +1,188 @@
+"""`buggify` and `reached`: nothing outside a run; faults and facts in one; none never reached."""
+
+import msgspec
+import pytest
+
+from moonlet.agents import AgentType, Decision, Send
+from moonlet.core.marks import buggify, observed, reached
+from moonlet.simulations import World, faults, simulate
+from moonlet.simulations.exhaust import single_faults
+from moonlet.simulations.marks import declared
+from moonlet.simulations.node import current_node
+from moonlet.simulations.reference import reference
+from moonlet.simulations.scenario import Run
+from tests.agents.accounts import Deposit
+from tests.simulations.workshop import lossy, trickle, workshop
+from tests.simulations.worlds import ACCOUNT, passes, run
+
+TURNS = msgspec.structs.replace(reference, faults=faults.only("buggify"))
+
+
+class Watched:
+    """Says yes, and takes notes."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def buggify(self, name: str) -> bool:
+        return name == "yes"
+
+    def reached(self, name: str) -> None:
+        self.noted.append(name)
+
+
+def test_marks_do_nothing_until_somebody_takes_them_up() -> None:
+    watched = Watched()
+    assert not buggify("yes")
+    reached("nothing")
+    with observed(watched):
+        assert buggify("yes") and not buggify("no")
+        reached("this")
+    assert not buggify("yes")
+    assert watched.noted == ["this"]
+
+
+def turned() -> list[Run]:
+    """Runs in which the code took a rare turn."""
+    return [run for run in map(TURNS.run, range(40)) if run.hits]
+
+
+def test_rare_turns_are_faults_that_a_plan_repeats_and_leaves_out() -> None:
+    runs = turned()
+    assert len({hit.key for run in runs for hit in run.hits}) >= 4
+    for found in runs[:5]:
+        again = TURNS.run(found.seed, plan=found.hits, profile=found.profile)
+        assert again.digest == found.digest
+        assert TURNS.run(found.seed, plan=(), profile=found.profile).hits == []
+    assert str(runs[0].hits[0]).startswith("buggify   h")
+
+
+def test_rare_turns_belong_to_the_single_faults() -> None:
+    keys = {plan[0].key for plan in single_faults(TURNS)}
+    assert "an effect goes out twice" in keys
+
+
+def test_a_turn_is_armed_in_a_quarter_of_the_runs() -> None:
+    keys = [{hit.key for hit in run.hits} for run in map(TURNS.run, range(40))]
+    twice = sum("an effect goes out twice" in found for found in keys)
+    assert 3 <= twice <= 20
+
+
+# every mark of the code is reached by what the suite runs
+
+
+async def ahead(world: World) -> None:
+    """A host whose clock is hours ahead decides, then one whose clock is right."""
+    for host in world.hosts:
+        world.skew(host, "2h")
+    async with world.client() as moon:
+        await moon.tell("account/a", Deposit(1))
+        await world.settle()
+        for host in world.hosts:
+            world.skew(host, "-2h")
+            world.crash(host)
+            world.restart(host)
+        await world.until(world.phases.owned)
+        await moon.tell("account/a", Deposit(1))
+
+
+async def full(world: World) -> None:
+    """What was told before there is no room is decided when there is none."""
+    async with world.client() as moon:
+        await moon.tell("account/a", Deposit(1))
+        for host in world.hosts:
+            world.slow(host, "50ms")
+        await moon.tell("account/a", Deposit(1))
+        world.jetstream.full("2s")
+        await world.advance("3s")
+
+
+class Go(msgspec.Struct, frozen=True):
+    """Send to nobody, or die deciding."""
+
+    what: str
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """It was decided."""
+
+
+def walker() -> AgentType[Gone]:
+    """An agent that ends its process, or sends to a type that no host knows."""
+    agent_type = AgentType("walker", Gone, partitions=1)
+
+    @agent_type.on_command
+    def go(state: Gone, command: Go) -> Decision:
+        node = current_node()
+        if command.what == "die" and node is not None:
+            node.crash()
+        yield Gone()
+        if command.what == "nobody":
+            yield Send("nobody/x", Go(""))
+
+    @agent_type.on_event
+    def gone(state: Gone, event: Gone) -> Gone:
+        return state
+
+    return agent_type
+
+
+async def to_nobody(world: World) -> None:
+    """An effect that can't be delivered is parked."""
+    async with world.client() as moon:
+        await moon.tell("walker/a", Go("nobody"))
+    await world.until(lambda: world.chronicle.parked, "60s", "the effect is parked")
+
+
+async def deadly(world: World) -> None:
+    """A command whose decision ends its process is parked by the third owner."""
+    async with world.client() as moon:
+        await moon.tell("walker/a", Go("die"))
+        for _ in range(60):
+            await world.advance("1s")
+            for host in world.hosts:
+                world.restart(host)
+            if world.chronicle.parked_commands:
+                break
+    assert world.chronicle.parked_commands
+
+
+def test_every_mark_of_the_code_is_reached_by_the_suite() -> None:
+    came_to: set[str] = set()
+    for scenario, seeds in ((workshop, 25), (lossy, 25), (trickle, 25), (reference, 25)):
+        for seed in range(seeds):
+            found = scenario.run(seed)
+            assert found.error is None, f"{scenario.name} {seed}: {found.error}"
+            came_to |= set(found.reached)
+    came_to |= set(passes(ahead).reached)
+    came_to |= set(passes(full).reached)
+    came_to |= set(run(to_nobody, agents=(walker(),)).reached)
+    came_to |= set(passes(deadly, agents=(walker(),)).reached)
+    missed = declared("moonlet.") - came_to
+    assert not missed, missed
+
+
+# what a user's test may ask for
+
+
+def wanting(*marks: str, seeds: int = 2) -> object:
+    async def body(world: World) -> None:
+        async with world.client() as moon:
+            await moon.tell("account/a", Deposit(1))
+
+    return simulate(agents=[ACCOUNT], seeds=seeds, faults=faults.none(), hosts=1, marks=marks)(body)
+
+
+def test_a_test_may_ask_that_marks_are_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = wanting("effects are dispatched again")
+    assert callable(test)
+    with pytest.raises(AssertionError, match="none reached: effects are dispatched again"):
+        test()
+    monkeypatch.setenv("MOONLET_SEEDS", "1:2")
+    test()  # one seed that is looked at need not
+
+
+def test_marks_are_found_in_the_sources() -> None:
+    assert "effects are dispatched again" in declared("moonlet.agents.")
+    assert "effects are dispatched again" not in declared("moonlet.streams.")
+    assert declared("nothing.of.this.name") == set()
