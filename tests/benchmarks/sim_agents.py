@@ -25,6 +25,7 @@ from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 AGENTS = 100
 ROUNDS = 100  # times that each of 100 tokens goes on
 LATENCY_NS = 200_000  # from a client to the server, and back
+FAR_NS = 10_000_000  # the same on a long way, where virtual time has something to gain
 POLL = 0.01  # s
 
 BY_PORT = Row("simulated: 100 agents by port", "messages/s", "the same by wire")
@@ -32,27 +33,32 @@ BY_WIRE = Row("simulated: 100 agents by wire", "messages/s", "bare actors by wir
               bar_value=2_000)  # fmt: skip
 BARE = Row("simulated: 100 bare actors by port", "messages/s", "the same by wire",
            bar_value=10_000)  # fmt: skip
+SATURATED = Row("simulated: the same 10 ms away, virtual time", "s/s", "200 µs away",
+                bar_value=10)  # fmt: skip
 
 
 class EvenNetwork:
     """Every packet takes equally long."""
 
-    def __init__(self, loop: SimLoop) -> None:
+    def __init__(self, loop: SimLoop, latency_ns: int) -> None:
         self._loop = loop
+        self._latency_ns = latency_ns
 
     def carry(self, packet: Packet, arrive: Callable[[Packet], None], context: Life) -> None:
         """See `moonlet.simulations.jetstream.Network`."""
         loop = self._loop
-        loop.call_at_ns(loop.now_ns + LATENCY_NS, arrive, packet, context=context)
+        loop.call_at_ns(loop.now_ns + self._latency_ns, arrive, packet, context=context)
 
 
 class Course:
     """One run: the way to its server, and the seconds between `start` and `stop`."""
 
-    def __init__(self, loop: SimLoop, *, wire: bool) -> None:
+    def __init__(self, loop: SimLoop, *, wire: bool, latency_ns: int) -> None:
         self._wire = wire
+        self._loop = loop
         self.seconds = 0.0
-        self.server = MemoryServer(network=EvenNetwork(loop))
+        self.virtual = 0.0
+        self.server = MemoryServer(network=EvenNetwork(loop, latency_ns))
         if wire:
             serve(self.server)
 
@@ -65,11 +71,12 @@ class Course:
     def start(self) -> None:
         """What came before is not measured."""
         gc.collect()
-        self.seconds = -thread_time()
+        self.seconds, self.virtual = -thread_time(), -self._loop.now_ns / 1e9
 
     def stop(self) -> None:
         """Nor is what comes after."""
         self.seconds += thread_time()
+        self.virtual += self._loop.now_ns / 1e9
 
     async def filled(self, stream: str, messages: int) -> None:
         """Wait until a stream holds so many; the model is asked, which costs nothing."""
@@ -164,12 +171,18 @@ async def hosted(course: Course, rounds: int) -> None:
             course.stop()
 
 
-def run(program: Callable[[Course, int], Awaitable[None]], rounds: int, *, wire: bool) -> Course:
+def run(
+    program: Callable[[Course, int], Awaitable[None]],
+    rounds: int,
+    *,
+    wire: bool,
+    latency_ns: int = LATENCY_NS,
+) -> Course:
     """One run in a universe of its own."""
     universe = Universe(1)
 
     async def main() -> Course:
-        course = Course(universe.loop, wire=wire)
+        course = Course(universe.loop, wire=wire, latency_ns=latency_ns)
         await program(course, rounds)
         return course
 
@@ -180,11 +193,13 @@ def compare(size: int) -> Round:
     """The figures of one round."""
     port, wire = run(hosted, size, wire=False), run(hosted, size, wire=True)
     bare_port, bare_wire = run(bare, size, wire=False), run(bare, size, wire=True)
+    far = run(bare, size, wire=False, latency_ns=FAR_NS)
     messages = size * AGENTS
     return {
         BY_PORT.name: Pair(messages / port.seconds, messages / wire.seconds),
         BY_WIRE.name: Pair(messages / wire.seconds, messages / bare_wire.seconds),
         BARE.name: Pair(messages / bare_port.seconds, messages / bare_wire.seconds),
+        SATURATED.name: Pair(far.virtual / far.seconds, bare_port.virtual / bare_port.seconds),
     }
 
 
@@ -193,4 +208,4 @@ async def rounds(scale: Scale) -> AsyncGenerator[Round, None]:
         yield await asyncio.to_thread(compare, scale.of(ROUNDS, least=5))
 
 
-WORKS = (Work((BY_PORT, BY_WIRE, BARE), rounds),)
+WORKS = (Work((BY_PORT, BY_WIRE, BARE, SATURATED), rounds),)

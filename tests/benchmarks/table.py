@@ -12,6 +12,7 @@ from tests.benchmarks import (
     replay,
     sim_agents,
     sim_loop,
+    sim_seeds,
 )
 from tests.benchmarks.rows import Work
 
@@ -27,4 +28,5 @@ WORKS: tuple[Work, ...] = (
     *projections.WORKS,
     *sim_loop.WORKS,
     *sim_agents.WORKS,
+    *sim_seeds.WORKS,
 )

@@ -1,0 +1,123 @@
+"""Whole worlds: seeds of the reference scenario, its single faults, and shrinking what fails."""
+
+import asyncio
+import statistics
+from collections.abc import AsyncGenerator
+from itertools import count
+from time import thread_time
+
+from moonlet.simulations import World
+from moonlet.simulations.exhaust import calm_profile, exhaust, single_faults
+from moonlet.simulations.reference import ACCOUNTS, OPENED_WITH, PAUSE, Transfer, reference
+from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.shrink import shrink
+from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
+
+SEEDS = 60
+CALM = 20
+PLANS_ONE_IN = 20
+FAILING = 5
+
+RATE = Row("simulated: seeds of the reference scenario", "seeds/s", "the same without faults",
+           bar_value=100)  # fmt: skip
+TIME = Row("simulated: virtual by real time, with faults", "s/s", "the same without faults",
+           bar_value=1_000)  # fmt: skip
+SINGLE = Row("simulated: all single faults of the scenario", "s", "as many runs without a fault",
+             less_is_better=True, bar_value=30)  # fmt: skip
+SHRINK = Row("simulated: shrinking a failing seed", "s", "as many calm runs",
+             less_is_better=True, bar_value=5)  # fmt: skip
+LEFT = Row("simulated: faults left of a failing seed", "faults", "what it had fired",
+           less_is_better=True, bar_value=3)  # fmt: skip
+
+
+async def hurried(world: World) -> None:
+    """The reference scenario's transfers, and a claim that holds only while nothing is late."""
+    dice = world.seed.dice("bank")
+    names = [f"account/a{number}" for number in range(ACCOUNTS)]
+    async with world.client() as moon:
+        for _ in range(10):
+            source, target = dice.sample(names, 2)
+            await moon.tell(source, Transfer(target, dice.between(1, 60)))
+            await world.advance(PAUSE)
+        states = await world.states("account")
+    assert sum(state.balance - OPENED_WITH for state in states.values()) == 0, "money on its way"
+
+
+hasty = Scenario(
+    name=f"{__name__}:hasty",
+    body=hurried,
+    agents=reference.agents,
+    faults=reference.faults,
+    horizon="6s",
+)
+
+
+def timed(scenario: Scenario, seed: int, *, calm: bool = False) -> tuple[float, Run]:
+    """One run, and the seconds of one core that it took."""
+    plan, profile = ((), calm_profile()) if calm else (None, None)
+    began = thread_time()
+    run = scenario.run(seed, plan=plan, profile=profile)
+    return thread_time() - began, run
+
+
+def seeds(first: int, size: int) -> Round:
+    """Seeds under all faults, and calm ones."""
+    figures = []
+    for calm, many in ((False, size), (True, max(1, size * CALM // SEEDS))):
+        runs = [timed(reference, first + seed, calm=calm) for seed in range(many)]
+        for _, run in runs:
+            if run.error is not None:
+                raise run.error
+        seconds = sum(taken for taken, _ in runs)
+        figures.append((many / seconds, sum(run.virtual_ns for _, run in runs) / 1e9 / seconds))
+    (rate, ratio), (calm_rate, calm_ratio) = figures
+    return {RATE.name: Pair(rate, calm_rate), TIME.name: Pair(ratio, calm_ratio)}
+
+
+def single(one_in: int) -> Round:
+    """One plan in so many, scaled to all of them."""
+    plans = single_faults(reference)
+    some = plans[::one_in]
+    began = thread_time()
+    for run in exhaust(reference, some):
+        if run.error is not None:
+            raise run.error
+    ours = (thread_time() - began) * len(plans) / len(some)
+    calm = statistics.median(timed(reference, 0, calm=True)[0] for _ in range(5))
+    return {SINGLE.name: Pair(ours, calm * len(plans))}
+
+
+def shrinking(seed: int) -> Round:
+    """The next seed that fails, made small."""
+    failing = next(run for at in count(seed) if (run := timed(hasty, at)[1]).error is not None)
+    began = thread_time()
+    small = shrink(failing)
+    seconds = thread_time() - began
+    calm = timed(hasty, seed, calm=True)[0]
+    return {
+        SHRINK.name: Pair(seconds, calm * small.runs),
+        LEFT.name: Pair(len(small.run.hits), small.before),
+    }
+
+
+async def seed_rounds(scale: Scale) -> AsyncGenerator[Round, None]:
+    size = scale.of(SEEDS, least=6)
+    for number in count():
+        yield await asyncio.to_thread(seeds, number * size, size)
+
+
+async def single_rounds(scale: Scale) -> AsyncGenerator[Round, None]:
+    while True:
+        yield await asyncio.to_thread(single, max(PLANS_ONE_IN, int(PLANS_ONE_IN / scale.factor)))
+
+
+async def shrink_rounds(scale: Scale) -> AsyncGenerator[Round, None]:
+    for number in count():
+        yield await asyncio.to_thread(shrinking, 1_000 * number)
+
+
+WORKS = (
+    Work((RATE, TIME), seed_rounds),
+    Work((SINGLE,), single_rounds, rounds=3),
+    Work((SHRINK, LEFT), shrink_rounds, rounds=FAILING),
+)
