@@ -29,6 +29,24 @@ async def test_a_message_by_sequence_or_none(js: JetStream, name: str) -> None:
     assert await js.message(name, 2) is None
 
 
+async def test_the_next_message_of_a_subject_is_found_behind_holes(
+    js: JetStream, name: str
+) -> None:
+    await mailboxes(js, name, allow_direct=False)
+    for key in "abcb":
+        await publish(js, f"{name}.cmd.{key}", key.encode())
+    await js.purge_stream(name, f"{name}.cmd.a")
+
+    async def found(subject: str, start: int) -> int | None:
+        message = await js.next_message(name, subject, start=start)
+        return None if message is None else message.sequence
+
+    assert [await found(f"{name}.cmd.>", start) for start in (1, 3, 4, 5)] == [2, 3, 4, None]
+    assert [await found(f"{name}.cmd.b", start) for start in (1, 3)] == [2, 4]
+    assert await found(f"{name}.cmd.a", 1) is None
+    assert (await js.next_message(name, ">", start=1)) == await js.message(name, 2)
+
+
 async def test_reading_from_no_stream_is_refused(js: JetStream, name: str) -> None:
     with pytest.raises(ServerRefused) as refusal:
         await js.message(name, 1)

@@ -211,6 +211,15 @@ class JetStream(Protocol):
         """The message of this sequence, read from the stream's leader; None if there is none."""
         ...
 
+    async def next_message(
+        self, stream: str, subject: str, *, start: int, timeout: float = 5.0
+    ) -> StoredMessage | None:
+        """The first message of `subject` (wildcards allowed) from sequence `start` on, or None.
+
+        Read from the stream's leader; also where no direct get is allowed, as in the queues.
+        """
+        ...
+
     async def read_batch(
         self,
         stream: str,

@@ -81,6 +81,12 @@ class Administration:
         """The message of this sequence, read from the stream's leader; None if there is none."""
         return await self._message(stream, {"seq": sequence}, timeout)
 
+    async def next_message(
+        self, stream: str, subject: str, *, start: int, timeout: float = 5.0
+    ) -> StoredMessage | None:
+        """The subject's first message from a sequence on, read from the stream's leader."""
+        return await self._message(stream, {"seq": start, "next_by_subj": subject}, timeout)
+
     async def _message(
         self, stream: str, what: dict[str, Any], timeout: float
     ) -> StoredMessage | None:

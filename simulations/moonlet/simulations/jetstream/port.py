@@ -155,6 +155,12 @@ class MemoryJetStream(Connection):
         """See `moonlet.streams.api.JetStream`."""
         return await self._get(stream, {"seq": sequence}, timeout)
 
+    async def next_message(
+        self, stream: str, subject: str, *, start: int, timeout: float = 5.0
+    ) -> StoredMessage | None:
+        """See `moonlet.streams.api.JetStream`."""
+        return await self._get(stream, {"seq": start, "next_by_subj": subject}, timeout)
+
     async def _get(
         self, stream: str, request: dict[str, Any], timeout: float
     ) -> StoredMessage | None:
