@@ -6,7 +6,7 @@ of numbers is quick to draw and shrinks well; every digit of a number means some
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -133,7 +133,7 @@ def commit_of(recorded: Recorded, sequence: int) -> Commit[Any]:
         command=Command(id="c", name="Do", body=None),
         time=Timestamp(*recorded.time),
         sequence=sequence,
-        events=tuple(Event("Did", msgspec.to_builtins(event)) for event in recorded.events),
+        events=tuple(Event("Did", msgspec.Raw(_encode(event))) for event in recorded.events),
     )
 
 
@@ -308,3 +308,5 @@ STEPS = (
     "snap",
     "crash",
 )
+
+_encode: Final = msgspec.json.Encoder().encode
