@@ -159,6 +159,8 @@ FORGERIES: dict[str, Callable[[list[Any]], None]] = {
     "a frontier of too few journals": lambda b: b[2].pop(),
     "steps of too many": lambda b: b[3].append(1),
     "a frontier below zero": lambda b: b[3].__setitem__(0, -5),
+    "a frontier that no journal reaches": lambda b: b[3].__setitem__(0, 2**44),
+    "steps over the end of numbers": lambda b: b[3].__setitem__(0, 2**64 - 1),
     "a field that isn't there": lambda b: b[5].__setitem__(99, []),
     "a field of another shape": lambda b: b[5].__setitem__(0, {"x": 1}),
     "a full state without a field": lambda b: b[5].pop(0),

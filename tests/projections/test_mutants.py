@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, Phase, settings
 
 from moonlet.projections import delta, dot_join, fields, recorder
 from moonlet.projections.bounded_store import BoundedStore
+from moonlet.projections.changes import Changes
 from moonlet.projections.dot_store import DotStore
 from moonlet.projections.lattice_store import LatticeStore
 from moonlet.projections.state import ViewState
-from moonlet.projections.store import Store
 from tests.projections import test_laws
 from tests.projections.world import World
 
@@ -135,7 +135,7 @@ FAULTS: dict[str, tuple[test_laws.Law, *tuple[Fault, ...]]] = {
     ),
     "the index isn't in the order of the changes": (
         test_laws.replicas_converge_after_a_partition,
-        Fault(Store, "settle", "sorted(fresh.items(), key=itemgetter(1))", "fresh.items()"),
+        Fault(Changes, "add", "sorted(fresh.items(), key=itemgetter(1))", "fresh.items()"),
     ),
     "an event hasn't seen those before it in its commit": (
         test_laws.every_step_shows_what_the_definition_says,
@@ -208,8 +208,8 @@ def plant(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
 
 def test_an_index_that_forgets_and_does_not_say_so_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moonlet.projections.state.MAX_INDEX", 3)
-    floor = "self.floor[journal] = max(self.floor[journal], newest)"
-    plant(monkeypatch, Fault(ViewState, "settle", floor, "pass"))
+    floor = "self.floor[journal] = max(self.floor[journal], changes.forget(count))"
+    plant(monkeypatch, Fault(ViewState, "settle", floor, "changes.forget(count)"))
     with pytest.raises(AssertionError):
         test_laws.check(test_laws.a_delta_is_as_good_as_the_state, few)
 

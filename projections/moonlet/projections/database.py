@@ -226,20 +226,19 @@ class ViewDatabase:
 
     def _save_field(self, name: str, keys: list[str]) -> int:
         field, store = self._state.view.fields[name], self._state.stores[name]
-        nested = len(_keys(field)) == 2
         upserts: list[tuple[Any, ...]] = []
-        deletes: list[tuple[str, ...]] = []
-        row, column = store.row, field.column
-        for key in keys:
-            entry = row(key)
-            place = tuple(key.split(SEPARATOR, 1)) if nested else (key,)
+        gone: list[str] = []
+        for key, entry in zip(keys, map(store.row, keys), strict=True):
             if entry is None:
-                deletes.append(place)
-                continue
-            value, data = entry
-            if type(data) is bytes:
-                value = column(store, key)
-            upserts.append((*place, value, data))
+                gone.append(key)
+            elif type(entry[1]) is bytes:
+                upserts.append((key, field.column(store, key), entry[1]))
+            else:
+                upserts.append((key, *entry))
+        deletes: list[tuple[str, ...]] = [(key,) for key in gone]
+        if len(_keys(field)) == 2:
+            upserts = [(*key.split(SEPARATOR, 1), *entry) for key, *entry in upserts]
+            deletes = [tuple(key.split(SEPARATOR, 1)) for key in gone]
         if upserts:
             self._conn.executemany(self._upserts[name], upserts)
         if deletes:

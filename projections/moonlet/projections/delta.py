@@ -16,6 +16,7 @@ import zstandard
 
 from moonlet.core.errors import PayloadTooLarge
 from moonlet.core.frontier import Frontier
+from moonlet.projections.dots import MAX_SEQUENCE
 from moonlet.projections.errors import DeltaGap, DeltaRefused
 from moonlet.projections.journals import FILTER_BYTES, NAME_BYTES
 from moonlet.projections.state import ViewState
@@ -159,6 +160,8 @@ def _checked_frontier(state: ViewState, body: Body, ends: Frontier | None) -> li
     check_frontier(state, body.since)
     check_frontier(state, body.steps)
     to = [low + step for low, step in zip(body.since, body.steps, strict=True)]
+    if max(to) > MAX_SEQUENCE:
+        raise forged(f"a frontier at {max(to)}, which no journal reaches")
     if ends is not None:
         for name, mine, theirs in zip(state.journals.names, state.vector, to, strict=True):
             if theirs > max(ends.at(name), mine):

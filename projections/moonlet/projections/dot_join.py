@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed
+from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed, ends_of
 from moonlet.projections.store import forged, past_end
 
 if TYPE_CHECKING:
@@ -84,58 +84,46 @@ def _plan_puts(
     This loop is where the time of a large join goes. Dots are compared whole with the first dot
     after a frontier, which saves taking them apart.
     """
-    get = store.rows.get
-    theirs_end = [(sequence + 1) << SEQUENCE_SHIFT for sequence in to]
-    mine_end = [(sequence + 1) << SEQUENCE_SHIFT for sequence in store.frontier]
-    try:
-        for key, put in ones.items():
-            dot = put.dot
-            journal = dot & 255
-            if dot >= theirs_end[journal]:
-                raise past_end(dot, to)
-            mine = get(key)
-            if type(mine) is Put:
-                old = mine.dot
-                if old == dot:
-                    if mine.value != put.value:
-                        raise forged(f"{key!r} has two values of one dot")
-                elif old < theirs_end[old & 255]:
-                    plan[key] = put if dot >= mine_end[journal] else None
-                elif dot >= mine_end[journal]:
-                    plan[key] = (mine, put) if old < dot else (put, mine)
-            elif mine is None:
-                if dot >= mine_end[journal]:
-                    plan[key] = put
-            else:
-                _plan_key(store, key, (put,), to, {}, plan)
-    except IndexError:
-        raise forged("a dot names a journal that the view doesn't fold") from None
+    theirs_end, mine_end = ends_of(to), ends_of(store.frontier)
+    for (key, put), mine in zip(ones.items(), map(store.rows.get, ones), strict=True):
+        dot = put.dot
+        journal = dot & 255
+        if dot >= theirs_end[journal]:
+            raise past_end(dot, to)
+        if type(mine) is Put:
+            old = mine.dot
+            if old == dot:
+                if mine.value != put.value:
+                    raise forged(f"{key!r} has two values of one dot")
+            elif old < theirs_end[old & 255]:
+                plan[key] = put if dot >= mine_end[journal] else None
+            elif dot >= mine_end[journal]:
+                plan[key] = (mine, put) if old < dot else (put, mine)
+        elif mine is None:
+            if dot >= mine_end[journal]:
+                plan[key] = put
+        else:
+            _plan_key(store, key, (put,), to, {}, plan)
 
 
 def _plan_dots(
     store: "DotStore", ones: Mapping[str, int], to: Sequence[int], plan: dict[str, Any]
 ) -> None:
     """The same for sets, whose atoms are bare dots."""
-    get = store.rows.get
-    theirs_end = [(sequence + 1) << SEQUENCE_SHIFT for sequence in to]
-    mine_end = [(sequence + 1) << SEQUENCE_SHIFT for sequence in store.frontier]
-    try:
-        for key, dot in ones.items():
-            if dot >= theirs_end[dot & 255]:
-                raise past_end(dot, to)
-            mine = get(key)
-            if mine is None:
-                if dot >= mine_end[dot & 255]:
-                    plan[key] = dot
-            elif type(mine) is tuple:
-                _plan_key(store, key, (dot,), to, {}, plan)
-            elif mine != dot:
-                if mine < theirs_end[mine & 255]:
-                    plan[key] = dot if dot >= mine_end[dot & 255] else None
-                elif dot >= mine_end[dot & 255]:
-                    plan[key] = (mine, dot) if mine < dot else (dot, mine)
-    except IndexError:
-        raise forged("a dot names a journal that the view doesn't fold") from None
+    theirs_end, mine_end = ends_of(to), ends_of(store.frontier)
+    for (key, dot), mine in zip(ones.items(), map(store.rows.get, ones), strict=True):
+        if dot >= theirs_end[dot & 255]:
+            raise past_end(dot, to)
+        if mine is None:
+            if dot >= mine_end[dot & 255]:
+                plan[key] = dot
+        elif type(mine) is tuple:
+            _plan_key(store, key, (dot,), to, {}, plan)
+        elif mine != dot:
+            if mine < theirs_end[mine & 255]:
+                plan[key] = dot if dot >= mine_end[dot & 255] else None
+            elif dot >= mine_end[dot & 255]:
+                plan[key] = (mine, dot) if mine < dot else (dot, mine)
 
 
 def _plan_gone(

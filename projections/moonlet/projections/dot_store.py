@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.projections.dot_join import DotSection, Put, RegisterSection, SetSection, plan_join
-from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed
+from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed, ends_of
 from moonlet.projections.store import Row, Store, forged, past_end
 
 Cover = Mapping[int, int]
@@ -40,9 +40,7 @@ class DotStore(Store):
         self.rows: dict[str, Any] = {}
         self.ahead: dict[str, dict[int, int]] = {}
         self.waiting: list[list[tuple[int, str]]] = [[] for _ in frontier]
-        self._section = msgspec.msgpack.Decoder(SetSection if bare else RegisterSection)
-        row: Any = SetRow if bare else RegisterRow
-        self._row = msgspec.msgpack.Decoder(row)
+        self._section, self._row = _SET if bare else _REGISTER
 
     # -- folding ---------------------------------------------------------------------------------
 
@@ -187,29 +185,24 @@ class DotStore(Store):
     def row(self, key: str) -> Row | None:
         """The entry of a key for the database; None if there is nothing to keep."""
         entry = self.rows.get(key)
-        removed = self.ahead.get(key)
+        removed = self.ahead.get(key) if self.ahead else None
         if removed is None:
-            if entry is None:
-                return None
-            if type(entry) is int:
-                return 1, entry
             if type(entry) is Put and type(entry.value) in _SCALARS:
                 return entry.value, entry.dot
+            if type(entry) is int:
+                return 1, entry
+            if entry is None:
+                return None
             removed = {}
         return None, _encode((self.atoms(key), [removed[journal] for journal in sorted(removed)]))
 
     def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
         """Take back rows; raises msgspec's errors, or `DeltaRefused`."""
-        bare, entries = self.bare, self.rows
-        ends = [(sequence + 1) << SEQUENCE_SHIFT for sequence in self.frontier]
+        bare, entries, ends = self.bare, self.rows, ends_of(self.frontier)
         for key, value, state in rows:
             if type(state) is not int:
                 self._load(key, state)
-            elif (
-                0 <= state
-                and state & JOURNAL_MASK < len(ends)
-                and (state < ends[state & JOURNAL_MASK])
-            ):
+            elif 0 <= state < ends[state & JOURNAL_MASK]:
                 entries[key] = state if bare else Put(state, value)
             else:
                 raise past_end(state, self.frontier)
@@ -241,7 +234,8 @@ class DotStore(Store):
 
     def read_section(self, data: bytes) -> DotSection:
         """Decode a section; raises msgspec's errors."""
-        return self._section.decode(data)
+        section: DotSection = self._section.decode(data)
+        return section
 
     def plan(self, section: DotSection, to: Sequence[int], full: bool) -> dict[str, Any]:
         """What joining would change; see `dot_join`."""
@@ -264,5 +258,10 @@ class DotStore(Store):
 
 _SCALARS: Final = frozenset((str, int, float))
 """What SQLite gives back exactly as it was; a bool would come back as a number."""
+
+_Decoder = msgspec.msgpack.Decoder
+_SET: Final[tuple[Any, Any]] = _Decoder(SetSection), _Decoder(SetRow)
+_REGISTER: Final[tuple[Any, Any]] = _Decoder(RegisterSection), _Decoder(RegisterRow)
+"""Decoders of a section and of a row."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -4,6 +4,7 @@ Within one journal packed dots order as the events do. The journal is an index i
 table, so a packed dot means nothing without it; `Dot` is what leaves the process.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -12,6 +13,9 @@ SEQUENCE_SHIFT: Final = 20
 INDEX_SHIFT: Final = 8
 JOURNAL_MASK: Final = 0xFF
 INDEX_MASK: Final = 0xFFF
+
+MAX_SEQUENCE: Final = 2**43 - 1
+"""A larger one makes no dot that SQLite can hold; 28 years of 10,000 commits a second."""
 
 MAX_JOURNALS: Final = 256
 """Journals that one view may fold."""
@@ -39,3 +43,12 @@ def pack(sequence: int, index: int, journal: int) -> int:
 def unpack(dot: int) -> tuple[int, int, int]:
     """The sequence, the index in the commit, and the journal's index."""
     return dot >> SEQUENCE_SHIFT, dot >> INDEX_SHIFT & INDEX_MASK, dot & JOURNAL_MASK
+
+
+def ends_of(frontier: Sequence[int]) -> list[int]:
+    """By journal the first dot after the frontier; 0, so that no dot is before it, for all else.
+
+    There are `MAX_JOURNALS` of them: any packed dot can be looked up.
+    """
+    ends = [(sequence + 1) << SEQUENCE_SHIFT for sequence in frontier]
+    return ends + [0] * (MAX_JOURNALS - len(ends))

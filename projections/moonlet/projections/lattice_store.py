@@ -15,18 +15,14 @@ from moonlet.projections.store import Row, Store, forged
 
 Rule = Literal["element", "max", "min", "update"]
 
-_WIRE: Final[dict[Rule, Any]] = {
-    "element": None,
-    "max": WireAmount,
-    "min": WireAmount,
-    "update": bytes,
+_Decoder = msgspec.msgpack.Decoder
+_DECODERS: Final[dict[Rule, tuple[Any, Any]]] = {
+    "element": (_Decoder(None), _Decoder(dict[str, None])),
+    "max": (_Decoder(WireAmount), _Decoder(dict[str, WireAmount])),
+    "min": (_Decoder(WireAmount), _Decoder(dict[str, WireAmount])),
+    "update": (_Decoder(bytes), _Decoder(dict[str, bytes])),
 }
-_WIRE_SECTION: Final[dict[Rule, Any]] = {
-    "element": dict[str, None],
-    "max": dict[str, WireAmount],
-    "min": dict[str, WireAmount],
-    "update": dict[str, bytes],
-}
+"""Of a row and of a section."""
 
 
 class LatticeStore(Store):
@@ -38,8 +34,7 @@ class LatticeStore(Store):
         super().__init__(frontier)
         self.rule: Rule = rule
         self.rows: dict[str, Any] = {}
-        self._row = msgspec.msgpack.Decoder(_WIRE[rule])
-        self._section = msgspec.msgpack.Decoder(_WIRE_SECTION[rule])
+        self._row, self._section = _DECODERS[rule]
 
     def add(self, dot: int, key: str, value: Any, cover: Any) -> None:
         """Join `value` into the key's."""

@@ -29,7 +29,7 @@ from moonlet.projections.store import Store
 from moonlet.projections.view import View
 
 MAX_INDEX: Final = 100_000
-"""Changed keys that are remembered for deltas; beyond it the oldest are forgotten."""
+"""Changes that are remembered for deltas; beyond it the oldest are forgotten."""
 
 
 class At(msgspec.Struct, frozen=True, gc=False):
@@ -252,19 +252,22 @@ class ViewState:
     def settle(self) -> None:
         """Take fresh changes into the index; over its bound the oldest are forgotten."""
         stores = self.stores.values()
-        for store in stores:
-            store.settle()
-        while sum(len(index) for store in stores for index in store.index) > MAX_INDEX:
-            size, journal, store = max(
+        if sum(store.settle() for store in stores) <= MAX_INDEX:
+            return
+        # Down to half, so that this pass over all of it comes once in so many changes.
+        length = sum(store.compact() for store in stores)
+        while length > MAX_INDEX // 2:
+            journal, changes = max(
                 (
-                    (len(index), journal, store)
+                    (journal, changes)
                     for store in stores
-                    for journal, index in enumerate(store.index)
+                    for journal, changes in enumerate(store.index)
                 ),
-                key=lambda entry: entry[0],
+                key=lambda entry: len(entry[1]),
             )
-            newest = store.forget(journal, (size + 1) // 2)
-            self.floor[journal] = max(self.floor[journal], newest)
+            count = (len(changes) + 1) // 2
+            self.floor[journal] = max(self.floor[journal], changes.forget(count))
+            length -= count
 
     def touched(self, since: list[int]) -> dict[str, set[str]] | None:
         """The keys of each field changed after `since`; None if the index doesn't go back there."""

@@ -1,13 +1,13 @@
 """What the stores of all fields share: the frontier, and which keys changed at which sequence.
 
-The index key → last change per journal answers "what is new since this frontier?" exactly. It is
-bounded, and it is never a matter of correctness: below its floor the answer is the full state.
+The index of changes answers "what is new since this frontier?" exactly. It is bounded, and it is
+never a matter of correctness: below its floor the answer is the full state.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from moonlet.projections.changes import Changes
 from moonlet.projections.errors import DeltaRefused
 
 Row = tuple[Any, int | bytes]
@@ -29,7 +29,7 @@ class Store:
     def __init__(self, frontier: list[int]) -> None:
         self.frontier = frontier
         self.fresh: list[dict[str, int]] = [{} for _ in frontier]
-        self.index: list[dict[str, int]] = [{} for _ in frontier]
+        self.index = [Changes() for _ in frontier]
         self.unsaved: set[str] | None = None
         """Keys changed since the last save; None while nobody saves."""
 
@@ -82,52 +82,43 @@ class Store:
 
     # -- the index of changes --------------------------------------------------------------------
 
-    def settle(self) -> None:
-        """Take the fresh changes into the index, and into `unsaved`."""
-        for fresh, index in zip(self.fresh, self.index, strict=True):
-            if not fresh:
-                continue
-            # Oldest first, so that `touched` may stop at the first that is old enough.
-            for key, sequence in sorted(fresh.items(), key=itemgetter(1)):
-                index.pop(key, None)
-                index[key] = sequence
-            if self.unsaved is not None:
-                self.unsaved.update(fresh)
-            fresh.clear()
+    def settle(self) -> int:
+        """Take the fresh changes into the index and into `unsaved`; returns the index's length."""
+        length = 0
+        for journal, changes in enumerate(self.index):
+            if self.fresh[journal]:
+                self._settle(journal)
+            length += len(changes.keys)
+        return length
+
+    def _settle(self, journal: int) -> None:
+        fresh = self.fresh[journal]
+        self.index[journal].add(fresh)
+        if self.unsaved is not None:
+            self.unsaved.update(fresh)
+        fresh.clear()
 
     def touched(self, since: Sequence[int]) -> set[str]:
         """Keys that a commit after `since` touched. Settle first."""
         found: set[str] = set()
-        for index, sequence in zip(self.index, since, strict=True):
-            for key in reversed(index):
-                if index[key] <= sequence:
-                    break
-                found.add(key)
+        for changes, sequence in zip(self.index, since, strict=True):
+            if changes.keys:
+                found.update(changes.since(sequence))
         return found
 
-    def mark(self, keys: Iterable[str], moved: Sequence[int]) -> None:
+    def mark(self, keys: Collection[str], moved: Sequence[int]) -> None:
         """Note a join of `keys`, up to the frontier, in every journal that moved."""
         for journal in moved:
-            marked = dict.fromkeys(keys, self.frontier[journal])
-            if self.fresh[journal]:
-                self.fresh[journal].update(marked)
-            else:
-                self.fresh[journal] = marked
+            self._settle(journal)
+            self.index[journal].add_all(keys, self.frontier[journal])
+        if moved and self.unsaved is not None:
+            self.unsaved.update(keys)
 
-    def forget(self, journal: int, count: int) -> int:
-        """Drop the `count` oldest changes of a journal; returns the newest sequence dropped."""
-        index = self.index[journal]
-        newest = 0
-        for key in list(_first(index, count)):
-            newest = max(newest, index.pop(key))
-        return newest
-
-
-def _first(keys: Iterable[str], count: int) -> Iterator[str]:
-    for number, key in enumerate(keys):
-        if number == count:
-            return
-        yield key
+    def compact(self) -> int:
+        """Keep one change of each key in each journal; returns the index's length."""
+        for changes in self.index:
+            changes.compact()
+        return sum(map(len, self.index))
 
 
 def forged(what: str) -> DeltaRefused:
