@@ -5,9 +5,11 @@ keys, two replicas that were apart. Bytes are exact; of times the medians of int
 """
 
 import asyncio
+import gc
 import random
 import sqlite3
 import tempfile
+import time
 import tracemalloc
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from moonlet.core.frontier import Frontier
 from moonlet.projections import JournalId, ViewDatabase, ViewState, apply_delta, make_delta
 from moonlet.projections.audit import Audit
 from moonlet.projections.heartbeat import make_heartbeat
+from moonlet.projections.transfer import Giver, take
 from moonlet.streams import decode_commit, encode_commit, read_messages
 from tests.benchmarks.projections_ours import JOURNALS, Replica, commits, map_view, set_view
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
@@ -61,6 +64,13 @@ ONE_KEY = Row(
     less_is_better=True,
     bar_value=64,
 )
+ONE_KEY_LATE = Row(
+    "view: the same, each of 4 journals at 4 thousand million",
+    "bytes",
+    "the same after 1M changes in all",
+    less_is_better=True,
+    bar_value=64,
+)
 MERGE_PYCRDT = Row(
     "view: merge of two diverged 10k-key maps",
     "ms",
@@ -77,7 +87,7 @@ CATCH_UP_BYTES = Row(
 CATCH_UP_TIME = Row(
     "view: catch-up over 30k events, time",
     "ms",
-    "reading the journal from the server and folding it",
+    "reading the journal from the same server and folding it",
     True,
     bar_ratio=1 / 50,
 )
@@ -107,6 +117,13 @@ AUDIT = Row(
     less_is_better=True,
     bar_value=16_384,
 )
+AUDIT_MESSAGES = Row(
+    "view: messages of that audit",
+    "messages",
+    "those of an audit of equals",
+    less_is_better=True,
+    bar_value=6,
+)
 HEARTBEAT = Row(
     "view: heartbeat of 8 journals", "bytes", "the frontier alone as JSON", True, bar_value=128
 )
@@ -134,9 +151,18 @@ def set_changes(count: int, elements: int, seed: int = 1) -> Churn:
 
 
 def timed(work: Callable[[], object]) -> float:
+    """Seconds, of work that waits for a disk or a server."""
     watch = Stopwatch()
     work()
     return watch.stop()
+
+
+def computed(work: Callable[[], object]) -> float:
+    """Seconds of processor time, of work that waits for nothing: the machine's load counts less."""
+    gc.collect()
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 async def folds(scale: Scale) -> AsyncGenerator[Round, None]:
@@ -153,36 +179,45 @@ async def folds(scale: Scale) -> AsyncGenerator[Round, None]:
             state.fold(commit, "asia")
 
     while True:
-        ours = count / timed(lambda: Replica(map_view).write(writes))
-        pycrdt = count / timed(lambda: projections_pycrdt.Replica().write(writes))
-        loro = count / timed(lambda: projections_loro.Replica().write(writes))
-        ours_set = count / timed(lambda: Replica(set_view).write_seen(changes))
-        loro_set = count / timed(lambda: projections_loro.Replica().write(changes, batch=100))
+        ours = count / computed(lambda: Replica(map_view).write_settled(writes))
+        pycrdt = count / computed(lambda: projections_pycrdt.Replica().write(writes))
+        loro = count / computed(lambda: projections_loro.Replica().write(writes))
+        ours_set = count / computed(lambda: Replica(set_view).write_seen(changes))
+        loro_set = count / computed(lambda: projections_loro.Replica().write(changes, batch=100))
         yield {
             FOLD_PYCRDT.name: Pair(ours, pycrdt),
             FOLD_LORO.name: Pair(ours, loro),
             FOLD_SET.name: Pair(ours_set, loro_set),
-            FOLD_WHOLE.name: Pair(count / timed(whole), pycrdt),
+            FOLD_WHOLE.name: Pair(count / computed(whole), pycrdt),
         }
+
+
+def one_key(replica: Replica) -> int:
+    """Bytes of a delta of one commit of one write, beyond key and value."""
+    state = replica.state
+    since = state.frontier
+    (commit,) = commits([("position-0001", "x" * 16)], since.at("us") + 1)
+    state.fold(commit, "us")
+    return len(make_delta(state, since)) - 13 - 16
 
 
 async def sizes(scale: Scale) -> AsyncGenerator[Round, None]:
     from tests.benchmarks import projections_pycrdt
 
     changes = set_changes(scale.of(10 * WRITES), 100)
+    elements = sorted({key for key, _ in changes})
     theirs = projections_pycrdt.Replica()
     theirs.write(changes[: len(changes) // 10])
     their_state, vector = len(theirs.state()), theirs.vector()
     theirs.write([("position-0001", "x" * 16)])
     their_delta = len(theirs.since(vector)) - 13 - 16
 
-    four = ViewState(map_view, [JournalId(name, "x") for name in ("asia", "eu", "us", "za")])
-    for name in four.journals.names:
-        four.advance(name, 4_000_000_000)
-    since = four.frontier
-    (commit,) = commits([("position-0001", "x" * 16)], 4_000_000_001)
-    four.fold(commit, "us")
-    one_key = len(make_delta(four, since)) - 13 - 16
+    journals = [JournalId(name, "x") for name in ("asia", "eu", "us", "za")]
+    four = Replica(map_view, 2, journals=journals)
+    four.write_everywhere([(key, value or "") for key, value in changes])
+    late = Replica(map_view, 2, journals=journals)
+    for name in late.state.journals.names:
+        late.state.advance(name, 4_000_000_000)
 
     eight = ViewState(map_view, [JournalId(f"journal-{n}", "x") for n in range(8)])
     for name in eight.journals.names:
@@ -192,16 +227,29 @@ async def sizes(scale: Scale) -> AsyncGenerator[Round, None]:
 
     while True:
         replica = Replica(set_view)
-        replica.write_seen(changes[: len(changes) // 100])
-        early = len(replica.state_bytes())
-        replica.write_seen(changes[len(changes) // 100 :])
-        late = len(replica.state_bytes())
+        grown = []
+        for part in (changes[: len(changes) // 100], changes[len(changes) // 100 :]):
+            replica.write_seen(part)
+            # Of equal sets, or chance would decide: between 60 and 75 of the 100 are there.
+            replica.write_seen([(key, "") for key in elements if key not in replica.store_rows])
+            grown.append(len(replica.state_bytes()))
         yield {
-            CHURN.name: Pair(late, their_state),
-            CHURN_GROWTH.name: Pair(late, early),
-            ONE_KEY.name: Pair(one_key, their_delta),
+            CHURN.name: Pair(grown[1], their_state),
+            CHURN_GROWTH.name: Pair(grown[1], grown[0]),
+            ONE_KEY.name: Pair(one_key(four), their_delta),
+            ONE_KEY_LATE.name: Pair(one_key(late), one_key(four)),
             HEARTBEAT.name: Pair(len(heartbeat), len(repr(eight.frontier.sequences))),
         }
+
+
+def audit(one: Replica, two: Replica) -> tuple[list[bytes], int]:
+    """All messages of an audit, either way, and how many differences both sides found."""
+    sides = Audit(one.state), Audit(two.state)
+    messages = [sides[0].begin()]
+    while answer := sides[len(messages) % 2].answer(messages[-1]):
+        messages.append(answer)
+    assert sides[0].found == sides[1].found
+    return messages, len(sides[0].found)
 
 
 async def audits(scale: Scale) -> AsyncGenerator[Round, None]:
@@ -209,17 +257,16 @@ async def audits(scale: Scale) -> AsyncGenerator[Round, None]:
     replicas = Replica(set_view), Replica(set_view)
     for replica in replicas:
         replica.write([(f"element-{n:08d}", "") for n in range(count)])
+    equal, _ = audit(*replicas)
     for n in random.Random(1).sample(range(count), 10):
-        del replicas[1].store_rows[f"element-{n:08d}"]
+        del replicas[n % 2].store_rows[f"element-{n:08d}"]
     while True:
-        sides = Audit(replicas[0].state), Audit(replicas[1].state)
-        message, sent, turn = sides[0].begin(), 0, 1
-        while message:
-            sent += len(message)
-            message, turn = sides[turn].answer(message), 1 - turn
-        assert sides[0].found == sides[1].found
-        assert len(sides[0].found) == 10
-        yield {AUDIT.name: Pair(sent, 8 * count)}
+        messages, found = audit(*replicas)
+        assert found == 10
+        yield {
+            AUDIT.name: Pair(sum(map(len, messages)), 8 * count),
+            AUDIT_MESSAGES.name: Pair(len(messages), len(equal)),
+        }
 
 
 async def merges(scale: Scale) -> AsyncGenerator[Round, None]:
@@ -241,7 +288,7 @@ async def merges(scale: Scale) -> AsyncGenerator[Round, None]:
         one.write_seen(apart[0])
         two.write_seen(apart[1])
         delta = two.since(one)
-        return 1_000 * timed(lambda: one.join(delta))
+        return 1_000 * computed(lambda: one.join(delta))
 
     def pycrdt() -> float:
         one, two = projections_pycrdt.Replica(), projections_pycrdt.Replica()
@@ -250,7 +297,7 @@ async def merges(scale: Scale) -> AsyncGenerator[Round, None]:
         one.write(apart[0])
         two.write(apart[1])
         update = two.since(one.vector())
-        return 1_000 * timed(lambda: one.join(update))
+        return 1_000 * computed(lambda: one.join(update))
 
     def loro() -> float:
         one, two = projections_loro.Replica(), projections_loro.Replica()
@@ -259,7 +306,7 @@ async def merges(scale: Scale) -> AsyncGenerator[Round, None]:
         one.write(apart[0])
         two.write(apart[1])
         update = two.since(one.vector())
-        return 1_000 * timed(lambda: one.join(update))
+        return 1_000 * computed(lambda: one.join(update))
 
     while True:
         taken = ours()
@@ -267,7 +314,7 @@ async def merges(scale: Scale) -> AsyncGenerator[Round, None]:
 
 
 async def catching_up(scale: Scale) -> AsyncGenerator[Round, None]:
-    """30k events on 3k keys: a peer's delta, or the journal itself from a real server."""
+    """30k events on 3k keys: a peer's delta, or the journal itself; both through a real server."""
     peer = ViewState(map_view, JOURNALS)
     stored = commits(map_writes(scale.of(30_000), keys=3_000))
     for commit in stored:
@@ -285,10 +332,12 @@ async def catching_up(scale: Scale) -> AsyncGenerator[Round, None]:
         while await w.messages(stream) < len(stored):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.01)
         async with w.moon(prefix) as moon:
+            subject = f"{prefix}.view.prices.peer"
+            await moon.bus.js.subscribe(subject, Giver(moon.bus, peer).answer)
             while True:
                 watch = Stopwatch()
                 by_peer = ViewState(map_view, JOURNALS)
-                delta = make_delta(peer, by_peer.frontier)
+                delta = (await take(moon.bus, subject, by_peer)).delta
                 apply_delta(by_peer, delta)
                 joined = watch.stop()
                 watch = Stopwatch()
@@ -319,11 +368,7 @@ async def memory(scale: Scale) -> AsyncGenerator[Round, None]:
         return size / count
 
     def filled(replica: Replica, pairs: Writes) -> Replica:
-        replica.write(pairs)
-        # What changed last is remembered apart, for deltas, and bounded.
-        replica.state.settle()
-        for index in replica.store.index:
-            index.clear()
+        replica.write_settled(pairs)
         return replica
 
     elements: Writes = [(key, "") for key in keys]
@@ -398,8 +443,8 @@ async def files(scale: Scale) -> AsyncGenerator[Round, None]:
             least = len(writes) / timed(lambda: bare(folder))
             ours = len(writes) / timed(lambda: durable(folder))
             all_of_it = len(writes) / timed(lambda: whole(folder))
-            loaded = timed(lambda: load(folder))
-            their_load = timed(lambda: projections_pycrdt.Replica().join(their_state))
+            loaded = computed(lambda: load(folder))
+            their_load = computed(lambda: projections_pycrdt.Replica().join(their_state))
         yield {
             DURABLE.name: Pair(ours, least),
             DURABLE_WHOLE.name: Pair(all_of_it, least),
@@ -409,8 +454,8 @@ async def files(scale: Scale) -> AsyncGenerator[Round, None]:
 
 WORKS = (
     Work((FOLD_PYCRDT, FOLD_LORO, FOLD_SET, FOLD_WHOLE), folds, rounds=7),
-    Work((CHURN, CHURN_GROWTH, ONE_KEY, HEARTBEAT), sizes, rounds=1),
-    Work((AUDIT,), audits, rounds=1),
+    Work((CHURN, CHURN_GROWTH, ONE_KEY, ONE_KEY_LATE, HEARTBEAT), sizes, rounds=1),
+    Work((AUDIT, AUDIT_MESSAGES), audits, rounds=1),
     Work((MERGE_PYCRDT, MERGE_LORO), merges, rounds=9),
     Work((CATCH_UP_BYTES, CATCH_UP_TIME), catching_up),
     Work((MEMORY_SET, MEMORY_MAP), memory, rounds=1),

@@ -62,10 +62,12 @@ def commits(writes: Sequence[tuple[str, str]], start: int = 1) -> list[Commit[An
 
 
 class Replica:
-    """One replica of a view with one field, near one of three journals."""
+    """One replica of a view with one field, near one of its journals."""
 
-    def __init__(self, view: View, journal: int = 0) -> None:
-        self.state = ViewState(view, JOURNALS)
+    def __init__(
+        self, view: View, journal: int = 0, *, journals: Sequence[JournalId] = JOURNALS
+    ) -> None:
+        self.state = ViewState(view, journals)
         self.journal = journal
         (self.store,) = self.state.stores.values()
 
@@ -85,6 +87,21 @@ class Replica:
             number += 1
             vector[journal] = number
             put(pack(number, 0, journal), key, value, None)
+
+    def write_settled(self, writes: Sequence[Write]) -> None:
+        """The same in batches of 1,000, after each of which the index of changes is brought up."""
+        for start in range(0, len(writes), 1_000):
+            self.write(writes[start : start + 1_000])
+            self.state.settle()
+
+    def write_everywhere(self, writes: Sequence[Write]) -> None:
+        """The same, by one journal after the other."""
+        journal = self.journal
+        for start in range(0, len(writes), 1_000):
+            self.journal = start // 1_000 % len(self.state.journals)
+            self.write(writes[start : start + 1_000])
+            self.state.settle()
+        self.journal = journal
 
     def write_seen(self, writes: Sequence[Write]) -> None:
         """Each is an event of its own, which replaces or removes what is here."""
