@@ -49,7 +49,7 @@ def turned() -> list[Run]:
 
 def test_rare_turns_are_faults_that_a_plan_repeats_and_leaves_out() -> None:
     runs = turned()
-    assert len({hit.key for run in runs for hit in run.hits}) >= 4
+    assert len({hit.key for run in runs for hit in run.hits}) >= 3
     for found in runs[:5]:
         again = TURNS.run(found.seed, plan=found.hits, profile=found.profile)
         assert again.digest == found.digest

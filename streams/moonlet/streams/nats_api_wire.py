@@ -73,7 +73,9 @@ class Wire(Client):
                 "not sent: there is no connection to the NATS server now; it is being "
                 "restored, try again"
             )
-        if self._pending_data_size > UNSENT_BYTES_MAX:
+        if self._pending_data_size > UNSENT_BYTES_MAX or (
+            not self._pending and self._untaken() > UNSENT_BYTES_MAX
+        ):
             raise Disconnected(
                 f"not sent: the NATS server has left over {UNSENT_BYTES_MAX} bytes unread; "
                 "it may hang, look at it or try again"
@@ -84,6 +86,12 @@ class Wire(Client):
         assert queue is not None, "connected once"
         if queue.empty():
             queue.put_nowait(self._flushed)
+
+    def _untaken(self) -> int:
+        """Bytes that the socket has not taken. From Python 3.12 on asyncio's `writelines` takes
+        all that nats-py's flusher gives it, whatever waits already."""
+        writer = getattr(self._transport, "_io_writer", None)
+        return 0 if writer is None else int(writer.transport.get_write_buffer_size())
 
     async def subscribe_raw(self, subject: str, handler: RawHandler, queue: str = "") -> int:
         """Subscribe; the handler runs inside the read loop. Returns the subscription's number."""
