@@ -129,11 +129,12 @@ def live_writes(
 ) -> list[Write]:
     """The writes that nothing seen has taken back, in the order of their dots."""
     writes = list(writes_of(journals, frontier))
+    removals = [write for write in writes if effect_of(write.op)[1] in SUPERSEDES]
     live = [
         write
         for write in writes
         if effect_of(write.op)[1] in ("put", "add")
-        and not any(takes_back(later, write, tags) for later in writes)
+        and not any(takes_back(removal, write, tags) for removal in removals)
     ]
     return sorted(live, key=lambda write: (*write.order, write.place.op))
 

@@ -149,6 +149,7 @@ class World:
         self.vectors: list[list[int]] = [[0] * len(NAMES)]
         self.deltas: list[bytes] = []
         self.tokens: list[tuple[str, str, Observed]] = []
+        self.known: dict[tuple[int, ...], dict[str, Any]] = {}
         self.verbs = list(DRAWN)
         self.keys: tuple[str, ...] = KEYS
         self.sound: Callable[[int], None] = lambda replica: None
@@ -284,7 +285,11 @@ class World:
                 self.feed(state, journal, len(self.journals[journal]))
 
     def expected(self, vector: Sequence[int]) -> dict[str, Any]:
-        return value_of(self.recorded, vector, self.tags)
+        """What the definition says; once for a frontier, since journals only grow."""
+        covered = tuple(vector)
+        if covered not in self.known:
+            self.known[covered] = value_of(self.recorded, vector, self.tags)
+        return self.known[covered]
 
     def folded(self, vector: Sequence[int]) -> ViewState:
         """A fresh fold of exactly what `vector` covers, journal after journal."""

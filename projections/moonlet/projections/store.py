@@ -108,8 +108,11 @@ class Store:
 
     def mark(self, keys: Collection[str], moved: Sequence[int]) -> None:
         """Note a join of `keys`, up to the frontier, in every journal that moved."""
+        if not keys:
+            return
         for journal in moved:
-            self._settle(journal)
+            if self.fresh[journal]:
+                self._settle(journal)
             self.index[journal].add_all(keys, self.frontier[journal])
         if moved and self.unsaved is not None:
             self.unsaved.update(keys)
