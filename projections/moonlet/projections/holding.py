@@ -68,10 +68,12 @@ class Holding:
 
         Raises `PoisonedEvent`, with what came before it folded and saved; and the file's errors.
         """
+        vector, index = self.state.vector, self.state.journals.index[journal]
         for start in range(0, len(messages), SAVE_EVERY):
             try:
                 for message in messages[start : start + SAVE_EVERY]:
-                    self._fold_one(journal, message)
+                    if message.sequence > vector[index]:
+                        self._fold_one(journal, message)
             except PoisonedEvent:
                 self._moved()
                 raise
@@ -79,10 +81,7 @@ class Holding:
 
     def _fold_one(self, journal: str, message: StoredMessage) -> None:
         state = self.state
-        index = state.journals.index[journal]
-        if message.sequence <= state.vector[index]:
-            return
-        if self.leaves_out(journal, message.sequence):
+        if self._leave_out and self.leaves_out(journal, message.sequence):
             state.advance(journal, message.sequence)
             return
         try:
