@@ -62,12 +62,14 @@ def entered(before: int, after: int) -> tuple[Level, ...]:
 def to_sell(position: Position, price: int, target: int) -> int:
     """How much collateral to sell at `price`, paying debt, for a health of `target`.
 
-    From (C - x) * t / (D - x) = target. All of it if even that is too little.
+    From (C - x) * t / (D - x) = target, with C one millionth of a dollar less: what is kept is
+    rounded down. All of it if even that is too little.
     """
     collateral = value_of(position.collateral, price)
     missing = target * position.debt - collateral * position.threshold
     if missing <= 0:
         return 0
+    missing += position.threshold
     value = min(-(-missing // (target - position.threshold)), position.debt)
     return min(amount_for(value, price), position.collateral)
 
