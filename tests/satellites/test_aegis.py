@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-from hypothesis import example
+from hypothesis import example, settings
 from hypothesis import given as for_all
-from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
