@@ -1,12 +1,16 @@
 """`moonlet sim`: seeds are swept, failures kept, replayed, shrunk, explained and compared."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from moonlet.agents import Host, connect
+from moonlet.streams.server_process import ServerProcess
 from tests.console.support import invoke
+from tests.simulations.small import Add, counter
 
 FINE = "tests.simulations.small:fine"
 HASTY = "tests/simulations/small.py:hasty"
@@ -74,3 +78,42 @@ def test_a_sweep_tells_which_rare_places_were_come_to() -> None:
     found = facts("sweep", "tests.simulations.small:marked", "--seeds", "3")
     assert found["reached"]["three are counted"] == 3
     assert found["never_reached"] == ["more than three are asked for"]
+
+
+async def bank(url: str) -> None:
+    """A counter with three commits, and one command that waits."""
+    async with connect(url) as moon:
+        async with Host(moon, [counter]):
+            for _ in range(3):
+                await moon.ask("counter/a", Add())
+        await moon.tell("counter/b", Add())
+
+
+def test_the_history_of_a_server_is_taken_told_and_continued(own_server: ServerProcess) -> None:
+    asyncio.run(bank(own_server.url))
+    ended = invoke("sim", "import", "bank.bundle", "--url", own_server.url)
+    assert ended.code == 0, ended
+    assert ended.out.splitlines()[:2] == [
+        "TYPE     AGENTS  COMMITS  WAITING",
+        "counter       1        3        1",
+    ]
+    assert invoke("sim", "history", "bank.bundle").out == ended.out
+    told = facts("history", "bank.bundle")
+    assert told["types"] == {"counter": {"agents": 1, "commits": 3, "waiting": 1}}
+    assert facts("sweep", "tests.simulations.small:continued", "--seeds", "5")["failed"] is None
+
+
+def test_an_import_that_can_not_be_is_said_with_its_exit_code(own_server: ServerProcess) -> None:
+    here = ("sim", "import", "bank.bundle", "--url")
+    empty = invoke(*here, own_server.url)
+    assert (empty.code, "no journals of agents" in empty.err) == (2, True)
+    assert not Path("bank.bundle").exists()
+    away = invoke(*here, "nats://127.0.0.1:1")
+    assert away.code == 69, away
+    Path("bank.bundle").write_bytes(b"x")
+    there = invoke(*here, own_server.url)
+    assert (there.code, "is there already" in there.err) == (2, True)
+    assert invoke("sim", "import", "no/where.bundle", "--url", own_server.url).code == 2
+    assert invoke("sim", "history", "bank.bundle").code == 2
+    Path("bank.bundle").write_bytes(b"moonlet bundle 1 00\n")
+    assert invoke("sim", "history", "bank.bundle").code == 65

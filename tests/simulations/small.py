@@ -69,6 +69,24 @@ async def impatient(world: World) -> None:
 fine = Scenario(
     name=f"{__name__}:fine", body=count, agents=(counter,), faults=faults.none(), hosts=1
 )
+
+
+async def another_day(world: World) -> None:
+    """Goes on with what a server held: three are there already, and one waits."""
+    async with world.client() as moon:
+        await moon.tell("counter/a", Add())
+    await world.settle()
+    counts = {key: state.count for key, state in (await world.states("counter")).items()}
+    assert counts == {"a": 4, "b": 1}
+
+
+continued = Scenario(
+    name=f"{__name__}:continued",
+    body=another_day,
+    agents=(counter,),
+    faults=faults.all(),
+    history="bank.bundle",
+)
 marked = Scenario(
     name=f"{__name__}:marked", body=noting, agents=(counter,), faults=faults.none(), hosts=1
 )

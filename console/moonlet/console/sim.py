@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moonlet.console import exits, sim_plans, sim_seeds
+from moonlet.console import exits, sim_history, sim_plans, sim_seeds
 from moonlet.console.options import Options, command_without
 from moonlet.console.output import counted, table
 from moonlet.console.progress import progress
@@ -36,6 +36,9 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A kept run, a .sim f
 command = command_without("url", "context", "data")
 
 LAST_EVENTS = 15
+
+app.command("import")(sim_history.import_)
+app.command("history")(sim_history.history)
 
 
 def dotted(name: str) -> str:

@@ -150,6 +150,13 @@ class Chronicle:
         history = self.histories.get(agent)
         return history is not None and id in history.by_id
 
+    def is_stopped(self, agent: str) -> bool:
+        """Whether an operator stopped the agent: what is for it may wait."""
+        name = self._world.topology.bucket("registry")
+        stream = self._world.server.broker.model.streams.get(name)
+        mark = f"$KV.{name.removeprefix('KV_')}.stopped.{agent.replace('/', '.')}"
+        return stream is not None and mark in stream.store.by_subject
+
     def is_out(self, agent: str, id: str) -> bool:
         """Whether what an effect caused was stored, or parked."""
         return (agent, id) in self.commands or id in self.parked

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from moonlet.simulations import guard_remedies as remedies
-from moonlet.simulations.node import EPOCH_NS, LIFE
+from moonlet.simulations.node import LIFE
 from moonlet.simulations.stand_ins import StandInFuture, StandInTask
 
 if TYPE_CHECKING:
@@ -129,7 +129,9 @@ class Attributes:
 
     def _wall_ns(self) -> int:
         life, now_ns = LIFE.get(None), self._guard.loop.now_ns
-        return EPOCH_NS + now_ns if life is None else life.node.wall_ns(now_ns)
+        if life is not None:
+            return life.node.wall_ns(now_ns)
+        return self._guard.loop.epoch_ns + now_ns
 
     def _replace_clocks(self) -> None:
         local, wall = self._local_ns, self._wall_ns

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EPOCH_NS = 1_700_000_000_000_000_000
+"""When runs begin, in nanoseconds since 1970, unless they continue a history."""
+
 MILLION = 1_000_000
 
 LIFE: contextvars.ContextVar[Life] = contextvars.ContextVar("moonlet_life")
@@ -186,7 +188,7 @@ class Node:
 
     def wall_ns(self, now_ns: int) -> int:
         """Its wall clock at that moment of the world, in nanoseconds since 1970: drift, skew."""
-        return EPOCH_NS + self.local_ns(now_ns) + self.skew_ns
+        return self.loop.epoch_ns + self.local_ns(now_ns) + self.skew_ns
 
     def world_ns(self, local_ns: int) -> int:
         """The first moment of the world at which its monotonic clock shows `local_ns` or more."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from moonlet.simulations.errors import Escape
+from moonlet.simulations.node import EPOCH_NS
 from moonlet.simulations.task import SimTask
 from moonlet.simulations.waits import origin, where
 
@@ -42,10 +43,12 @@ class Wire(Protocol):
 class OfflineLoop(asyncio.BaseEventLoop):
     """A loop without threads, sockets and signals, which remembers what went wrong in a run.
 
-    `escapes` and `deaths` (a line each) fill up and fail the run at its end.
+    `escapes` and `deaths` (a line each) fill up and fail the run at its end. `epoch_ns` is the time
+    of day at which the run begins, in nanoseconds since 1970.
     """
 
     now_ns: int
+    epoch_ns: int = EPOCH_NS
 
     def __init__(self) -> None:
         super().__init__()

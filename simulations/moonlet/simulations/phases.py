@@ -241,9 +241,14 @@ class Phases:
             f"{command.id} to {command.agent} is acknowledged ({command.stream} "
             f"{command.sequence}) and not committed"
             for command in chronicle.undone.values()
+            if not chronicle.is_stopped(command.agent)
         ]
         now_us = world.server.now() // 1_000
         for history in chronicle.histories.values():
+            if not history.fold.timers and not history.fold.calls:
+                continue
+            if chronicle.is_stopped(history.agent):
+                continue
             for name, where in history.fold.timers.items():
                 effect = history.commits[where.revision - 1].effects[where.index]
                 if effect.due * 1_000 + OVERDUE_NS < now_us * 1_000:
@@ -252,5 +257,7 @@ class Phases:
                 if call not in chronicle.parked:
                     lines.append(f"the call {call} has no result")
         for id, target in chronicle.sends.items():
+            if chronicle.is_stopped(target):
+                continue
             lines.append(f"the effect {id} is neither committed by {target} nor parked")
         return lines

@@ -15,6 +15,7 @@ from types import ModuleType
 import msgspec
 
 from moonlet.core.errors import InvalidSettings
+from moonlet.simulations.bundle_world import digest_of
 from moonlet.simulations.faults import Fault
 from moonlet.simulations.profile import Profile
 from moonlet.simulations.scenario import Run, Scenario
@@ -28,6 +29,7 @@ def save(run: Run, path: Path) -> None:
         test=run.scenario.name,
         seed=run.seed,
         replicas=run.profile.servers,
+        history=digest_of(run.scenario.history) if run.scenario.history else "",
         plan=[msgspec.to_builtins(fault) for fault in run.hits],
         profile=msgspec.to_builtins(run.profile),
     )
@@ -48,7 +50,12 @@ def replay(path: Path, *, exact: bool = False, without: int = 0) -> Run:
         if not 1 <= without <= len(plan):
             raise InvalidSettings(f"without={without}: the plan has the faults 1 to {len(plan)}")
         del plan[without - 1]
-    return scenario_of(header.test).run(
+    scenario = scenario_of(header.test)
+    if header.history and header.history != digest_of(scenario.history):
+        raise InvalidSettings(
+            f"{path} began with another bundle than {scenario.history} is now: put that one back"
+        )
+    return scenario.run(
         header.seed,
         plan=plan,
         profile=msgspec.convert(header.profile, Profile),

@@ -14,6 +14,7 @@ import structlog
 from moonlet.agents import AgentType
 from moonlet.core.digest import state_digest
 from moonlet.core.marks import observed
+from moonlet.simulations.bundle_world import opened
 from moonlet.simulations.checkers import CHECKERS
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.faults import Fault, FaultSet
@@ -35,7 +36,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
     `replicas` are the kinds of server to draw from: 1 for one server, 3 for a cluster. `lease` is
     the hosts' in whole seconds. `journals` are a topology's, one for all types if there are none.
-    `name` is `module:function`.
+    `history` is the path of a bundle that worlds start from. `name` is `module:function`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     replicas: tuple[int, ...] = (1, 3)
     lease: int = 2
     journals: dict[str, list[str]] = {}
+    history: str = ""
 
     def run(
         self,
@@ -60,8 +62,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Run:
         """One run. `plan` replaces the seed's faults, `profile` its profile.
 
-        `listen` keeps what messages there were to hit. Never raises what the run fails with.
+        `listen` keeps what messages there were to hit. Never raises what the run fails with;
+        `InvalidSettings` and `Corrupt` for a history that these agents can't go on with.
         """
+        history = opened(self.history, self.agents) if self.history else None
         universe = Universe(seed, trace=trace)
         if profile is None:
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
@@ -71,6 +75,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         topology = Topology(replicas=profile.servers)
         if self.journals:
             topology = msgspec.structs.replace(topology, journals=self.journals)
+        if history is not None:
+            universe.loop.epoch_ns = history.taken
+            topology = msgspec.structs.replace(history.topology, replicas=profile.servers)
 
         async def main() -> None:
             world = World(
@@ -83,6 +90,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
                 heal_within=self.heal_within,
                 lease=self.lease,
                 topology=topology,
+                history=history,
             )
             if listen:
                 world.network.sent = marks.asked = []

@@ -30,15 +30,17 @@ CANARY = "moonlet"
 class SimHeader(msgspec.Struct, kw_only=True):
     """What a replay needs, and what to compare when it differs.
 
-    `plan`, `profile` and `workload` are plain data of those who draw them. `code` is the digest
-    of the sources of `moonlet` that were loaded, `hash_canary` the hash of one string in that
-    process: digests that differ together with it hang on the hash seed.
+    `plan`, `profile` and `workload` are plain data of those who draw them. `history` is the digest
+    of the bundle that the world began with, `code` that of the sources of `moonlet` that were
+    loaded, `hash_canary` the hash of one string in that process: digests that differ together with
+    it hang on the hash seed.
     """
 
     v: int = VERSION
     test: str = ""
     seed: int = 0
     replicas: int = 1
+    history: str = ""
     plan: list[Any] = []
     profile: dict[str, Any] = {}
     workload: list[Any] = []

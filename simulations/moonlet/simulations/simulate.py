@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from moonlet.agents import AgentType
@@ -30,6 +31,7 @@ def simulate(
     replicas: Sequence[int] = (1, 3),
     lease: int = 2,
     marks: Sequence[str] = (),
+    history: str | Path = "",
 ) -> Callable[[Body], Callable[..., None]]:
     """Run the decorated `async def test(world)` in `seeds` worlds; the first failure is reported.
 
@@ -37,6 +39,8 @@ def simulate(
     everything must finish `heal_within`. The promises are checked in any case. A failure raises
     `SimulationFailed` with the shrunk plan and the line that replays it. `marks` are names of
     `reached(...)` in the code: all must be come to in some seed, or the test saw too little.
+    `history` is a bundle that `moonlet sim import` took: each world starts as that server stood. It
+    is looked for in the working folder, then beside the test.
     """
     if not agents:
         raise InvalidSettings("simulate: name the agent types that the hosts run, agents=[...]")
@@ -54,6 +58,7 @@ def simulate(
             heal_within=heal_within,
             replicas=tuple(replicas),
             lease=lease,
+            history=_found(history, body),
         )
 
         def test() -> None:
@@ -73,6 +78,12 @@ def simulate(
         return test
 
     return decorate
+
+
+def _found(history: str | Path, body: Body) -> str:
+    """The path of a bundle: as it is, or beside the file that the test is in."""
+    beside = Path(inspect.getfile(body)).parent / history
+    return str(beside if history and not Path(history).exists() and beside.exists() else history)
 
 
 def asked_seeds(seeds: int) -> range:

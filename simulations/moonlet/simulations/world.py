@@ -14,6 +14,8 @@ from typing import Any, Final
 from moonlet.agents import AgentType, Moon
 from moonlet.core.commit import Commit
 from moonlet.core.errors import InvalidSettings
+from moonlet.simulations.bundle import Bundle
+from moonlet.simulations.bundle_world import continue_from
 from moonlet.simulations.checkers.fenced import Fenced
 from moonlet.simulations.chronicle import Chronicle
 from moonlet.simulations.durations import Duration, nanoseconds
@@ -43,7 +45,10 @@ Way = str
 
 
 class World:
-    """Made by `simulate`, inside a run. `agents` run on every host."""
+    """Made by `simulate`, inside a run. `agents` run on every host.
+
+    `history` is what the server holds before the first host starts.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class World:
         heal_within: Duration = "120s",
         lease: int = 2,
         topology: Topology | None = None,
+        history: Bundle | None = None,
     ) -> None:
         self.loop = universe.loop
         self.seed: Seed = universe.seed
@@ -76,6 +82,7 @@ class World:
             servers=self.profile.servers,
             commit_latency=self.profile.commit_latency,
             network=self.network,
+            epoch=self.loop.epoch_ns,
         )
         self.chronicle = Chronicle(self)
         self.fenced = Fenced(self)
@@ -87,6 +94,8 @@ class World:
         self.goals: list[tuple[str, Eventually]] = []
         self.watchers: list[Callable[[Commit[Any]], None]] = []
         self.phases = Phases(self)
+        if history is not None:
+            continue_from(history, self)
 
     @property
     def patience(self) -> float:

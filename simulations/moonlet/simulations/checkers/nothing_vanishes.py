@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def check_nothing_vanishes(world: World) -> Iterator[Finding]:
     """Acknowledged commands without a commit, or with several."""
     for command in world.chronicle.undone.values():
+        if world.chronicle.is_stopped(command.agent):
+            continue
         yield (
             "P1 nothing vanishes",
             f"{command.id} to {command.agent} was acknowledged ({command.stream}, sequence "

@@ -26,4 +26,6 @@ def check_once(world: World) -> Iterator[Finding]:
                     yield "P3 exactly once", f"{history.agent}: the timer {firing} fired twice"
                 fired.add(firing)
     for id, target in chronicle.sends.items():
+        if chronicle.is_stopped(target):
+            continue
         yield "P3 exactly once", f"{id} was sent to {target}, did not arrive and is not parked"

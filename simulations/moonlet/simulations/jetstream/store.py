@@ -1,7 +1,7 @@
 """The messages of one stream, by sequence and by subject."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import islice
 
@@ -59,6 +59,18 @@ class Store:
         self.bytes += message.size
         self.last_time = message.time
         return sequence
+
+    def restore(self, messages: Iterable[Stored], first: int, last: int) -> None:
+        """Hold what another server held: messages by their own sequences, in order."""
+        assert not self.messages and not self.last
+        for message in messages:
+            message.size = self.size(message.subject, message.headers, message.data)
+            self.messages[message.sequence] = message
+            self.by_subject.setdefault(message.subject, []).append(message.sequence)
+            self.bytes += message.size
+            self.last_time = message.time
+        self.first = next(iter(self.messages), first if last else 0)
+        self.last = last
 
     def skip(self, time: int) -> int:
         """Use up a sequence without storing anything (interest retention without interest)."""
