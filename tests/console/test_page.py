@@ -62,8 +62,16 @@ def test_what_the_page_shows_is_what_is_printed(tmp_path: Path) -> None:
             finish(process)
 
 
+def _here(argument: str, folder: Path) -> str:
+    """A kept run as it is called here: which seed fails first changes with the code."""
+    kept = re.fullmatch(r"(\.moonlet/seeds/.+-)\d+\.sim", argument)
+    found = sorted(folder.glob(f"{kept[1]}*.sim")) if kept is not None else []
+    return str(found[0].relative_to(folder)) if found else argument
+
+
 def _printed(arguments: list[str], folder: Path) -> list[str]:
     """What a person sees: both streams, as they come."""
+    arguments = [_here(argument, folder) for argument in arguments]
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
