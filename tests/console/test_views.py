@@ -3,10 +3,10 @@
 import asyncio
 import json
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,51 +15,16 @@ from moonlet.console.agent_types import find_code
 from moonlet.projections import Replica
 from moonlet.streams import open_embedded
 from tests.console.conftest import work_in
-from tests.console.support import BANK, Ended, finish, first_line, invoke, run, start
-
-VIEWS = """
-from bank import Deposited
-from moonlet.projections import At, Fields, LexCounter, ORMap, View
-
-totals = View("totals", version=1, by_account=ORMap[LexCounter], total=LexCounter)
-
-@totals.on_event
-def deposited(view: Fields, event: Deposited, at: At) -> None:
-    view.by_account[str(at.agent)].add(event.amount)
-    view.total.add(event.amount)
-
-fragile = View("fragile", version=1, total=LexCounter)
-
-@fragile.on_event
-def unlucky(view: Fields, event: Deposited, at: At) -> None:
-    if event.amount == 13:
-        raise ValueError("unlucky")
-    view.total.add(event.amount)
-"""
-MODULES = ("--module", "bank.py", "--module", "sums.py")
-
-
-def deposit(folder: Path, key: str, amount: int) -> None:
-    body = json.dumps({"amount": amount})
-    asked = run("ask", f"account/{key}", "Deposit", body, *MODULES[:2], folder=folder)
-    assert asked.code == 0, asked
+from tests.console.sums import MODULES, deposit, record, running_bank, view
+from tests.console.support import finish, first_line, invoke, start, wait_until
 
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a running host, whose accounts got 5, 13 and 2."""
     folder = tmp_path_factory.mktemp("views")
-    (folder / "bank.py").write_text(BANK)
-    (folder / "sums.py").write_text(VIEWS)
-    process = start("run", "bank.py", folder=folder)
-    try:
-        first_line(process)
-        for key, amount in (("alice", 5), ("bob", 13), ("alice", 2)):
-            deposit(folder, key, amount)
+    with running_bank(folder, ("alice", 5), ("bob", 13), ("alice", 2)):
         yield folder
-    finally:
-        process.terminate()
-        finish(process)
 
 
 @pytest.fixture
@@ -67,16 +32,6 @@ def folder(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder; the commands' own files begin anew for each test."""
     shutil.rmtree(bank / ".moonlet" / "views", ignore_errors=True)
     return work_in(bank, monkeypatch)
-
-
-def view(*arguments: str) -> Ended:
-    return invoke("view", *arguments, *MODULES)
-
-
-def record(*arguments: str) -> dict[str, Any]:
-    ended = view(*arguments, "--json")
-    assert ended.code == 0, ended
-    return ended.records[-1]
 
 
 def test_get_prints_all_a_field_or_a_key_as_of_now(folder: Path) -> None:
@@ -92,10 +47,39 @@ def test_sql_reads_the_file_and_writes_nothing(folder: Path) -> None:
     rows = view("totals", "sql", "SELECT key, value FROM by_account ORDER BY key")
     assert rows.out.split() == ["key", "value", "account/alice", "7", "account/bob", "13"]
     refused = view("totals", "sql", "DELETE FROM by_account")
-    assert refused.code == 2 and "readonly" in refused.err
-    assert view("totals", "sql", "SELECT 1; SELECT 2").code == 2
-    assert view("totals", "sql", "SELECT * FROM nowhere").code == 2
+    assert refused.code == 2 and "not authorized" in refused.err
+    for query in ("SELECT 1; SELECT 2", "SELECT * FROM nowhere", "", "PRAGMA journal_mode=OFF"):
+        assert view("totals", "sql", query).code == 2, query
+    for query in ("ATTACH 'written.db' AS w", "VACUUM INTO 'written.db'", "BEGIN IMMEDIATE"):
+        assert view("totals", "sql", query).code == 2, query
+    assert not (folder / "written.db").exists()
     assert view("totals", "sql", "SELECT 1 WHERE 0").err == "no rows\n"
+
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT"
+
+
+def test_a_query_without_end_ends_with_ctrl_c_and_one_of_too_many_rows_by_itself(
+    folder: Path,
+) -> None:
+    many = view("totals", "sql", f"{ENDLESS} x FROM c")
+    assert many.code == 2 and "100,000: add LIMIT" in many.err
+    asking = start("view", "totals", "sql", f"{ENDLESS} count(*) FROM c", *MODULES, folder=folder)
+    try:
+        # While it asks it does nothing else: it can't answer.
+        wait_until(lambda: "silent" in invoke("views").out, timeout=30)
+        asking.send_signal(signal.SIGINT)
+        assert asking.wait(timeout=30) == 130
+    finally:
+        finish(asking)
+
+
+def test_large_and_hostile_values_fit_a_line_and_obey_nobody(folder: Path) -> None:
+    query = "SELECT 'a' || char(10, 27) || '[2J' AS odd, printf('%.*c', 100000, 'x') AS large"
+    lines = view("totals", "sql", query).out.splitlines()
+    assert lines[1].startswith("a\\n\\x1b[2J  xxx") and lines[1].endswith("x…")
+    assert len(lines) == 2 and len(lines[1]) < 300
+    assert len(record("totals", "sql", query)["large"]) == 100_000
 
 
 def test_a_file_is_read_without_a_server_and_only_as_its_own_view(
@@ -120,7 +104,8 @@ def test_a_file_is_read_without_a_server_and_only_as_its_own_view(
 def test_a_poison_event_stops_that_view_only_and_can_be_skipped(folder: Path) -> None:
     stopped = view("fragile", "get", "total")
     assert stopped.code == 65
-    assert "PoisonedEvent" in stopped.err and "unlucky" in stopped.err
+    assert stopped.err.startswith("PoisonedEvent: view fragile@1 stopped at")
+    assert "unlucky" in stopped.err and stopped.err.count("\n") == 1, "it is told once"
     assert record("totals", "get", "total")["value"] == 20
     skipped = record("fragile", "skip")
     assert skipped["type"] == "Deposited"
@@ -133,15 +118,36 @@ def test_a_running_replica_is_listed_heard_and_compared(folder: Path) -> None:
     watching = start("view", "totals", "watch", "total", *MODULES, folder=folder)
     try:
         assert first_line(watching) == "20\n"
-        [heard] = view("totals", "lag", "--json").records
-        assert (heard["behind"], heard["fault"]) == (0, "")
+        [heard] = invoke("view", "totals", "lag", "--json").records
+        assert (heard["behind"], heard["not_on_disk"], heard["standing"]) == (0, 0, "running")
+        assert invoke("view", "totals", "lag").out.splitlines()[1].split()[1:] == [
+            "running",
+            "0",
+            "0",
+        ]
         standing = [r for r in invoke("views", "--json").records if r["standing"] == "running"]
         assert [(entry["view"], entry["behind"]) for entry in standing] == [("totals", 0)]
     finally:
         watching.terminate()
         finish(watching)
+    silent = invoke("view", "totals", "lag")
+    assert (silent.code, silent.out) == (0, "") and "no replica of totals runs" in silent.err
     compared = view("totals", "compare")
     assert compared.code == 0 and "folded from the journals" in compared.out
+
+
+def test_two_commands_look_at_one_view_at_once(folder: Path) -> None:
+    watching = start("view", "totals", "watch", "total", *MODULES, folder=folder)
+    try:
+        assert watching.stdout is not None
+        before = int(first_line(watching))
+        for n in range(1, 4):
+            deposit(folder, "dora", 1)
+            assert record("totals", "get", "total")["value"] == before + n
+            assert int(watching.stdout.readline()) == before + n
+    finally:
+        watching.terminate()
+        finish(watching)
 
 
 def test_watch_prints_what_changes(folder: Path) -> None:
@@ -216,6 +222,10 @@ def test_what_is_not_there_is_said(folder: Path, arguments: tuple[str, ...], sai
 def test_a_server_without_journals_is_told(tmp_path: Path, folder: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
+    none = invoke("views", "--data", str(empty))
+    assert (none.code, none.out) == (0, "") and "no replica was here yet" in none.err
+    nobody = invoke("view", "totals", "pause", "--data", str(empty))
+    assert nobody.code == 69 and "no replica of view totals runs" in nobody.err
     ended = view("totals", "get", "--data", str(empty))
     assert ended.code == 65
     assert "start a host" in ended.err

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,17 @@ from moonlet.core.errors import (
     Invalid,
     InvalidId,
     MoonletError,
+    PermissionDenied,
     Unavailable,
     Undecodable,
 )
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, Roster, Status, operate
 from moonlet.projections.control import MAX_ORDER, MAX_ORDERS, Refusal
-from moonlet.streams import Bus, Message
+from moonlet.streams import Bucket, Bus, Message
 from moonlet.streams.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type
-from tests.faulty import until
+from tests.faulty import until, until_true
 from tests.projections.authors import Opened, World, exposure_view
 from tests.projections.connections import Hurt
 from tests.projections.test_replica_operations import poisoned, strict_view, write
@@ -75,9 +77,9 @@ async def test_a_replica_is_paused_sought_and_resumed_from_outside(
         await write(world, Opened("a", 2))
         paused = await operate(bus, "exposure", name, "status")
         assert (paused.frontier[us], paused.peer, paused.digest) == (1, "", digest)
-        sought = await operate(bus, "exposure", name, "seek", to=Frontier({us: 2}))
+        sought = await operate(bus, "exposure", name, "seek", to={us: 2})
         assert (sought.standing, sought.frontier[us]) == ("paused", 2)
-        back = await operate(bus, "exposure", name, "seek", to=Frontier({us: 1}))
+        back = await operate(bus, "exposure", name, "seek", to={us: 1})
         assert (back.frontier[us], back.digest) == (1, digest)
         (entry,) = await Roster(bus).replicas("exposure")
         assert (entry.standing, entry.durable[us]) == ("paused", 1)
@@ -114,11 +116,11 @@ async def test_a_stopped_replica_can_be_sought_to_before_the_event_and_stops_the
     bus = await outsider(world)
     async with Replica(world.moon, strict_view(), tmp_path / "v.db") as replica:
         await poisoned(world, replica)
-        status = await operate(bus, "strict", replica.name, "seek", to=Frontier({us: 1}))
+        status = await operate(bus, "strict", replica.name, "seek", to={us: 1})
         assert (status.standing, status.failure) == ("paused", "")
         assert replica.value == {"total": 1}
         with pytest.raises(Undecodable, match="below zero") as caught:
-            await operate(bus, "strict", replica.name, "seek", to=Frontier({us: 4}))
+            await operate(bus, "strict", replica.name, "seek", to={us: 4})
         assert (caught.value.stream, caught.value.sequence) == (us, 3)
         assert caught.value.type == "Opened"
         assert replica.value == {"total": 3}
@@ -142,10 +144,10 @@ async def test_what_cannot_be_sought_changes_nothing(
         for target, said in (
             ({us: 9}, "ends at 1"),
             ({us: 2**70}, "ends at 1"),
-            ({us: 1, "nowhere": 1}, f"folds no journal nowhere; it folds {asia}"),
+            ({us: 1, "nowhere": 0}, f"folds no journal nowhere; it folds {asia}"),
         ):
             with pytest.raises(Invalid, match=said):
-                await operate(bus, "exposure", replica.name, "seek", to=Frontier(target))
+                await operate(bus, "exposure", replica.name, "seek", to=target)
             status = await operate(bus, "exposure", replica.name, "status")
             assert (status.standing, status.digest) == (standing, digest)
         assert replica.path.stat().st_ino == inode, "it wasn't begun anew"
@@ -288,7 +290,7 @@ async def test_a_closed_replica_answers_no_more_and_tells_who_waits(
         await until(lambda: bool(replica._control._tasks))
     with pytest.raises(Unavailable, match="closed before it could pause"):
         await asyncio.wait_for(waiting, 5)
-    with pytest.raises(Unavailable, match="doesn't answer") as caught:
+    with pytest.raises(Unavailable, match="isn't here") as caught:
         await asyncio.wait_for(operate(bus, "exposure", name, "status"), 5)
     assert "moonlet views" in str(caught.value)
     with pytest.raises(InvalidId):
@@ -308,7 +310,7 @@ async def test_a_replica_that_failed_for_good_still_answers_and_can_be_tried_aga
         assert (status.standing, status.digest) == ("DatabaseCorrupt", "")
         assert "deleted or replaced" in status.failure
         with pytest.raises(Corrupt, match="deleted or replaced"):
-            await operate(bus, "exposure", replica.name, "seek", to=Frontier())
+            await operate(bus, "exposure", replica.name, "seek", to={})
         assert (await operate(bus, "exposure", replica.name, "retry")).standing == "running"
         await replica.wait_for(token)
         assert replica.value["total"] == 3
@@ -421,6 +423,63 @@ async def test_an_answer_of_another_kind_is_told(world: World, tmp_path: Path) -
         await subscription.unsubscribe()
 
 
+async def test_a_copy_of_a_running_replicas_file_is_another_replica(
+    world: World, tmp_path: Path
+) -> None:
+    bus = await outsider(world)
+    async with Replica(world.moon, exposure_view(), tmp_path / "a.db") as first:
+        await first.wait_for(await write(world, Opened("a", 1)))
+        with sqlite3.connect(first.path) as source, sqlite3.connect(tmp_path / "b.db") as target:
+            source.backup(target)
+        async with Replica(world.moon, exposure_view(), tmp_path / "b.db") as second:
+            assert first.name != second.name
+            paused = await operate(bus, "exposure", second.name, "pause")
+            assert (paused.replica, second.paused, first.paused) == (second.name, True, False)
+            found = {entry.replica for entry in await Roster(bus).replicas("exposure")}
+            assert found == {first.name, second.name}
+            kept = second.name
+    async with Replica(world.moon, exposure_view(), tmp_path / "b.db") as again:
+        assert again.name == kept
+
+
+async def test_who_may_not_listen_for_orders_folds_all_the_same(
+    world: World, tmp_path: Path
+) -> None:
+    moon, hurt = await world.hurt_client()
+    real = hurt.subscribe
+
+    async def subscribe(subject: str, *rest: Any, **options: Any) -> Any:
+        if ".control." in subject:
+            raise PermissionDenied("may not", subject=subject)
+        return await real(subject, *rest, **options)
+
+    hurt.subscribe = subscribe  # type: ignore[method-assign]
+    async with Replica(moon, exposure_view(), tmp_path / "v.db") as replica:
+        await replica.wait_for(await write(world, Opened("a", 1)))
+        with pytest.raises(Unavailable, match="isn't here"):
+            await operate(world.moon.bus, "exposure", replica.name, "pause")
+
+
+async def test_registry_entries_that_no_replica_wrote_are_passed_over(
+    world: World, tmp_path: Path
+) -> None:
+    bucket = Bucket(world.js, world.topology.bucket("registry"))
+    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
+        await until_true(lambda: _is_enrolled(world, replica))
+        for key, value in (("a", b"\x00"), ("b", b"{}"), ("c", b"[]"), ("d", b"null")):
+            await bucket.put(f"view.exposure.{key}", value)
+        entry = await bucket.get(f"view.exposure.{replica.name}")
+        assert entry is not None
+        await bucket.put("view.exposure.other", entry.value)  # said in another's name
+        (found,) = await Roster(world.moon.bus).replicas()
+        assert found.replica == replica.name
+
+
+async def _is_enrolled(world: World, replica: Replica) -> bool:
+    found = await Roster(world.moon.bus).replicas("exposure")
+    return [entry.replica for entry in found] == [replica.name]
+
+
 async def test_a_replica_in_another_process_is_operated_under_load(
     shared_server: ServerProcess, name: str, tmp_path: Path
 ) -> None:
@@ -444,7 +503,7 @@ async def test_a_replica_in_another_process_is_operated_under_load(
                 for _ in range(3):
                     paused = await operate(moon.bus, "ledger", entry.replica, "pause")
                     assert paused.standing == "paused"
-                    back = Frontier({us: 1})
+                    back = {us: 1}
                     sought = await operate(moon.bus, "ledger", entry.replica, "seek", to=back)
                     assert sought.frontier[us] == 1
                     resumed = await operate(moon.bus, "ledger", entry.replica, "resume")
@@ -454,5 +513,5 @@ async def test_a_replica_in_another_process_is_operated_under_load(
                 assert shown["value"]["total"] == 101
             finally:
                 process.kill()
-            with pytest.raises(Unavailable, match="doesn't answer"):
+            with pytest.raises(Unavailable, match="isn't here"):
                 await operate(moon.bus, "ledger", entry.replica, "pause")

@@ -4,7 +4,19 @@ from typing import Final
 
 import typer
 
-from moonlet.console import bench, checking, demo, doctor, reading, sending, serving, sim, viewing
+from moonlet.console import (
+    bench,
+    checking,
+    demo,
+    doctor,
+    reading,
+    sending,
+    serving,
+    sim,
+    view_list,
+    view_orders,
+    viewing,
+)
 from moonlet.console.exits import MEANINGS
 
 _EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -30,6 +42,13 @@ app.command()(reading.state)
 app.command()(checking.verify)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
-app.command()(viewing.views)
+app.command()(view_list.views)
 app.add_typer(viewing.app)
 app.add_typer(sim.app)
+
+viewing.app.command()(view_list.lag)
+viewing.app.command()(view_orders.pause)
+viewing.app.command()(view_orders.resume)
+viewing.app.command()(view_orders.retry)
+viewing.app.command()(view_orders.seek)
+viewing.app.command()(view_orders.skip)

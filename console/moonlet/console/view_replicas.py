@@ -1,11 +1,15 @@
 """A command's own replica of a view: a file of the folder that is folded on from time to time.
 
-It is nobody else's, so that looking at a view never hurts a replica that runs. What is in it can
-be folded again: a file of other journals, or one that is damaged, is replaced.
+It is nobody else's, so that looking at a view never hurts a replica that runs; commands that look
+at once have a file each. What is in one can be folded again: a file of other journals, or one that
+is damaged, is replaced.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import fcntl
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +17,7 @@ from moonlet.agents import Moon
 from moonlet.console.agent_types import find_code
 from moonlet.console.options import Options
 from moonlet.console.session import opened
-from moonlet.core.errors import InvalidSettings
+from moonlet.core.errors import InvalidSettings, LimitExceeded
 from moonlet.projections import (
     DatabaseCorrupt,
     InvalidDatabase,
@@ -23,8 +27,12 @@ from moonlet.projections import (
     journal_ends,
 )
 from moonlet.projections.disk import FILES
+from moonlet.telemetry import configure
 
 FOLDER: Final = Path(".moonlet/views")
+
+MAX_AT_ONCE: Final = 16
+"""Commands of one folder that may look at one view at once, `watch` among them."""
 
 
 class Known(NamedTuple):
@@ -65,8 +73,11 @@ async def unfolded(
     options: Options, known: Known, file: Path | None = None
 ) -> AsyncIterator[Replica]:
     """The command's own replica, or that of `file`, wherever it stands."""
-    path = file or file_of(options, known.view)
     async with AsyncExitStack() as stack:
+        if not options.debug:  # what stops it is raised, and told once
+            configure(logging.CRITICAL, json=options.output.json)
+            stack.callback(configure, logging.WARNING, json=options.output.json)
+        path = file or stack.enter_context(_taken(options, known.view))
         replica = Replica(known.moon, known.view, path)
         try:
             await stack.enter_async_context(replica)
@@ -81,13 +92,66 @@ async def unfolded(
         yield replica
 
 
-def file_of(options: Options, view: View) -> Path:
-    """Where the command's own replica is; its folder is made if need be."""
-    folder = options.folder / FOLDER
+@contextmanager
+def _taken(options: Options, view: View) -> Iterator[Path]:
+    """The first of the commands' files that no other command has now.
+
+    The lock is the kernel's: a command that is killed leaves it.
+    """
+    first = file_of(options, view)
+    for number in range(1, MAX_AT_ONCE + 1):
+        path = first if number == 1 else first.with_name(f"{first.stem}.{number}.db")
+        lock = _lock(path.with_suffix(".lock"))
+        if lock is not None:
+            try:
+                yield path
+            finally:
+                os.close(lock)
+            return
+    raise LimitExceeded(
+        f"{MAX_AT_ONCE} commands look at view {view.name} in {first.parent}: end one of them",
+        limit=MAX_AT_ONCE,
+        value=MAX_AT_ONCE + 1,
+    )
+
+
+def _lock(file: Path) -> int | None:
+    """The descriptor of the locked file; None if another command has it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InvalidSettings(
-            f"{folder} can't be made: {error.strerror}; name a folder with --data"
+            f"{file} can't be written: {error.strerror}; name a folder with --data"
         ) from None
-    return folder / f"{view.name}-v{view.version}.db"
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise InvalidSettings(
+            f"{file} can't be locked ({error.strerror}): name a folder on a local disk with --data"
+        ) from None
+    return lock
+
+
+def file_of(options: Options, view: View) -> Path:
+    """Where the command's own replica is, if no other has that; its folder is made if need be."""
+    path = _path(options, view)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSettings(
+            f"{path.parent} can't be made: {error.strerror}; name a folder with --data"
+        ) from None
+    return path
+
+
+def has_file(options: Options, name: str, module: Sequence[str] | None) -> bool:
+    """Whether the view's code is known, and the command has a replica of its own already."""
+    view = find_code(module).views.get(name)
+    return view is not None and _path(options, view).exists()
+
+
+def _path(options: Options, view: View) -> Path:
+    return options.folder / FOLDER / f"{view.name}-v{view.version}.db"

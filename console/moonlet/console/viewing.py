@@ -1,7 +1,5 @@
-"""`moonlet views`, `moonlet view NAME ...`: what shared views hold, and how their replicas are."""
+"""`moonlet view NAME ...`: what a shared view holds, and how its replicas agree."""
 
-import time
-from collections.abc import Mapping
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,24 +9,16 @@ import typer
 from moonlet.console import exits
 from moonlet.console.options import Modules, Options, command
 from moonlet.console.output import compact, counted, pretty, table
-from moonlet.console.session import opened
-from moonlet.console.view_replicas import connected, file_of, replicated, unfolded
-from moonlet.core.errors import Invalid
-from moonlet.core.frontier import Frontier
+from moonlet.console.view_replicas import connected, file_of, replicated
 from moonlet.projections import (
-    Enrolled,
-    PoisonedEvent,
     Replica,
-    Roster,
     Rows,
     Sighting,
-    journal_ends,
     open_reader,
     rebuild,
     select,
     survey,
 )
-from moonlet.streams import Bus
 
 app = typer.Typer(name="view", help="One view: its values, its replicas, its file.")
 
@@ -38,6 +28,9 @@ File = Annotated[Path | None, typer.Option(help="A replica's file, in place of t
 
 TIMEOUT: Final = 60.0
 
+MAX_CELL: Final = 200
+"""Characters of a value in a table; `--json` has it whole."""
+
 
 @app.callback()
 def one(
@@ -46,71 +39,6 @@ def one(
 ) -> None:
     """One view: its values, its replicas, its file."""
     parent.obj = name
-
-
-@command
-async def views(
-    options: Options,
-    dismiss: Annotated[
-        str | None,
-        typer.Option(metavar="VIEW/REPLICA", help="Forget a replica that won't come back."),
-    ] = None,
-) -> None:
-    """List the replicas of all views, with how far each one's file is behind the journals."""
-    async with opened(options) as session:
-        bus = session.moon.bus
-        roster = Roster(bus)
-        known = await roster.replicas()
-        if dismiss is not None:
-            view, _, replica = dismiss.partition("/")
-            if (view, replica) not in [(entry.view, entry.replica) for entry in known]:
-                raise Invalid(f"--dismiss {dismiss}: no such replica; `moonlet views` lists them")
-            await roster.dismiss(view, replica)
-            options.output.result({"dismissed": dismiss}, f"{dismiss} is forgotten")
-            return
-        ends = await _ends(bus)
-    rows = [("VIEW", "REPLICA", "STANDING", "BEHIND", "SAID")]
-    rows += [_row(entry, ends) for entry in known]
-    lines = table(rows, right=(3,))
-    if not options.output.json and known:
-        options.output.result({}, lines[0])
-    for entry, line in zip(known, lines[1:], strict=True):
-        record = {
-            "view": entry.view,
-            "version": entry.version,
-            "replica": entry.replica,
-            "standing": entry.standing,
-            "behind": _behind(entry.durable, ends),
-            "durable": entry.durable,
-            "time": entry.time,
-        }
-        options.output.result(record, line)
-    if not known:
-        options.output.remark(
-            "no replica was here yet: open one with moonlet.projections.Replica, or look at a view"
-            " with `moonlet view NAME get`"
-        )
-
-
-def _row(entry: Enrolled, ends: Mapping[str, int]) -> tuple[str, str, str, str, str]:
-    age = max(0.0, time.time() - entry.time / 1e6)
-    return (
-        f"{entry.view}@{entry.version}",
-        entry.replica,
-        entry.standing,
-        f"{_behind(entry.durable, ends):,}",
-        f"{age:,.0f} s ago",
-    )
-
-
-def _behind(at: Mapping[str, int], ends: Mapping[str, int]) -> int:
-    """How many commits of the journals that a replica reads it has not got."""
-    return sum(max(0, ends.get(journal, 0) - sequence) for journal, sequence in at.items())
-
-
-async def _ends(bus: Bus) -> dict[str, int]:
-    infos = {name: await bus.js.stream_info(name) for name in bus.topology.journal_streams}
-    return {name: int(info["state"]["last_seq"]) for name, info in infos.items() if info}
 
 
 @app.command()
@@ -213,42 +141,18 @@ def _print_rows(options: Options, found: Rows) -> None:
 
 
 def _cell(value: Any) -> str:
+    """On one line, and nothing that a terminal would obey."""
     if value is None:
         return ""
-    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    text = str(value)
+    shown = text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
+    return shown if shown.isprintable() else "".join(map(_visible, shown))
 
 
-@app.command()
-@command
-async def lag(options: Options, parent: typer.Context, module: Modules = None) -> None:
-    """Listen to the replicas that run: how far each is behind the journals' ends."""
-    async with connected(options, parent.obj, module) as known:
-        heard = await survey(known.moon, known.view)
-        ends = (await journal_ends(known.moon, known.view)).sequences
-    rows = [("REPLICA", "BEHIND", "NOT ON DISK", "FAULT")]
-    for seen in heard:
-        behind = _missing(seen.frontier, ends)
-        rows.append((seen.replica, f"{behind:,}", f"{_missing(seen.durable, ends):,}", seen.fault))
-    lines = table(rows, right=(1, 2))
-    if heard and not options.output.json:
-        options.output.result({}, lines[0])
-    for seen, line in zip(heard, lines[1:], strict=True):
-        record = {
-            "replica": seen.replica,
-            "behind": _missing(seen.frontier, ends),
-            "not_on_disk": _missing(seen.durable, ends),
-            "frontier": seen.frontier.sequences,
-            "fault": seen.fault,
-        }
-        options.output.result(record, line)
-    if not heard:
-        options.output.remark(
-            f"no replica of {parent.obj} is heard: `moonlet views` lists those that were here"
-        )
-
-
-def _missing(frontier: Frontier, ends: Mapping[str, int]) -> int:
-    return sum(max(0, end - frontier.at(journal)) for journal, end in ends.items())
+def _visible(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 @app.command()
@@ -261,9 +165,9 @@ async def compare(
         connected(options, parent.obj, module) as known,
         replicated(options, known, timeout) as replica,
     ):
-        heard = await survey(known.moon, known.view)
+        heard = await survey(known.moon, known.view, skipped=replica.skipped)
         mine = Sighting(replica.name, replica.frontier, replica.durable, replica.digest)
-    heard = [seen for seen in heard if not seen.replica.startswith(f"{mine.replica}-")]
+    heard = [seen for seen in heard if seen.replica != mine.replica]
     differ = False
     rows = [("REPLICA", "DIGEST", "COMPARED")]
     for seen in [mine, *heard]:
@@ -282,11 +186,15 @@ async def compare(
     return exits.FOUND if differ else exits.OK
 
 
+def _why(seen: Sighting) -> str:
+    return f"{seen.fault}, or other commits skipped" if seen.fault == "incarnation" else seen.fault
+
+
 def _verdict(seen: Sighting, mine: Sighting) -> str:
     if seen is mine:
         return "folded from the journals by this command"
     if seen.fault:
-        return f"not comparable: another {seen.fault}"
+        return f"not comparable: another {_why(seen)}"
     if not seen.digest or seen.frontier != mine.frontier:
         return "not at the same place: it moves, or is behind"
     return "equal" if mine.digest.startswith(seen.digest) else "DIFFERS"
@@ -309,28 +217,3 @@ async def rebuild_file(
     record = {"file": str(path), "version": known.view.version, "frontier": reached.sequences}
     text = f"{path}: {known.view.name}@{known.view.version}, {counted(commits, 'commit')} folded"
     options.output.result(record, text)
-
-
-@app.command()
-@command
-async def skip(
-    options: Options,
-    parent: typer.Context,
-    file: File = None,
-    timeout: Timeout = TIMEOUT,
-    module: Modules = None,
-) -> None:
-    """Leave out, for ever, the commit that stops this command's replica, or that of FILE."""
-    async with (
-        connected(options, parent.obj, module) as known,
-        unfolded(options, known, file) as replica,
-    ):
-        try:
-            await replica.wait_for(await journal_ends(known.moon, known.view), timeout=timeout)
-        except PoisonedEvent as poison:
-            await replica.skip()
-            record = {"stream": poison.stream, "sequence": poison.sequence, "type": poison.type}
-            text = f"{poison.stream} sequence {poison.sequence} ({poison.type}) is left out"
-            options.output.result(record, text)
-            return
-    raise Invalid(f"view {parent.obj} isn't stopped by an event: nothing to skip")

@@ -21,10 +21,9 @@ from moonlet.core.errors import (
     Unavailable,
     Undecodable,
 )
-from moonlet.core.frontier import Frontier
 from moonlet.core.ids import check_name
 from moonlet.projections import view_subjects
-from moonlet.streams import Bus, Message, Subscription
+from moonlet.streams import Bus, Message, NoResponders, Subscription
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -42,6 +41,9 @@ MAX_WORDS: Final = 4_000
 
 STATUS_SECONDS: Final = 5.0
 """Until a replica that listens is taken for stuck: a digest of a large view takes its time."""
+
+NAMESAKE_SECONDS: Final = 0.5
+"""Until a replica of the same name is taken for gone."""
 
 SEEK_SECONDS: Final = 60.0
 """What a replica is given to get somewhere, unless an order says otherwise."""
@@ -109,8 +111,11 @@ class Control:
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
-        """Listen; raises `Unavailable`, `PermissionDenied`."""
-        self._subscription = await self._bus.js.subscribe(self._subject, self._hear)
+        """Listen; raises `Unavailable`. Who may not listen there isn't operated from outside."""
+        try:
+            self._subscription = await self._bus.js.subscribe(self._subject, self._hear)
+        except PermissionDenied as error:
+            log.info("a replica takes no orders", subject=self._subject, error=str(error))
 
     async def close(self) -> None:
         """Listen no more; what is under way is cancelled, and its caller told so."""
@@ -185,24 +190,30 @@ async def operate(
     replica: str,
     action: Action,
     *,
-    to: Frontier | None = None,
+    to: Mapping[str, int] | None = None,
     timeout: float = SEEK_SECONDS,
 ) -> Status:
     """Have a replica, named as in the registry, do something; returns how it stands then.
 
-    `timeout` is what it may take; `status` takes `STATUS_SECONDS` at most. Raises `Unavailable` if
-    it doesn't answer (what was asked may be done nevertheless); else as the operation does at the
-    replica, by the kinds of the core's tree: `PoisonedEvent` as `Undecodable`, say.
+    `to` is where to `seek`, by journal. `timeout` is what it may take; `status` takes
+    `STATUS_SECONDS` at most. Raises `Unavailable` if it doesn't answer (what was asked may be done
+    nevertheless); else as the operation does at the replica, by the kinds of the core's tree:
+    `PoisonedEvent` as `Undecodable`, say.
     """
     subject = view_subjects.control(bus, check_name(view, "view"), check_name(replica, "replica"))
-    order = Order(action, to.sequences if to is not None else {}, timeout)
+    order = Order(action, dict(to or {}), timeout)
     limit = min(timeout, STATUS_SECONDS) if action == "status" else timeout + STATUS_SECONDS
     try:
         message = await bus.js.request(subject, _encode(order), timeout=limit)
+    except NoResponders:
+        raise Unavailable(
+            f"replica {replica} of view {view} isn't here: it was closed or killed, or is cut off;"
+            " `moonlet views` lists those that are"
+        ) from None
     except Unavailable as error:
         raise Unavailable(
-            f"replica {replica} of view {view} doesn't answer ({str(error).rstrip('.')}): it was"
-            " killed or is cut off, if it isn't busy; `moonlet views` lists those that are here"
+            f"replica {replica} of view {view} doesn't answer ({str(error).rstrip('.')}): it is cut"
+            " off, if it isn't busy; what was asked may be done all the same"
         ) from None
     try:
         answer: Status | Refusal = _ANSWERS.decode(message.data)
@@ -213,6 +224,17 @@ async def operate(
     if isinstance(answer, Refusal):
         raise _raised(replica, answer)
     return answer
+
+
+async def is_here(bus: Bus, view: str, replica: str) -> bool:
+    """Whether a replica of this name runs now, as far as can be seen from here."""
+    try:
+        await operate(bus, view, replica, "status", timeout=NAMESAKE_SECONDS)
+    except Corrupt:
+        return True
+    except MoonletError:
+        return False
+    return True
 
 
 def _read_order(data: bytes) -> Order:

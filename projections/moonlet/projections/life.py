@@ -9,7 +9,7 @@ import sqlite_utils
 from moonlet.core.errors import Unavailable
 from moonlet.core.frontier import Frontier
 from moonlet.projections import file_notes, rewind
-from moonlet.projections.control import Status
+from moonlet.projections.control import Status, is_here
 from moonlet.projections.disk import Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import PoisonedEvent
@@ -77,7 +77,10 @@ class Life:
             for journal in notes.journals:
                 if journal.name in now:
                     check_incarnation(journal, now[journal.name])
-        self.name = notes.replica if notes is not None else ""
+        if not self.name and notes is not None and notes.replica:
+            # A copy of the file of a replica that runs is another replica.
+            if not await is_here(bus, self.view.name, notes.replica):
+                self.name = notes.replica
         self.name = self.name or f"r{bus.entropy.token()}"[:NAME_LENGTH]
         self._hold(journals, notes.skipped if notes is not None else ())
 

@@ -151,6 +151,11 @@ class Replica:
         return self._life.held().durable
 
     @property
+    def skipped(self) -> frozenset[Dot]:
+        """The commits that it leaves out, by `skip`."""
+        return self._life.held().state.skipped
+
+    @property
     def db(self) -> sqlite_utils.Database:
         """The file, read-only, for SQL: one table per field, as of the last save."""
         return self._life.reader()

@@ -8,7 +8,7 @@ import msgspec
 
 from moonlet.core.codec import Codec
 from moonlet.core.errors import MoonletError
-from moonlet.streams import Bucket, Bus
+from moonlet.streams import Bucket, Bus, Entry, NoResponders
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -49,13 +49,28 @@ class Roster:
         return True
 
     async def replicas(self, view: str = "*") -> list[Enrolled]:
-        """The replicas of one view or of all, sorted by view and name."""
-        entries = await self._bucket.entries(f"view.{view}.*")
-        return [_CODEC.decode(entry.value) for entry in entries]
+        """The replicas of one view or of all, sorted by view and name; none without a registry."""
+        try:
+            entries = await self._bucket.entries(f"view.{view}.*")
+        except NoResponders:
+            if await self._bus.js.stream_info(self._bus.topology.bucket("registry")) is not None:
+                raise
+            return []  # no host was here yet, which creates it
+        return [replica for entry in entries if (replica := _read(entry)) is not None]
 
     async def dismiss(self, view: str, replica: str) -> None:
         """Remove a replica that won't come back; one that does enrolls itself again."""
         await self._bucket.delete(_key(view, replica))
+
+
+def _read(entry: Entry) -> Enrolled | None:
+    """None for what no replica wrote."""
+    try:
+        replica = _CODEC.decode(entry.value)
+    except MoonletError as error:
+        log.warning("a registry entry can't be read", key=entry.key, error=str(error))
+        return None
+    return replica if entry.key == _key(replica.view, replica.replica) else None
 
 
 def _key(view: str, replica: str) -> str:

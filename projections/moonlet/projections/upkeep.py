@@ -20,6 +20,9 @@ log = get_logger(__name__)
 REPORT_SECONDS: Final = 10.0
 """Between reports to the registry, while the frontier moves."""
 
+RUN_LENGTH: Final = 6
+"""Characters that tell one run of a replica from another, behind its name and a dash."""
+
 SNAPSHOT_EVERY: Final = 100_000
 """Commits after which the next replica that notices stores a snapshot."""
 
@@ -42,7 +45,7 @@ class Upkeep:
         self.exchange = Exchange(
             bus,
             holding,
-            f"{name}-{bus.entropy.token()[:6]}",
+            f"{name}-{bus.entropy.token()[:RUN_LENGTH]}",
             unread=self._unread,
             on_joined=self._restart_feeds,
         )
