@@ -1,7 +1,6 @@
 """Operating a replica from another connection or process, and what hostile bytes can't do there."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -22,32 +21,16 @@ from moonlet.core.errors import (
 )
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, Roster, Status, operate
-from moonlet.projections.control import MAX_ORDER, MAX_ORDERS, Refusal
-from moonlet.streams import Bucket, Bus, Message
+from moonlet.projections.control import MAX_ORDERS, is_here
+from moonlet.streams import Bus
 from moonlet.streams.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type
 from tests.faulty import until, until_true
 from tests.projections.authors import Opened, World, exposure_view
 from tests.projections.connections import Hurt
+from tests.projections.test_replica_control_hostile import outsider
 from tests.projections.test_replica_operations import poisoned, strict_view, write
 from tests.replica_process import REGIONS, ReplicaProcess, topology
-
-
-async def outsider(world: World) -> Bus:
-    """A connection of an operator's own, which knows no view's code."""
-    return (await world.client()).bus
-
-
-def subject_of(world: World, replica: Replica) -> str:
-    return f"{world.topology.prefix}.view.{replica.view.name}.control.{replica.name}"
-
-
-async def answer_to(world: World, replica: Replica, order: bytes) -> dict[str, Any]:
-    """The raw answer to raw bytes."""
-    bus = await outsider(world)
-    message = await bus.js.request(subject_of(world, replica), order, timeout=5)
-    answer: dict[str, Any] = json.loads(message.data)
-    return answer
 
 
 async def test_a_replica_says_how_it_stands(world: World, tmp_path: Path) -> None:
@@ -151,66 +134,6 @@ async def test_what_cannot_be_sought_changes_nothing(
             status = await operate(bus, "exposure", replica.name, "status")
             assert (status.standing, status.digest) == (standing, digest)
         assert replica.path.stat().st_ino == inode, "it wasn't begun anew"
-
-
-HOSTILE = {
-    "nothing": b"",
-    "no JSON": b"\x00rubbish",
-    "no text": b'{"action": "\xff"}',
-    "half": b'{"action": "pau',
-    "a number": b"7",
-    "a list": b'["pause"]',
-    "null": b"null",
-    "no action": b"{}",
-    "another action": b'{"action": "delete"}',
-    "a number for an action": b'{"action": 1}',
-    "a field too many": b'{"action": "pause", "force": true}',
-    "negative": b'{"action": "seek", "to": {"us": -1}}',
-    "a fraction": b'{"action": "seek", "to": {"us": 1.5}}',
-    "a text for a number": b'{"action": "seek", "to": {"us": "1"}}',
-    "no seconds": b'{"action": "seek", "seconds": 0}',
-    "days": b'{"action": "seek", "seconds": 1e9}',
-    "NaN": b'{"action": "seek", "seconds": NaN}',
-    "deep": b'{"action":' * 20_000 + b"1" + b"}" * 20_000,
-    "large": b'{"action": "pause", "to": {' + b" " * MAX_ORDER + b"}}",
-}
-
-
-@pytest.mark.parametrize("order", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_what_is_no_order_is_refused_and_changes_nothing(
-    world: World, tmp_path: Path, order: bytes
-) -> None:
-    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
-        token = await write(world, Opened("a", 1))
-        answer = await answer_to(world, replica, order)
-        assert (answer["answer"], answer["error"]) == ("refusal", "Invalid"), answer
-        assert not replica.paused
-        await replica.wait_for(token)
-
-
-async def test_an_answer_is_never_stored_in_a_stream_of_ours(world: World, tmp_path: Path) -> None:
-    """Who may only ask replicas can't have them write to a journal, by naming it for the answer."""
-    stranger = await outsider(world)
-    prefix = world.topology.prefix
-    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
-        token = await write(world, Opened("a", 1))
-        await replica.wait_for(token)
-        upkeep = replica._life.upkeep
-        assert upkeep is not None
-        for asked in (subject_of(world, replica), f"{prefix}.view.exposure.{upkeep.exchange.name}"):
-            for reply in (f"{prefix}.evt.us.a", f"{prefix}.cmd.us.0.high.a", "$KV.registry.x"):
-                stranger.js.post(asked, b'{"action": "status"}', reply=reply)
-        # What came after those was answered, so those were heard.
-        assert (await operate(stranger, "exposure", replica.name, "status")).standing == "running"
-        info = await world.js.stream_info(world.stream("us"))
-        assert info is not None and info["state"]["last_seq"] == token.at(world.stream("us"))
-
-
-async def test_nobody_is_answered_who_does_not_ask(world: World, tmp_path: Path) -> None:
-    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
-        bus = await outsider(world)
-        bus.js.post(subject_of(world, replica), b'{"action": "pause"}')
-        assert (await operate(bus, "exposure", replica.name, "status")).standing == "running"
 
 
 async def test_orders_wait_for_their_turn_and_too_many_are_refused(
@@ -398,31 +321,6 @@ async def test_an_operation_that_fails_fails_at_the_caller_likewise(
         assert (await operate(bus, "exposure", replica.name, "status")).standing == "running"
 
 
-async def test_an_answer_that_is_too_large_is_a_refusal(world: World, tmp_path: Path) -> None:
-    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
-        status = replica._life.status()
-        huge = tuple("x" * 1_000 for _ in range(2_000))
-        replica._control._status = lambda: Status(
-            status.replica, "exposure", 1, "running", {}, {}, skipped=huge
-        )
-        answer = await answer_to(world, replica, b'{"action": "status"}')
-        assert (answer["error"], Refusal("LimitExceeded", "").error) == ("LimitExceeded",) * 2
-
-
-async def test_an_answer_of_another_kind_is_told(world: World, tmp_path: Path) -> None:
-    bus = await outsider(world)
-    for answer in (b"\xff\xfe", b"{}", b'{"answer": "other"}', b'{"answer": "status"}'):
-        subject = f"{world.topology.prefix}.view.exposure.control.odd"
-
-        def say(message: Message, answer: bytes = answer) -> None:
-            world.js.post(message.reply, answer)
-
-        subscription = await world.js.subscribe(subject, say)
-        with pytest.raises(Corrupt, match="one version of Moonlet"):
-            await operate(bus, "exposure", "odd", "status")
-        await subscription.unsubscribe()
-
-
 async def test_a_copy_of_a_running_replicas_file_is_another_replica(
     world: World, tmp_path: Path
 ) -> None:
@@ -460,26 +358,6 @@ async def test_who_may_not_listen_for_orders_folds_all_the_same(
             await operate(world.moon.bus, "exposure", replica.name, "pause")
 
 
-async def test_registry_entries_that_no_replica_wrote_are_passed_over(
-    world: World, tmp_path: Path
-) -> None:
-    bucket = Bucket(world.js, world.topology.bucket("registry"))
-    async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
-        await until_true(lambda: _is_enrolled(world, replica))
-        for key, value in (("a", b"\x00"), ("b", b"{}"), ("c", b"[]"), ("d", b"null")):
-            await bucket.put(f"view.exposure.{key}", value)
-        entry = await bucket.get(f"view.exposure.{replica.name}")
-        assert entry is not None
-        await bucket.put("view.exposure.other", entry.value)  # said in another's name
-        (found,) = await Roster(world.moon.bus).replicas()
-        assert found.replica == replica.name
-
-
-async def _is_enrolled(world: World, replica: Replica) -> bool:
-    found = await Roster(world.moon.bus).replicas("exposure")
-    return [entry.replica for entry in found] == [replica.name]
-
-
 async def test_a_replica_in_another_process_is_operated_under_load(
     shared_server: ServerProcess, name: str, tmp_path: Path
 ) -> None:
@@ -513,5 +391,10 @@ async def test_a_replica_in_another_process_is_operated_under_load(
                 assert shown["value"]["total"] == 101
             finally:
                 process.kill()
-            with pytest.raises(Unavailable, match="isn't here"):
-                await operate(moon.bus, "ledger", entry.replica, "pause")
+            with pytest.raises(Unavailable, match=r"isn't here|doesn't answer"):
+                await operate(moon.bus, "ledger", entry.replica, "pause")  # just killed
+            await until_true(lambda: _is_gone(moon.bus, entry.replica))
+
+
+async def _is_gone(bus: Bus, replica: str) -> bool:
+    return not await is_here(bus, "ledger", replica)

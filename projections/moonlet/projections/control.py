@@ -201,6 +201,8 @@ async def operate(
     `PoisonedEvent` as `Undecodable`, say.
     """
     subject = view_subjects.control(bus, check_name(view, "view"), check_name(replica, "replica"))
+    if action != "status":  # one that is gone is known soon, however long the order may take
+        await operate(bus, view, replica, "status", timeout=timeout)
     order = Order(action, dict(to or {}), timeout)
     limit = min(timeout, STATUS_SECONDS) if action == "status" else timeout + STATUS_SECONDS
     try:
