@@ -71,7 +71,7 @@ def told(history: Path, body: object, *, seeds: int = 1, kinds: object = None) -
         seeds=seeds,
         faults=faults.none() if kinds is None else kinds,  # type: ignore[arg-type]
         history=history,
-    )(body).scenario  # type: ignore[arg-type,attr-defined]
+    )(body).scenario  # type: ignore[arg-type]
     return scenario
 
 

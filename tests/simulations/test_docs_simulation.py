@@ -44,6 +44,12 @@ def test_the_pages_first_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         printed.test_no_order_is_lost_or_doubled()
 
 
+def test_the_page_on_workloads_and_plans_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = module("test_any_orders", SOURCES["test_any_orders.py"], monkeypatch)
+    printed.test_any_orders()
+    printed.test_any_orders_under_any_few_faults()
+
+
 def test_the_pages_first_test_takes_15_lines() -> None:
     lines = [line for line in SOURCES["test_orders.py"].splitlines() if line]
     assert len(lines) - 1 <= 15  # its file's name is none

@@ -24,6 +24,7 @@ from moonlet.simulations.scenario import Run, Scenario
 from moonlet.simulations.seed import Dice, Seed, within
 from moonlet.simulations.sim_file import SimFile, SimHeader, read_sim, write_sim
 from moonlet.simulations.simulate import simulate
+from moonlet.simulations.strategies import fault_plans
 from moonlet.simulations.sweep import Sweep, sweep
 from moonlet.simulations.trace import Checkpoint, Trace
 from moonlet.simulations.universe import Universe
@@ -55,6 +56,7 @@ __all__ = [
     "Wire",
     "World",
     "current_node",
+    "fault_plans",
     "faults",
     "read_sim",
     "run_elsewhere",

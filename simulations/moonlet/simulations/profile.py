@@ -26,7 +26,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`rates` are per kind, in millionths; `few` is the number of faults of a calm run.
 
     `latency` (from, to) and `commit_latency` are in nanoseconds. `core`: how many hosts come back
-    when faults end, 0 for all.
+    when faults end, 0 for all. `commands`: how many a workload draws at most, 0 without a bound.
     """
 
     regime: str = "calm"
@@ -36,6 +36,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     servers: int = 1
     commit_latency: int = 0
     core: int = 0
+    commands: int = 0
 
 
 def draw_profile(seed: Seed, kinds: FaultSet, hosts: int, servers: tuple[int, ...]) -> Profile:

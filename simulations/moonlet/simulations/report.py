@@ -47,7 +47,7 @@ def failure_of(sweep: Sweep) -> SimulationFailed:
     lines = [
         f"{name}  seed {run.seed}  ({sweep.passed} passed before, {sweep.seconds:.1f} s)",
         _text_of(shrunk.run.error),
-        _how(shrunk, path),
+        _how(shrunk, path, run.drawn),
         *_faults(shrunk.run),
     ]
     difference = first_difference(shrunk.run)
@@ -68,12 +68,15 @@ def _text_of(error: BaseException | None) -> str:
     return text[:TEXT_SHOWN]
 
 
-def _how(shrunk: Shrunk, path: Path) -> str:
+def _how(shrunk: Shrunk, path: Path, drawn: int) -> str:
     told = f"{shrunk.runs} runs, {shrunk.seconds:.1f} s"
     if not shrunk.exact:
         told += "; the plan alone does not give the seed's run bit for bit: report this"
     told += f"; {_fresh(shrunk.run, path)}"
-    return f" shrunk   {shrunk.before} faults -> {len(shrunk.run.hits)}   ({told})"
+    commands = ""
+    if drawn:
+        commands = f", {drawn} commands -> {shrunk.run.drawn}"
+    return f" shrunk   {shrunk.before} faults -> {len(shrunk.run.hits)}{commands}   ({told})"
 
 
 def _fresh(run: Run, path: Path) -> str:

@@ -122,6 +122,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             commits=told.commits,
             messages=told.messages,
             reached=marks.places,
+            drawn=told.drawn,
         )
 
     @property
@@ -135,7 +136,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
-        self.began_ns = self.commits = 0
+        self.began_ns = self.commits = self.drawn = 0
         self.messages: list[tuple[str, str, int, tuple[str, ...], int]] = []
 
     def take(self, world: World) -> None:
@@ -144,12 +145,14 @@ class _Told:
         self.began_ns = world.phases.began_ns
         self.commits = world.chronicle.commits
         self.messages = world.network.sent or []
+        self.drawn = world.workload.count
 
 
 class Run(msgspec.Struct):
     """What one run came to. `messages` are (node, key, try, kinds that may hit it, ns).
 
-    `reached` counts the marks of that name that the code came to.
+    `reached` counts the marks of that name that the code came to, `drawn` is how many commands
+    the workload drew.
     """
 
     scenario: Scenario
@@ -163,6 +166,12 @@ class Run(msgspec.Struct):
     commits: int
     messages: list[tuple[str, str, int, tuple[str, ...], int]]
     reached: dict[str, int]
+    drawn: int
+
+    def check(self) -> None:
+        """Raise what the run failed with."""
+        if self.error is not None:
+            raise self.error
 
     @property
     def digest(self) -> str:

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from moonlet.agents import AgentType
 from moonlet.core.errors import InvalidSettings
@@ -18,6 +18,16 @@ from moonlet.simulations.sweep import sweep
 
 SEEDS_VARIABLE = "MOONLET_SEEDS"
 """Replaces `seeds`: a number, or one range of seeds as `98` alone in `98:99`."""
+
+
+class SimulatedTest(Protocol):
+    """What `simulate` makes: a test function, and its scenario, to run single seeds and plans."""
+
+    scenario: Scenario
+
+    def __call__(self) -> None:
+        """Run the seeds; raises `SimulationFailed` for the first that fails."""
+        ...
 
 
 def simulate(
@@ -32,7 +42,7 @@ def simulate(
     lease: int = 2,
     marks: Sequence[str] = (),
     history: str | Path = "",
-) -> Callable[[Body], Callable[..., None]]:
+) -> Callable[[Body], SimulatedTest]:
     """Run the decorated `async def test(world)` in `seeds` worlds; the first failure is reported.
 
     Faults (default: all) last up to `horizon` of virtual time; then, or at `world.settle()`,
@@ -47,7 +57,7 @@ def simulate(
     if hosts < 1 or seeds < 1:
         raise InvalidSettings(f"simulate: hosts={hosts} and seeds={seeds} must be at least 1")
 
-    def decorate(body: Body) -> Callable[..., None]:
+    def decorate(body: Body) -> SimulatedTest:
         scenario = Scenario(
             name=f"{body.__module__}:{body.__qualname__}",
             body=body,
@@ -74,8 +84,9 @@ def simulate(
         test.__qualname__ = body.__qualname__
         test.__module__ = body.__module__
         test.__doc__ = inspect.getdoc(body)
-        test.scenario = scenario  # type: ignore[attr-defined]
-        return test
+        simulated = cast(SimulatedTest, test)
+        simulated.scenario = scenario
+        return simulated
 
     return decorate
 

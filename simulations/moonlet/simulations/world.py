@@ -30,6 +30,7 @@ from moonlet.simulations.profile import Profile
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.universe import Universe
 from moonlet.simulations.violations import NotReached, Violation
+from moonlet.simulations.workload import Workload
 from moonlet.streams import Topology
 
 LINGER: Final = "12s"
@@ -94,6 +95,7 @@ class World:
         self.goals: list[tuple[str, Eventually]] = []
         self.watchers: list[Callable[[Commit[Any]], None]] = []
         self.phases = Phases(self)
+        self.workload = Workload(self)
         if history is not None:
             continue_from(history, self)
 
