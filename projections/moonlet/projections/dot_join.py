@@ -4,7 +4,7 @@ A section is the wire form of a field's rows. It is checked while it is planned,
 changes: a dot outside the sender's own frontier, or one dot with two values, is forged.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -127,17 +127,15 @@ def _plan_dots(
 
 
 def _plan_gone(
-    store: "DotStore", gone: Iterable[str], to: Sequence[int], plan: dict[str, Any]
+    store: "DotStore", gone: Sequence[str], to: Sequence[int], plan: dict[str, Any]
 ) -> None:
-    get = store.rows.get
-    bare = store.bare
-    for key in gone:
-        mine = get(key)
+    bare, theirs_end = store.bare, ends_of(to)
+    for key, mine in zip(gone, map(store.rows.get, gone), strict=True):
         if type(mine) is tuple:
             _plan_key(store, key, (), to, {}, plan)
         elif mine is not None:
             dot = mine if bare else mine.dot
-            if dot >> SEQUENCE_SHIFT <= to[dot & JOURNAL_MASK]:
+            if dot < theirs_end[dot & 255]:
                 plan[key] = None
 
 
