@@ -121,8 +121,14 @@ def journal_ids(incarnation: str = "2026-01-01T00:00:00Z+0") -> list[JournalId]:
     return [JournalId(name, incarnation) for name in NAMES]
 
 
+JOURNALS = journal_ids()
+
+
 def new_state() -> ViewState:
-    return ViewState(view, journal_ids())
+    return ViewState(view, JOURNALS)
+
+
+NOTHING = make_delta(new_state())
 
 
 def commit_of(recorded: Recorded, sequence: int) -> Commit[Any]:
@@ -145,7 +151,7 @@ class World:
         self.journals: list[list[Commit[Any]]] = [[] for _ in NAMES]
         self.replicas = [new_state() for _ in range(REPLICAS)]
         self.tags = self.replicas[0].journals.tags
-        self.snapshots = [make_delta(state) for state in self.replicas]
+        self.snapshots = [NOTHING] * REPLICAS
         self.vectors: list[list[int]] = [[0] * len(NAMES)]
         self.deltas: list[bytes] = []
         self.tokens: list[tuple[str, str, Observed]] = []
