@@ -3,18 +3,23 @@
 import gc
 import inspect
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.core.windows import Windows
 from moonlet.simulations import World, faults, run_elsewhere, simulate, sweep
+from moonlet.simulations.jetstream.network import Packet
+from moonlet.simulations.network import SimNetwork
 from moonlet.simulations.reference import reference
 from moonlet.simulations.replay import replay, save, scenario_of
 from moonlet.simulations.report import SimulationFailed
 from moonlet.simulations.simulate import SEEDS_VARIABLE, asked_seeds
 from tests.agents.accounts import Deposit, Transfer
+from tests.simulations import determinism
 from tests.simulations.bazaar import scenario as bazaar
 from tests.simulations.small import fine
 from tests.simulations.worlds import ACCOUNT
@@ -60,19 +65,46 @@ def test_the_bazaar_holds_under_all_faults() -> None:
     sweep(bazaar, range(25)).report()
 
 
-def digest_of(seed: int) -> str:
-    """What another process is asked for."""
-    return reference.run(seed).digest
-
-
 @pytest.mark.timeout(240)
 def test_one_seed_leaves_one_trace_in_every_process() -> None:
     seeds = range(12)
-    here = [digest_of(seed) for seed in seeds]
+    here = [determinism.digest(seed) for seed in seeds]
     assert len(set(here)) == len(here)
     for hash_seed in ("1", "random"):
-        name = "tests.simulations.test_simulate:digest_of"
+        name = f"{determinism.__name__}:digest"
         assert run_elsewhere(name, seeds, hash_seed=hash_seed) == here
+    assert determinism.differing(range(2)) == {}
+
+
+def test_one_changed_byte_of_any_message_to_a_process_changes_the_digest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Goal 2: 200 of 200 mutations of one byte, in deliveries, answers and pages read."""
+    carry = SimNetwork.carry
+    wanted = (-1, 0)
+    seen = 0
+
+    def altered(self: SimNetwork, packet: Packet, *others: Any) -> None:
+        nonlocal seen
+        message = packet.message
+        if message is not None and message.data and not packet.to_server:
+            if seen == wanted[0]:
+                data = bytearray(message.data)
+                data[wanted[1] % len(data)] ^= 1 << wanted[1] % 8
+                packet = replace(packet, message=replace(message, data=bytes(data)))
+            seen += 1
+        carry(self, packet, *others)
+
+    def digest(*mutation: int) -> str:
+        nonlocal wanted, seen
+        wanted, seen = mutation or (-1, 0), 0  # type: ignore[assignment]
+        return fine.run(3).digest
+
+    monkeypatch.setattr(SimNetwork, "carry", altered)
+    whole, messages = digest(), seen
+    assert messages > 40
+    for number in range(200):
+        assert digest(number * messages // 200, 7 * number) != whole, f"mutation {number}"
 
 
 def test_the_plan_that_fired_is_the_same_run_bit_for_bit() -> None:

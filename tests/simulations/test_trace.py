@@ -130,6 +130,23 @@ def test_equal_runs_write_equal_bytes_and_large_files_are_compressed(tmp_path: P
     assert sizes[0] < 64 * 1024
 
 
+def test_no_file_is_larger_than_64_kib(tmp_path: Path) -> None:
+    """Goal 15: what can't be packed into it loses its first events, and says so."""
+    dice = random.Random(1)
+    trace = Trace()
+    for number in range(2_000):
+        trace.event(number, "h1", "got", dice.randbytes(200))
+    path = tmp_path / "large.sim"
+    write_sim(path, SimHeader(test="a:b", plan=[1, 2]), trace)
+    assert path.stat().st_size <= 64 * 1024
+    found = read_sim(path)
+    assert found.header.plan == [1, 2] and found.header.digest == trace.digest
+    assert 0 < found.left_out < 2_000
+    assert len(found.events) == 2_000 - found.left_out
+    assert found.events[-1][0] == 1_999
+    assert found.checkpoints == trace.checkpoints
+
+
 def test_long_payloads_are_abridged_in_the_file_and_whole_in_the_digest(tmp_path: Path) -> None:
     trace = Trace()
     trace.event(7, "h1", "got", b"long" * 1000, b"short", "text")

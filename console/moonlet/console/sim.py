@@ -62,16 +62,23 @@ def sweep(
     marks: Annotated[
         bool, typer.Option("--marks", help="List the framework's rare places, too.")
     ] = False,
+    replicas: Annotated[
+        str,
+        typer.Option(metavar="1|3|1,3", help="One server, a cluster, or both. Else the test's."),
+    ] = "",
 ) -> int:
     """Run seeds until one fails: then the smallest plan, saved, and the line that replays it."""
     test = dotted(name)
-    scenario = scenario_of(test)
+    servers = _servers(replicas)
+    scenario = sim_seeds.with_replicas(scenario_of(test), servers)
     if resume:
         first = sim_seeds.read_mark(test)
     total = sim_seeds.Total()
     seconds = minutes * 60 or None
     with progress(options.output, "sweeping", "seeds") as advance:
-        for part in sim_seeds.run_seeds(test, first, first + seeds, jobs=jobs, seconds=seconds):
+        for part in sim_seeds.run_seeds(
+            test, first, first + seeds, jobs=jobs, seconds=seconds, replicas=servers
+        ):
             total.add(part)
             advance(total.seeds, seeds)
             sim_seeds.write_mark(test, part.next if part.failed is None else part.failed)
@@ -241,6 +248,14 @@ def coverage(
     text = "\n".join([*table.lines(), f"{counted(len(table.pairs), 'pair')} of kinds in one run"])
     options.output.result(facts, text)
     return exits.OK
+
+
+def _servers(text: str) -> tuple[int, ...]:
+    """`1,3` as numbers; none: as the scenario has it."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if any(part not in ("1", "3") for part in parts):
+        raise InvalidSettings(f"--replicas {text}: 1 is one server, 3 a cluster; write 1, 3 or 1,3")
+    return tuple(int(part) for part in parts)
 
 
 def _own_modules(scenario: Scenario) -> tuple[str, ...]:

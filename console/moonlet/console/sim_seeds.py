@@ -13,8 +13,10 @@ import msgspec
 
 from moonlet.console.output import counted
 from moonlet.console.sim_processes import in_processes
+from moonlet.simulations.checkers.determinism import TWICE_EVERY, check_determinism
 from moonlet.simulations.coverage import Coverage
 from moonlet.simulations.replay import scenario_of
+from moonlet.simulations.scenario import Scenario
 from moonlet.telemetry import configure
 
 CHUNK = 10
@@ -75,17 +77,23 @@ class Total:
         )
 
 
-def run_part(job: tuple[str, int, int]) -> Part:
+Job = tuple[str, int, int, tuple[int, ...]]
+"""A scenario's name, its first seed and the end, and the kinds of servers; none: its own."""
+
+
+def run_part(job: Job) -> Part:
     """Run one chunk, in whatever process."""
-    name, first, end = job
+    name, first, end, replicas = job
     configure(logging.CRITICAL)
-    scenario = scenario_of(name)
+    scenario = with_replicas(scenario_of(name), replicas)
     part = Part(first, end)
     armed: Counter[str] = Counter()
     fired: Counter[str] = Counter()
     reached: Counter[str] = Counter()
     for seed in range(first, end):
         run = scenario.run(seed)
+        if seed % TWICE_EVERY == 0 and run.error is None:
+            run.error = check_determinism(run)
         part.virtual_ns += run.virtual_ns
         part.steps += run.trace.count
         part.commits += run.commits
@@ -99,12 +107,23 @@ def run_part(job: tuple[str, int, int]) -> Part:
     return part
 
 
+def with_replicas(scenario: Scenario, replicas: tuple[int, ...]) -> Scenario:
+    """The scenario on these kinds of servers: 1, or 3 for a cluster; none: as it is."""
+    return msgspec.structs.replace(scenario, replicas=replicas) if replicas else scenario
+
+
 def run_seeds(
-    name: str, first: int, end: int, *, jobs: int = 1, seconds: float | None = None
+    name: str,
+    first: int,
+    end: int,
+    *,
+    jobs: int = 1,
+    seconds: float | None = None,
+    replicas: tuple[int, ...] = (),
 ) -> Iterator[Part]:
     """The parts in order, until one failed or the time is up; it may run over by a chunk."""
     until = time.monotonic() + seconds if seconds is not None else float("inf")
-    chunks = ((name, at, min(end, at + CHUNK)) for at in range(first, end, CHUNK))
+    chunks = ((name, at, min(end, at + CHUNK), replicas) for at in range(first, end, CHUNK))
     for part in in_processes(run_part, chunks, processes=jobs):
         yield part
         if part.failed is not None or time.monotonic() > until:

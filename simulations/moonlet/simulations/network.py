@@ -197,8 +197,11 @@ class SimNetwork:
             self._hash.update(message.data)
         self.packets += 1
         if self.packets % DIGEST_EVERY == 0:
-            loop = self._loop
-            loop.trace.event(loop.now_ns, "network", "packets", self._hash.digest())
+            self.note_packets()
+
+    def note_packets(self) -> None:
+        """Take the digest of all that was sent so far into the trace."""
+        self._loop.trace.event(self._loop.now_ns, "network", "packets", self._hash.digest())
 
 
 _LOST: Final = frozenset({"drop_request", "lose_ack", "drop_reply", "drop_delivery"})

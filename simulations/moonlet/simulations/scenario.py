@@ -141,6 +141,7 @@ class _Told:
 
     def take(self, world: World) -> None:
         """At its end, however it ended."""
+        world.network.note_packets()
         self.violations = world.violations
         self.began_ns = world.phases.began_ns
         self.commits = world.chronicle.commits

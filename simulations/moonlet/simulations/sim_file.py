@@ -2,7 +2,8 @@
 
 Line 1 is the header. Then a line per event, `[ns, node, kind, field …]`, and, between them where
 they fell, a line per checkpoint, `{"steps": …, "digest": …}`. Bytes are `{"b64": …}`, long ones
-`{"blake2b": …, "bytes": …}`. Above 64 KiB the file is gzipped under the same name. The plan is
+`{"blake2b": …, "bytes": …}`. Above 64 KiB the file is gzipped under the same name; should it be
+larger even then, the first events are left out, and `{"left_out": …}` says how many. The plan is
 explicit, so a file outlives changes to the generators; the seed alone would not.
 """
 
@@ -64,11 +65,15 @@ class SimHeader(msgspec.Struct, kw_only=True):
 
 
 class SimFile(msgspec.Struct):
-    """A `.sim` file as read; the checkpoints are `Trace(expected=…)` of its replay."""
+    """A `.sim` file as read; the checkpoints are `Trace(expected=…)` of its replay.
+
+    `left_out` is how many events happened before the first of `events`.
+    """
 
     header: SimHeader
     events: list[list[Any]]
     checkpoints: list[Checkpoint]
+    left_out: int = 0
 
 
 def write_sim(path: Path, header: SimHeader, trace: Trace) -> None:
@@ -85,8 +90,30 @@ def write_sim(path: Path, header: SimHeader, trace: Trace) -> None:
     while point is not None:
         lines.append({"steps": point.steps, "digest": point.digest.hex()})
         point = next(points, None)
+    left_out = 0
+    data = _packed(lines)
+    while len(data) > PLAIN_MAX and (events := sum(isinstance(line, list) for line in lines)):
+        drop = -(-events // 4)
+        left_out += drop
+        lines = _without_first(lines, drop)
+        data = _packed([lines[0], {"left_out": left_out}, *lines[1:]])
+    path.write_bytes(data)
+
+
+def _packed(lines: list[Any]) -> bytes:
     data = msgspec.json.Encoder().encode_lines(lines)
-    path.write_bytes(gzip.compress(data, mtime=0) if len(data) > PLAIN_MAX else data)
+    return gzip.compress(data, mtime=0) if len(data) > PLAIN_MAX else data
+
+
+def _without_first(lines: list[Any], count: int) -> list[Any]:
+    """The lines without the first `count` events; checkpoints stay."""
+    kept = []
+    for line in lines:
+        if isinstance(line, list) and count:
+            count -= 1
+        else:
+            kept.append(line)
+    return kept
 
 
 def read_sim(path: Path) -> SimFile:
@@ -104,7 +131,9 @@ def read_sim(path: Path) -> SimFile:
         raise ValueError(f"{path} has version {header.v}, this code reads up to {VERSION}: upgrade")
     found = SimFile(header, [], [])
     for line in lines:
-        if isinstance(line, dict):
+        if isinstance(line, dict) and "left_out" in line:
+            found.left_out = line["left_out"]
+        elif isinstance(line, dict):
             found.checkpoints.append(Checkpoint(line["steps"], bytes.fromhex(line["digest"])))
         else:
             found.events.append([*line[:3], *map(_original, line[3:])])

@@ -7,14 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from moonlet.simulations.checkers.determinism import TWICE_EVERY, check_determinism
 from moonlet.simulations.coverage import Coverage
-from moonlet.simulations.errors import Diverged
 from moonlet.simulations.report import failure_of
-from moonlet.simulations.rerun import run_twice
 from moonlet.simulations.scenario import Run, Scenario
-
-TWICE_EVERY = 50
-"""One seed in so many runs twice, and both runs must leave one trace (P9)."""
 
 
 class Sweep(msgspec.Struct):
@@ -68,16 +64,5 @@ def _runs(scenario: Scenario, seeds: Iterable[int]) -> Iterator[Run]:
     for number, seed in enumerate(seeds):
         run = scenario.run(seed)
         if number % TWICE_EVERY == 0 and run.error is None:
-            again = scenario.run(seed)
-            if again.digest != run.digest:
-                run.error = _difference(scenario, seed)
+            run.error = check_determinism(run)
         yield run
-
-
-def _difference(scenario: Scenario, seed: int) -> Exception:
-    """Two runs of a seed differ: find out where."""
-    try:
-        run_twice(lambda trace: scenario.run(seed, trace=trace))
-    except Diverged as error:
-        return error
-    return Diverged(0, "Two runs differed, and two more did not.")

@@ -82,3 +82,11 @@ def test_a_crashed_client_is_forgotten_when_it_is_written_to() -> None:
         await js.close()
 
     run(program)
+
+
+def test_an_object_store_is_written_and_reading_it_is_said_to_be_not_simulated() -> None:
+    """Moonlet has none: outcomes that stand apart are chunks in a stream."""
+    with pytest.raises(Exception, match="timeout") as failed:
+        run(wire_programs.with_objects)
+    notes = " ".join(getattr(failed.value, "__notes__", []))
+    assert "NotSimulated: the simulated JetStream doesn't cover the consumer option" in notes

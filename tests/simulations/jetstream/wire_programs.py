@@ -142,3 +142,13 @@ def digest(seed: int) -> str:
     trace = Trace()
     run(of_nodes, seed, trace)
     return trace.digest
+
+
+async def with_objects(server: MemoryServer) -> None:
+    """An object store as nats-py has it: writes are plain publishes, reads are push consumers."""
+    client = await nats.connect(URL)
+    objects = await client.jetstream().create_object_store("o")
+    await objects.put("large", b"x" * 300_000)
+    info = (await objects.get_info("large")).size
+    assert info == 300_000
+    await objects.get("large")

@@ -6,7 +6,10 @@ asked for all that is wrong. What it finds is a `Violation` that names the promi
 
 from moonlet.simulations.checkers.chain import check_chain
 from moonlet.simulations.checkers.checker import Checker
+from moonlet.simulations.checkers.determinism import check_determinism
+from moonlet.simulations.checkers.durable import check_durable
 from moonlet.simulations.checkers.fenced import Fenced
+from moonlet.simulations.checkers.immutable import check_immutable
 from moonlet.simulations.checkers.life import check_life
 from moonlet.simulations.checkers.nothing_vanishes import check_nothing_vanishes
 from moonlet.simulations.checkers.once import check_once
@@ -20,6 +23,8 @@ CHECKERS: tuple[Checker, ...] = (
     check_once,
     check_order,
     check_state,
+    check_durable,
+    check_immutable,
     check_time,
     check_life,
 )
@@ -30,6 +35,9 @@ __all__ = [
     "Checker",
     "Fenced",
     "check_chain",
+    "check_determinism",
+    "check_durable",
+    "check_immutable",
     "check_life",
     "check_nothing_vanishes",
     "check_once",

@@ -1,0 +1,29 @@
+"""P6: what hosts and clients were told is stored is stored: nobody knows more than the journals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from moonlet.simulations.checkers.checker import Finding
+
+if TYPE_CHECKING:
+    from moonlet.simulations.world import World
+
+
+def check_durable(world: World) -> Iterator[Finding]:
+    """Agents in memory that are ahead of their journal: an acknowledged commit is gone."""
+    for name, process in world.hosts.items():
+        if process.host is None or not process.node.up:
+            continue
+        for type_, number in process.host.partitions:
+            partition = process.host.partition(type_, number)
+            for entity in list(partition.entities.values()) if partition is not None else ():
+                history = world.chronicle.histories.get(str(entity.id))
+                revision = history.fold.revision if history is not None else 0
+                if entity.fold is not None and entity.fold.revision > revision:
+                    yield (
+                        "P6 durable",
+                        f"{name} holds {entity.id} at revision {entity.fold.revision}, the journal"
+                        f" ends at {revision}",
+                    )
