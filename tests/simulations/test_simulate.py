@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.core.windows import Windows
-from moonlet.simulations import World, faults, run_elsewhere, simulate, sweep
+from moonlet.simulations import Trace, World, faults, run_elsewhere, simulate, sweep
 from moonlet.simulations.jetstream.network import Packet
 from moonlet.simulations.network import SimNetwork
 from moonlet.simulations.reference import reference
 from moonlet.simulations.replay import replay, save, scenario_of
 from moonlet.simulations.report import SimulationFailed
+from moonlet.simulations.scenario import COLLECT_EVERY
 from moonlet.simulations.simulate import SEEDS_VARIABLE, asked_seeds
 from tests.agents.accounts import Deposit, Transfer
 from tests.simulations import determinism
@@ -174,6 +175,12 @@ def test_the_environment_may_ask_for_other_seeds(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(SEEDS_VARIABLE, "many")
     with pytest.raises(InvalidSettings, match=SEEDS_VARIABLE):
         asked_seeds(20)
+
+
+def test_many_runs_leave_few_traces_behind() -> None:
+    for seed in range(60):
+        fine.run(seed)
+    assert sum(type(thing) is Trace for thing in gc.get_objects()) <= 2 * COLLECT_EVERY
 
 
 def test_a_run_leaves_no_world_behind() -> None:
