@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from moonlet.agents import Host, connect
 from moonlet.streams.server_process import ServerProcess
-from tests.console.support import invoke
+from tests.console.support import BANK, finish, invoke, start, wait_until
 from tests.simulations.small import Add, counter
 
 FINE = "tests.simulations.small:fine"
@@ -55,6 +56,46 @@ def test_every_single_fault_is_tried_and_each_failure_told_once() -> None:
     assert 0 < found["failed"] < found["runs"]
     assert len(found["failures"]) == 1
     assert facts("exhaust", HASTY, "--sample", "2", "--jobs", "2", code=1) == found
+
+
+NOTED = (
+    BANK
+    + """
+import os
+from pathlib import Path
+from moonlet.simulations import simulate
+
+@simulate(seeds=1, agents=[account])
+async def test_without_end(world):
+    while True:
+        await world.advance("1s")
+
+Path("pids", str(os.getpid())).touch()
+"""
+)
+
+
+def test_the_processes_of_a_sweep_end_with_it_also_when_it_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "noted.py").write_text(NOTED)
+    arguments = ("sim", "sweep", "noted:test_without_end", "--seeds", "20", "--jobs", "2")
+    sweep = start(*arguments, folder=tmp_path)
+    try:
+        wait_until(lambda: len(list((tmp_path / "pids").iterdir())) == 3, timeout=60)
+        sweep.kill()
+        sweep.wait(timeout=10)
+        for file in (tmp_path / "pids").iterdir():
+            wait_until(lambda file=file: not lives(int(file.name)), timeout=10)  # type: ignore[misc]
+    finally:
+        finish(sweep)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_coverage_says_what_fired_and_what_mattered() -> None:

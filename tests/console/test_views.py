@@ -125,8 +125,13 @@ def test_a_running_replica_is_listed_heard_and_compared(folder: Path) -> None:
             "0",
             "0",
         ]
-        standing = [r for r in invoke("views", "--json").records if r["standing"] == "running"]
-        assert [(entry["view"], entry["behind"]) for entry in standing] == [("totals", 0)]
+
+        def standing() -> list[tuple[str, int]]:
+            entries = invoke("views", "--json").records
+            return [(e["view"], e["behind"]) for e in entries if e["standing"] == "running"]
+
+        # What is saved is noted by and by.
+        wait_until(lambda: standing() == [("totals", 0)], timeout=10)
     finally:
         watching.terminate()
         finish(watching)
