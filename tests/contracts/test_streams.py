@@ -33,6 +33,7 @@ from moonlet.streams import (
     Partition,
     Registry,
     ServerRefused,
+    SignOfLife,
     Snapshots,
     SystemClock,
     SystemEntropy,
@@ -371,14 +372,19 @@ async def test_a_lease_that_is_not_renewed_runs_out(bus: Bus) -> None:
 
 async def test_hosts_hear_that_there_is_something_to_see(bus: Bus) -> None:
     leases = Leases(bus, 1)
-    heard: list[None] = []
-    ear = await leases.listen(lambda: heard.append(None))
+    heard: list[SignOfLife | None] = []
+    ear = await leases.listen(heard.append)
     leases.tell()
-    await until(lambda: len(heard) == 1)
+    leases.tell("h1")
+    for forged in (b"h1", b"{}", b'{"host":"h1","lease":0}', b'{"host":"h1","lease":1e9}'):
+        bus.js.post(bus.subjects.hosts(), forged)
+    bus.js.post(bus.subjects.hosts(), b'{"host":"h1","lease":1,"more":"' + b"x" * 2_000 + b'"}')
+    await until(lambda: len(heard) == 7)
+    assert heard == [None, SignOfLife("h1", 1), None, None, None, None, None]
     await ear.unsubscribe()
     leases.tell()
     await bus.js.server_info()  # a round trip: what was told has been carried
-    assert len(heard) == 1
+    assert len(heard) == 7
 
 
 async def test_one_of_two_claims_of_a_partition_wins(bus: Bus) -> None:

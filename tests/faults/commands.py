@@ -315,7 +315,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "hosts look for partitions every five seconds",
         (
             (
-                AGENTS + "host.py",
+                AGENTS + "neighbours.py",
                 "asyncio.timeout(LOOK_SECONDS)",
                 "asyncio.timeout(5.0)",
             ),

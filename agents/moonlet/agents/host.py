@@ -5,7 +5,6 @@ it did in between was fenced by compare-and-set, and its late effects are recogn
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -15,24 +14,19 @@ import msgspec
 
 from moonlet.agents.agent_type import AgentType
 from moonlet.agents.calls import CallRunner
+from moonlet.agents.neighbours import Neighbours
 from moonlet.agents.partition import OwnedPartition
 from moonlet.agents.placement import plan_moves
 from moonlet.agents.services import Services
 from moonlet.agents.tasks import Tasks
-from moonlet.core.errors import Conflict, InvalidSettings, MoonletError, Unavailable
-from moonlet.streams import HostLease, Leases, Partition, Subscription, apply
+from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
+from moonlet.streams import HostLease, Leases, Partition, apply
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
     from moonlet.agents.client import Moon
 
 log = get_logger(__name__)
-
-LOOK_SECONDS: Final = 0.5
-"""How often a host looks for partitions of hosts that died, and if it hears nothing."""
-
-HINT_SECONDS: Final = 0.01
-"""Hints that come within so long are answered by one look."""
 
 SWEEP: Final = 5.0
 """Seconds between two looks for idle agents."""
@@ -101,11 +95,10 @@ class Host:
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.js.on_reconnect(self._reconnected)
-        self._news = asyncio.Event()
-        self._ear: Subscription | None = None
+        self._neighbours = Neighbours(self._leases, bus.clock)
         self._running = True
         try:
-            self._ear = await self._leases.listen(self._news.set)
+            await self._neighbours.open()
             await apply(bus.js, bus.topology)
             for agent_type in self.types.values():
                 await self._register(agent_type)
@@ -116,7 +109,6 @@ class Host:
         except BaseException:
             await self.stop()
             raise
-        self._leases.tell()
         self._tasks.spawn(self._renew_for_ever(), f"lease {self.id}")
         self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
         self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
@@ -129,6 +121,7 @@ class Host:
         await self._register(agent_type)
         self.types[agent_type.name] = agent_type
         await self._renew()
+        self._leases.tell()
         await self._place()
         await self._calls.open(agent_type)
 
@@ -154,13 +147,7 @@ class Host:
                     self._leases.tell()
             except MoonletError as error:
                 log.info("the lease will run out by itself", host=self.id, error=str(error))
-        await self._hear_no_more()
-
-    async def _hear_no_more(self) -> None:
-        ear, self._ear = self._ear, None
-        if ear is not None:
-            with contextlib.suppress(Unavailable):  # without a connection there is nothing to end
-                await ear.unsubscribe()
+        await self._neighbours.close()
 
     # ownership
 
@@ -196,6 +183,7 @@ class Host:
         lease = HostLease(self.id, sorted(self.types), self._started)
         self._revision = await self._leases.renew(lease, self._revision)
         self._renewed = asked
+        self._leases.tell(self.id)
 
     async def _renew_for_ever(self) -> None:
         while True:
@@ -215,7 +203,6 @@ class Host:
         await self._drop_all()
         try:
             await self._join()
-            self._leases.tell()
         except MoonletError as error:
             log.info("joining again waits", error=str(error))
 
@@ -226,27 +213,28 @@ class Host:
 
     async def _place_for_ever(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._news.wait()
-                await asyncio.sleep(HINT_SECONDS)
-            except TimeoutError:
-                pass  # nobody said anything
-            self._news.clear()
+            await self._neighbours.wait(self.id)
+            settled = False
             try:
                 if self.lease_holds:
-                    await self._place()
+                    settled = await self._place()
             except MoonletError as error:
                 log.info("placement waits", host=self.id, error=str(error))
+            if not settled:
+                self._neighbours.look_again()
 
-    async def _place(self) -> None:
-        """One look at who lives and owns what; claims and releases are done before it returns."""
+    async def _place(self) -> bool:
+        """One look at who lives and owns what; claims and releases are done before it returns.
+
+        Returns whether there was nothing to do.
+        """
         hosts, records = await self._leases.look()
+        self._neighbours.saw(lease.host for lease in hosts)
         types = {name: agent_type.partitions for name, agent_type in self.types.items()}
         moves = plan_moves(self.id, types, hosts, records, list(self._owned))
         async with self._changing:
             if not self._running:
-                return
+                return True
             await asyncio.gather(*(self._hand_over(key) for key in moves.release))
             if moves.release:
                 self._leases.tell()
@@ -258,6 +246,7 @@ class Host:
         for outcome in done:
             if isinstance(outcome, BaseException):
                 raise outcome
+        return moves.settled
 
     async def _leave(self, record: Partition) -> None:
         await self._leases.write(msgspec.structs.replace(record, owner="", crashes=0, note=""))
@@ -307,6 +296,7 @@ class Host:
         key = partition.record.type, partition.record.number
         if self._owned.get(key) is partition:
             del self._owned[key]
+            self._neighbours.look_again()
             self._tasks.spawn(partition.close(hand_over=False), f"drop {partition.name}")
 
     # keeping house

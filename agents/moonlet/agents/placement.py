@@ -16,11 +16,18 @@ class Move(NamedTuple):
 
     `leave` are records that name it as the owner though it isn't, of what it has no share in: a
     claim that failed half way, a hand-over that could not be written. Nobody else would take them.
+    `short` is how many partitions it should own and can't have yet: they are others'.
     """
 
     claim: list[Partition]
     release: list[tuple[str, int]]
     leave: list[Partition]
+    short: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is as it should be."""
+        return not (self.claim or self.release or self.leave or self.short)
 
 
 def plan_moves(
@@ -34,6 +41,7 @@ def plan_moves(
     claim: list[Partition] = []
     release: list[tuple[str, int]] = []
     leave: list[Partition] = []
+    short = 0
     for type_, count in types.items():
         runners = sorted({lease.host for lease in hosts if type_ in lease.types} | {host})
         share = _share(type_, count, runners, host)
@@ -46,8 +54,9 @@ def plan_moves(
         ]
         wanted = max(0, share - len(mine))
         claim += free[:wanted]
+        short += max(0, wanted - len(free))
         leave += [record for record in free[wanted:] if record.owner == host]
-    return Move(claim, release, leave)
+    return Move(claim, release, leave, short)
 
 
 def _is_owned(record: Partition | None, runners: list[str], host: str) -> bool:

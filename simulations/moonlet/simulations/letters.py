@@ -100,7 +100,7 @@ class Letters:
             return f"delivery {tokens[2]} {tokens[5]}", DELIVERY
         asked = self._asked.get(subject)
         if asked is None:
-            return f"to {subject.split('.')[0]}", REPLY
+            return f"to {subject.removeprefix(self._prefix).split('.')[0]}", REPLY
         last = not asked.startswith(("pull", "api DIRECT"))
         if last or (not asked.startswith("pull") and headers and "Status" in headers):
             del self._asked[subject]

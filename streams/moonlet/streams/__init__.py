@@ -35,7 +35,7 @@ from moonlet.streams.inspection import (
 from moonlet.streams.intake import Intake
 from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit, encode_commit
 from moonlet.streams.kv import Bucket, Entry
-from moonlet.streams.leases import HostLease, Leases, Partition
+from moonlet.streams.leases import HostLease, Leases, Partition, SignOfLife
 from moonlet.streams.mailbox import (
     MESSAGE_ID,
     Mailboxes,
@@ -100,6 +100,7 @@ __all__ = [
     "Registry",
     "ServerRefused",
     "Settings",
+    "SignOfLife",
     "Snapshot",
     "Snapshots",
     "StoredMessage",

@@ -6,7 +6,7 @@ names of the partition's consumers.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from moonlet.core.errors import Conflict, Unavailable
 from moonlet.streams.api import Subscription
 from moonlet.streams.bus import Bus
 from moonlet.streams.kv import Bucket
+
+MAX_SIGN: Final = 1_024
+"""Bytes of a sign of life; anything else that comes is taken for a call to look."""
 
 
 class HostLease(msgspec.Struct, frozen=True):
@@ -40,8 +43,16 @@ class Partition(msgspec.Struct, frozen=True):
     revision: int = 0
 
 
+class SignOfLife(msgspec.Struct, frozen=True):
+    """A host has just renewed its lease, of so many seconds."""
+
+    host: str
+    lease: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+
+
 _HOST: Final = Codec[HostLease](HostLease, "json")
 _PARTITION: Final = Codec[Partition](Partition, "json")
+_SIGN: Final = msgspec.json.Decoder(SignOfLife)
 
 
 class Leases:
@@ -54,17 +65,21 @@ class Leases:
         self._subject = bus.subjects.hosts()
         self._bucket = Bucket(bus.js, bus.topology.bucket("leases"))
 
-    async def listen(self, heard: Callable[[], None]) -> Subscription:
-        """Call `heard` when a host says that there is something new to see.
+    async def listen(self, heard: Callable[[SignOfLife | None], None]) -> Subscription:
+        """Call `heard` with each sign of life, and with None when there is something to see.
 
-        A hint, over core NATS: it can be lost, repeated or forged, and spares only waiting.
+        Hints, over core NATS: lost, repeated or forged, they cost a look or half a lease.
         """
-        return await self._js.subscribe(self._subject, lambda _: heard())
+        return await self._js.subscribe(self._subject, lambda told: heard(_read_sign(told.data)))
 
-    def tell(self) -> None:
-        """Say to all hosts, this one too, that they should look; lost while not connected."""
+    def tell(self, host: str = "") -> None:
+        """Say to all hosts that `host` has renewed, or, without one, that they should look.
+
+        It comes to this one too, and is lost while there is no connection.
+        """
+        sign = msgspec.json.encode(SignOfLife(host, self.lease)) if host else b""
         try:
-            self._js.post(self._subject)
+            self._js.post(self._subject, sign)
         except Unavailable:
             pass  # they look anyway, a little later
 
@@ -116,3 +131,12 @@ class Leases:
         except Conflict:
             return None
         return msgspec.structs.replace(record, revision=revision)
+
+
+def _read_sign(data: bytes) -> SignOfLife | None:
+    if not data or len(data) > MAX_SIGN:
+        return None
+    try:
+        return _SIGN.decode(data)
+    except msgspec.MsgspecError:
+        return None
