@@ -120,8 +120,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "partition.py",
-                "        if self.record.note or self.record.crashes:\n",
-                "        if False:\n",
+                "        if self.record.note or self.record.crashes or buggify(",
+                "        if False and buggify(",
             ),
         ),
     ),

@@ -7,6 +7,8 @@ VIEW_FAULTS = "tests/projections/test_replica_faults.py::"
 EXCHANGES = "tests/projections/test_replica_exchange.py::"
 OPERATIONS = "tests/projections/test_replica_operations.py::"
 FILES = "tests/projections/test_replica_files.py::"
+CONTROL = "tests/projections/test_replica_control.py::"
+HOSTILE = "tests/projections/test_replica_control_hostile.py::"
 
 PROJECTIONS = "projections/moonlet/projections/"
 
@@ -157,14 +159,154 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         (
             (
                 PROJECTIONS + "holding.py",
-                "        if message.sequence <= state.vector[index]:\n            return\n",
-                "        if message.sequence <= state.vector[index]:\n"
-                "            state.vector[index] = message.sequence - 1\n",
+                "                    if message.sequence > vector[index]:\n"
+                "                        self._fold_one(journal, message)\n",
+                "                    if message.sequence <= vector[index]:\n"
+                "                        vector[index] = message.sequence - 1\n"
+                "                    self._fold_one(journal, message)\n",
             ),
             (
                 PROJECTIONS + "feed.py",
                 '"opt_start_seq": self._at + 1',
                 '"opt_start_seq": max(1, self._at)',
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        OPERATIONS + "test_a_poisonous_event_stops_its_view_only_and_says_which",
+        "an event that can't be folded is passed over",
+        (
+            (
+                PROJECTIONS + "holding.py",
+                "        state.fold(commit, journal, encoding=encoding)\n",
+                "        try:\n"
+                "            state.fold(commit, journal, encoding=encoding)\n"
+                "        except PoisonedEvent:\n"
+                "            state.advance(journal, message.sequence)\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        EXCHANGES + "test_unequal_digests_at_one_frontier_are_noticed_and_the_other_isnt_asked",
+        "replicas' digests are not compared",
+        (
+            (
+                PROJECTIONS + "exchange.py",
+                "        if digest and differs(holding.state, heartbeat, digest):\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        EXCHANGES + "test_a_replica_without_peers_joins_from_the_snapshot",
+        "a snapshot is never joined",
+        (
+            (
+                PROJECTIONS + "upkeep.py",
+                "            if taken is not None:\n",
+                "            if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        EXCHANGES + "test_concurrent_intent_of_two_replicas_that_were_apart_stays_visible",
+        "what an event's author had seen is not looked at",
+        (
+            (
+                PROJECTIONS + "recorder.py",
+                "        return None if self.seen is None else self.seen.get((store, key))\n",
+                "        return None\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        FILES + "test_a_file_deleted_while_open_stops_the_replica_and_is_rebuilt_by_a_retry",
+        "a file that was deleted is written on",
+        (
+            (
+                PROJECTIONS + "database.py",
+                "        if self._disk.identity(self.path) != self._identity:\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        FILES + "test_two_replicas_on_one_file_are_told_apart",
+        "two replicas write to one file",
+        (
+            (
+                PROJECTIONS + "database.py",
+                "            if cursor.rowcount != 1:\n",
+                "            if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        CONTROL + "test_what_cannot_be_sought_changes_nothing",
+        "a seek that is refused has begun the file anew",
+        (
+            (
+                PROJECTIONS + "replica.py",
+                "            await rewind.check_reachable(life.bus, life.held(), frontier)\n",
+                "            if not frontier.covers(life.held().state.frontier):\n"
+                "                await life.pause()\n"
+                "                life._begin_anew()\n"
+                "            await rewind.check_reachable(life.bus, life.held(), frontier)\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P8",
+        CONTROL + "test_a_copy_of_a_running_replicas_file_is_another_replica",
+        "two replicas have one name",
+        (
+            (
+                PROJECTIONS + "life.py",
+                "            if not await is_here(bus, self.view.name, notes.replica):\n",
+                "            if True:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        CONTROL + "test_orders_wait_for_their_turn_and_too_many_are_refused",
+        "orders to a replica wait without limit",
+        (
+            (
+                PROJECTIONS + "control.py",
+                "        elif len(self._tasks) >= MAX_ORDERS:\n",
+                "        elif False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_an_answer_is_never_stored_in_a_stream_of_ours",
+        "a replica answers wherever it is told to",
+        (
+            (
+                PROJECTIONS + "view_subjects.py",
+                'reply != "" and not reply.startswith(',
+                'reply != "" or not reply.startswith(',
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_what_is_no_order_is_refused_and_changes_nothing",
+        "an order may have fields that mean nothing",
+        (
+            (
+                PROJECTIONS + "control.py",
+                "class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):\n",
+                "class Order(msgspec.Struct, frozen=True):\n",
             ),
         ),
     ),
