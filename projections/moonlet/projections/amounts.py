@@ -17,6 +17,9 @@ WireAmount = int | float | str
 MAX_AMOUNT: Final = 10**100
 """No amount may be larger; a total of very many still is finite."""
 
+MAX_TOTAL: Final = MAX_AMOUNT * 10**20
+"""What even the largest amounts of a whole journal stay below."""
+
 # A context of our own: the thread's could differ between replicas.
 _DECIMALS: Final = Context(prec=60)
 _INT_MIN: Final = -(2**63)
@@ -38,6 +41,14 @@ def check_amount(amount: Any) -> Amount:
         raise InvalidMessage(f"{amount!r:.80} can't be counted: its size is over 1e100")
     checked: Amount = amount
     return checked
+
+
+def check_total(total: WireAmount) -> None:
+    """Raise `InvalidMessage` unless this can be what amounts came to."""
+    value = from_wire(total)
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    if not is_finite or not -MAX_TOTAL <= value <= MAX_TOTAL:
+        raise InvalidMessage(f"{total!r:.80} can't be a total")
 
 
 def plus(a: Amount, b: Amount) -> Amount:

@@ -4,12 +4,13 @@ A read returns (value, token); the command carries the token, its event passes i
 then replaces exactly what was seen. What was written elsewhere in the meantime stays, visible.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from moonlet.core.errors import LimitExceeded
-from moonlet.projections.amounts import WireAmount
+from moonlet.core.errors import InvalidMessage, LimitExceeded
+from moonlet.projections.amounts import WireAmount, check_total
+from moonlet.projections.dots import MAX_EVENTS, MAX_SEQUENCE
 
 MAX_ROWS: Final = 64
 """Keys that one token may cover."""
@@ -20,12 +21,22 @@ class SeenDot(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `total` is what the journal's part of a counter came to at that dot, in the version of the
     view that was read: a later version that counts differently resets by that amount still.
+
+    Tokens come from outside, in commands: one of numbers that no dot can have is refused when it
+    is decoded, before it gets into an event.
     """
 
     journal: str
-    sequence: int
-    index: int = 0
+    sequence: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
+    index: Annotated[int, msgspec.Meta(ge=0, lt=MAX_EVENTS)] = 0
     total: WireAmount | None = None
+
+    def __post_init__(self) -> None:
+        if self.total is not None:
+            try:
+                check_total(self.total)
+            except InvalidMessage as error:
+                raise ValueError(str(error)) from None  # which a decoder names with its path
 
 
 class SeenRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
