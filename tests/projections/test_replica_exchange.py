@@ -9,7 +9,7 @@ import pytest
 
 from moonlet.core.errors import MoonletError, PayloadTooLarge, Unavailable
 from moonlet.core.frontier import Frontier
-from moonlet.projections import Replica, view_subjects
+from moonlet.projections import Replica, Roster, view_subjects
 from moonlet.projections.delta import make_delta
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.exchange import Exchange
@@ -155,6 +155,36 @@ async def test_a_replica_without_peers_joins_from_the_snapshot(
     async with Replica(world.moon, exposure_view(version=2), tmp_path / "c.db") as c:
         assert c.frontier.at(world.stream("us")) == 0, "the snapshot is another version's"
         await c.wait_for(token)
+
+
+async def test_an_older_versions_snapshot_stays_while_the_registry_knows_a_replica_of_it(
+    world: World, tmp_path: Path
+) -> None:
+    async def versions() -> set[str]:
+        subjects = await world.js.stream_subjects(world.topology.stream("snapshots"), ">")
+        return {subject.split(".")[-2] for subject in subjects if subject.endswith("head")}
+
+    token = await fill(world, 3)
+    roster = Roster(world.moon.bus)
+    names = []
+    for version in (1, 3):
+        view = exposure_view(version=version)
+        async with Replica(world.moon, view, tmp_path / f"{version}.db") as replica:
+            await replica.wait_for(token)
+            await replica.snapshot()
+            names.append(replica.name)
+    async with Replica(world.moon, exposure_view(version=2), tmp_path / "2.db") as replica:
+        await replica.snapshot()
+        assert await versions() == {"1", "2", "3"}, "the first one may come back"
+        for name in names:
+            await roster.dismiss("exposure", name)
+        await replica.snapshot()
+        assert await versions() == {"2", "3"}, "a newer version's is not ours to remove"
+        subjects = await world.js.stream_subjects(world.topology.stream("snapshots"), ">")
+        assert not [subject for subject in subjects if ".exposure.1." in subject]
+        await roster.dismiss("exposure", replica.name)
+        await replica.snapshot()
+        assert await versions() == {"2", "3"}
 
 
 async def test_a_replica_fills_a_hole_in_a_journal_from_a_peer(

@@ -1,7 +1,8 @@
 """A view's snapshot on the server, for replicas that join when no other is there to ask.
 
 The frames of a full delta stand under its hash, and `head` names them: it is written last, so that
-what it names is whole. The one before is removed then.
+what it names is whole. The one before is removed then; and those of older versions of the view, of
+which the registry knows no replica any more.
 """
 
 from hashlib import blake2b
@@ -14,8 +15,10 @@ from moonlet.projections.delta import make_delta
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.frames import Assembly, split
 from moonlet.projections.probe import Mark
+from moonlet.projections.roster import Roster
 from moonlet.projections.state import ViewState
 from moonlet.projections.transfer import MAX_FRAMES, Taken
+from moonlet.projections.view import View
 from moonlet.streams import Bus
 
 PUBLISH_SECONDS: Final = 5.0
@@ -46,6 +49,21 @@ async def store_snapshot(bus: Bus, state: ViewState) -> None:
     if before is not None and before.hash != name:
         old = view_subjects.snapshot(bus, state.view, f"{before.hash}.*")
         await bus.js.purge_stream(bus.topology.stream("snapshots"), old)
+    await _remove_older_versions(bus, state.view)
+
+
+async def _remove_older_versions(bus: Bus, view: View) -> None:
+    """A replica that is away guards the snapshot of its version until it is dismissed."""
+    known = {entry.version for entry in await Roster(bus).replicas(view.name)}
+    if not known:  # an empty registry says nothing
+        return
+    stream = bus.topology.stream("snapshots")
+    heads = view_subjects.snapshots(bus, view, "*", "head")
+    for subject in await bus.js.stream_subjects(stream, heads):
+        version = subject.split(".")[-2]
+        if version.isdecimal() and int(version) < view.version and int(version) not in known:
+            old = view_subjects.snapshots(bus, view, version, ">")
+            await bus.js.purge_stream(stream, old)
 
 
 async def read_head(bus: Bus, state: ViewState) -> Head | None:

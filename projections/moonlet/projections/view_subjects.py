@@ -27,7 +27,12 @@ def control(bus: Bus, view: str, name: str) -> str:
 
 def snapshot(bus: Bus, view: View, leaf: str) -> str:
     """Where a part of the view's snapshot stands; `leaf` is `head`, or `<hash>.<n>`."""
-    return f"{bus.subjects.prefix}.snap.view.{view.name}.{view.version}.{leaf}"
+    return snapshots(bus, view, str(view.version), leaf)
+
+
+def snapshots(bus: Bus, view: View, version: str, leaf: str) -> str:
+    """As `snapshot`, of another version; both may be wildcards."""
+    return f"{bus.subjects.prefix}.snap.view.{view.name}.{version}.{leaf}"
 
 
 def is_answerable(bus: Bus, reply: str) -> bool:
