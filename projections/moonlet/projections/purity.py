@@ -7,8 +7,11 @@ hides) is caught by comparing digests.
 
 import builtins
 import dis
+import functools
+import inspect
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,14 +19,26 @@ from typing import Any, Final
 from moonlet.projections.errors import ImpureFold
 
 _MODULES: Final = frozenset(
-    "asyncio concurrent httpx nats multiprocessing os pathlib random requests secrets select"
-    " shutil socket sqlite3 sqlite_utils subprocess tempfile threading time urllib".split()
+    "asyncio concurrent httpx nats multiprocessing nt os pathlib posix random requests secrets"
+    " select shutil socket sqlite3 sqlite_utils subprocess tempfile threading time urllib".split()
 )
-_BUILTINS: Final = frozenset("breakpoint globals hash id input locals open vars".split())
+_BUILTINS: Final = frozenset(
+    "__import__ breakpoint compile eval exec globals hash id input locals open vars".split()
+)
+_CHANGES: Final = frozenset(
+    "__delitem__ __setitem__ add append appendleft clear difference_update discard extend insert"
+    " pop popitem popleft remove reverse setdefault sort update".split()
+)
+"""Methods by which a container is changed in place."""
+
+_CONTAINERS: Final = (dict, list, set, bytearray, deque)
 _NAMES: Final = {
     "datetime": frozenset(("now", "today", "utcnow")),
     "uuid": frozenset(("getnode", "uuid1", "uuid4", "uuid6", "uuid7", "uuid8")),
 }
+MAX_LAYERS: Final = 10
+"""Wrappers around one function that are looked through."""
+
 _TRUSTED: Final = frozenset(sys.stdlib_module_names) | {"moonlet", "msgspec", "pydantic"}
 
 
@@ -41,10 +56,7 @@ def _check(function: Any, where: str, seen: set[int]) -> None:
     for part in _codes(code):
         for chain in _chains(part, frozenset(code.co_freevars)):
             if chain[0] == "=":
-                raise ImpureFold(
-                    f"{where} assigns to {chain[1]!r} outside itself: the state of a fold is its"
-                    " view; write to that"
-                )
+                raise _stateful(where, chain[1])
             _check_chain(chain, scope, where, seen)
 
 
@@ -53,29 +65,72 @@ def _check_chain(chain: tuple[str, ...], scope: dict[str, Any], where: str, seen
     if chain[0] in _BUILTINS and chain[0] not in scope:
         raise _impure(where, chain[0])
     for depth in range(1, len(chain) + 1):
-        if isinstance(value, types.ModuleType) and value.__name__.split(".")[0] in _MODULES:
-            raise _impure(where, ".".join(chain))
-        name = getattr(value, "__name__", "")
-        home = getattr(value, "__module__", None) or getattr(
-            getattr(value, "__self__", None), "__name__", ""
-        )
-        if isinstance(home, str) and callable(value):
-            root = home.split(".")[0]
-            if root in _MODULES or name in _NAMES.get(root, ()):
+        for layer in _layers(value):
+            root = _home(layer).split(".")[0]
+            if root in _MODULES or getattr(layer, "__name__", "") in _NAMES.get(root, ()):
                 raise _impure(where, ".".join(chain[:depth]))
-        if depth == len(chain) or not isinstance(value, types.ModuleType | type):
+        if depth == len(chain):
             break
+        if isinstance(value, _CONTAINERS) and chain[depth] in _CHANGES:
+            raise _stateful(where, ".".join(chain[:depth]))
         if isinstance(value, type) and chain[depth] in _NAMES.get(value.__module__, ()):
             raise _impure(where, ".".join(chain[: depth + 1]))
-        value = getattr(value, chain[depth], None)
-    if isinstance(value, types.FunctionType) and not _is_trusted(value):
-        _check(value, f"{where}, through {value.__qualname__},", seen)
+        value = _attribute(value, chain[depth])
+    for layer in _layers(value):
+        if isinstance(layer, types.FunctionType) and not _is_trusted(layer):
+            _check(layer, f"{where}, through {layer.__qualname__},", seen)
+
+
+def _layers(value: Any) -> Iterator[Any]:
+    """The value, and what is called by calling it, as far as that can be seen."""
+    for _ in range(MAX_LAYERS):
+        yield value
+        if isinstance(value, functools.partial):
+            value = value.func
+        elif isinstance(value, types.MethodType):
+            value = value.__func__
+        elif isinstance(value, property):
+            value = value.fget
+        elif isinstance(value, functools._lru_cache_wrapper):
+            value = value.__wrapped__
+        elif isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
+            return
+        else:
+            value = inspect.getattr_static(type(value), "__call__", None)
+            if not isinstance(value, types.FunctionType):
+                return
+
+
+def _home(value: Any) -> str:
+    """The module that a value is, comes from, or whose type it has."""
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if isinstance(value, types.BuiltinFunctionType | types.MethodType):
+        if value.__self__ is not None:
+            return _home(value.__self__)
+    is_named = isinstance(value, type | types.FunctionType | types.BuiltinFunctionType)
+    return str(getattr(value if is_named else type(value), "__module__", ""))
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Without running any code: a property is not asked."""
+    if isinstance(value, types.ModuleType | type):
+        return getattr(value, name, None)
+    found = inspect.getattr_static(value, name, None)
+    return found.__func__ if isinstance(found, staticmethod | classmethod) else found
 
 
 def _is_trusted(function: types.FunctionType) -> bool:
     """Whether it is a library's: called with what the handler has, it means the same everywhere."""
     root = (function.__module__ or "").split(".")[0]
     return root in _TRUSTED or "site-packages" in Path(function.__code__.co_filename).parts
+
+
+def _stateful(where: str, what: str) -> ImpureFold:
+    return ImpureFold(
+        f"{where} assigns to {what!r} outside itself: the state of a fold is its view; write to"
+        " that"
+    )
 
 
 def _impure(where: str, what: str) -> ImpureFold:
@@ -109,8 +164,15 @@ def _chains(code: types.CodeType, free: frozenset[str]) -> Iterator[tuple[str, .
     ('time', 'time') for `time.time()`; ('=', name) for a store outside; imports as the module.
     """
     chain: list[str] = []
+    outer: list[str] = []
+    """What the last two instructions loaded from outside, as a whole; empty if it was nothing."""
     for instruction in dis.get_instructions(code):
         name = instruction.opname
+        if name == "CACHE":
+            continue
+        target = {"STORE_ATTR": -1, "DELETE_ATTR": -1, "STORE_SUBSCR": -2, "DELETE_SUBSCR": -2}
+        if name in target and len(outer) == 2 and outer[target[name]]:
+            yield ("=", outer[target[name]])
         if name in ("LOAD_ATTR", "LOAD_METHOD") and chain:
             chain.append(str(instruction.argval))
             continue
@@ -121,6 +183,7 @@ def _chains(code: types.CodeType, free: frozenset[str]) -> Iterator[tuple[str, .
         outside = name == "LOAD_GLOBAL" or (
             name in ("LOAD_DEREF", "LOAD_CLASSDEREF") and instruction.argval in free
         )
+        outer = [*outer[-1:], str(instruction.argval) if outside else ""]
         chain = [str(instruction.argval)] if outside else []
         if name == "IMPORT_NAME":
             root = str(instruction.argval).split(".")[0]
