@@ -1,6 +1,7 @@
 """Folding commits, reading values and tokens: the cases that DESIGN and the issue name."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -168,21 +169,28 @@ def test_tokens_of_two_keys_are_joined() -> None:
     assert (error.value.limit, error.value.value) == (64, 80)
 
 
-def test_the_handler_sees_dot_agent_revision_time_and_token() -> None:
-    seen: list[At] = []
-    view = View("seen", version=1, total=LexCounter)
+class Kept:
+    """What no fold should do, in a way that can't be seen where it is declared."""
 
-    def note(at: At) -> None:
-        seen.append(at)
+    def __init__(self) -> None:
+        self.things: list[Any] = []
+
+    def keep(self, thing: object) -> None:
+        self.things.append(thing)
+
+
+def test_the_handler_sees_dot_agent_revision_time_and_token() -> None:
+    seen = Kept()
+    view = View("seen", version=1, total=LexCounter)
 
     @view.on_event
     def acknowledged(fields: Fields, event: Acknowledged, at: At) -> None:
-        note(at)
+        seen.keep(at)
 
     state = ViewState(view, journals())
     _, token = state.read("total")
     state.fold(commit(3, Raised("x"), Acknowledged("a", token), micros=77), "eu")
-    (at,) = seen
+    (at,) = seen.things
     assert at.dot == Dot(state.journals.tags[1], 3, 1)
     assert (at.agent.type, at.agent.key, at.revision) == ("aegis", "main", 3)
     assert at.time == Timestamp(77)
@@ -345,16 +353,13 @@ def test_reads_of_unknown_fields_and_keys_say_what_there_is() -> None:
 
 
 def test_a_view_that_is_kept_and_written_to_later_says_so() -> None:
-    kept: list[Fields] = []
+    kept = Kept()
     view = View("kept", version=1, total=LexCounter)
-
-    def keep(fields: Fields) -> None:
-        kept.append(fields)
 
     @view.on_event
     def raised(fields: Fields, event: Raised, at: At) -> None:
-        keep(fields)
+        kept.keep(fields)
 
     ViewState(view, journals()).fold(commit(1, Raised("a")), "eu")
     with pytest.raises(ImpureFold, match="outside its handlers"):
-        kept[0].total.add(1)
+        kept.things[0].total.add(1)
