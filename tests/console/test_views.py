@@ -180,6 +180,18 @@ def test_a_rebuild_puts_a_new_file_in_the_old_ones_place(folder: Path) -> None:
     assert record("totals", "get", "total")["value"] >= 20
 
 
+def test_a_file_that_is_no_views_is_neither_replaced_nor_made(folder: Path) -> None:
+    code = (folder / "bank.py").read_text()
+    replaced = view("totals", "rebuild", "--file", "bank.py")
+    assert replaced.code == 2 and "replaces only files of its view" in replaced.err
+    assert (folder / "bank.py").read_text() == code
+    below = view("totals", "rebuild", "--file", "bank.py/below.db")
+    assert below.code == 2 and "can't be opened" in below.err
+    absent = view("fragile", "skip", "--file", "none.db")
+    assert absent.code == 2 and "there is no file none.db" in absent.err
+    assert not (folder / "none.db").exists()
+
+
 def test_a_damaged_file_of_the_command_is_folded_anew(folder: Path) -> None:
     view("totals", "get")
     file = folder / ".moonlet/views/totals-v1.db"

@@ -256,7 +256,7 @@ def test_another_programs_database_and_a_newer_format_are_refused(tmp_path: Path
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "view.db"
     path.write_bytes(b"what is this? " * 500)
-    with pytest.raises(DatabaseCorrupt, match="Delete it"):
+    with pytest.raises(DatabaseCorrupt, match="delete it"):
         opened(path)
 
 

@@ -1,6 +1,7 @@
 """Poison, skip, retry, upcast; pause, resume, seek; the registry; what `explain` says."""
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +328,28 @@ async def test_a_new_version_is_built_beside_the_old_one_and_takes_its_place(
             await new.wait_for(token.advanced(world.stream("us"), 2))
             assert new.value["total"] == 5
     assert os.listdir(tmp_path) == ["v.db"]
+
+
+@pytest.mark.parametrize("content", ["text", "nothing", "a database", "another view"])
+async def test_a_rebuild_replaces_no_file_but_its_views(
+    world: World, tmp_path: Path, content: str
+) -> None:
+    await write(world, Opened("a", 2))
+    path = tmp_path / "kept"
+    if content == "a database":
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE mine (x)")
+    elif content == "another view":
+        await rebuild(world.moon, strict_view(), path)
+    else:
+        path.write_text("print('somebody needs this')" * 100 if content == "text" else "")
+    before = path.read_bytes()
+    with pytest.raises(InvalidDatabase, match="name another"):
+        await rebuild(world.moon, exposure_view(), path)
+    assert path.read_bytes() == before
+    assert not (tmp_path / "kept.next").exists()
+    with pytest.raises(InvalidDatabase):
+        await rebuild(world.moon, exposure_view(), tmp_path / "kept" / "below")
 
 
 async def test_a_survey_shows_who_is_how_far_and_who_is_of_another_kind(

@@ -73,6 +73,8 @@ async def unfolded(
     options: Options, known: Known, file: Path | None = None
 ) -> AsyncIterator[Replica]:
     """The command's own replica, or that of `file`, wherever it stands."""
+    if file is not None and FILES.identity(file) is None:
+        raise InvalidSettings(f"there is no file {file}: name the file of a replica")
     async with AsyncExitStack() as stack:
         if not options.debug:  # what stops it is raised, and told once
             configure(logging.CRITICAL, json=options.output.json)

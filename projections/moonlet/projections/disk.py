@@ -50,7 +50,7 @@ class Files:
         """Device and inode."""
         try:
             status = os.stat(path)
-        except FileNotFoundError:
+        except OSError:  # also where it can't be looked at: opening says why
             return None
         return status.st_dev, status.st_ino
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from moonlet.core.frontier import Frontier
 from moonlet.projections.disk import FILES, Disk
+from moonlet.projections.errors import DatabaseCorrupt, InvalidDatabase
 from moonlet.projections.replica import Client, Replica
+from moonlet.projections.sql import open_reader
 from moonlet.projections.view import View
 from moonlet.projections.view_subjects import journals_of
 
@@ -25,15 +27,29 @@ async def rebuild(
 
     Whoever serves the old file goes on until then, and is stopped by `DatabaseCorrupt` at its next
     save: start it again with the new code. What was built stays if this is cut short, and the next
-    call goes on from there. Raises as opening a replica does, and `Unavailable` when time is up.
+    call goes on from there. Raises as opening a replica does, `Unavailable` when time is up, and
+    `InvalidDatabase` if something else than the view's file is at `path`: that stays.
     """
     target = Path(path)
+    _check_replaceable(target, view, disk)
     beside = target.with_name(target.name + NEXT)
     async with Replica(moon, view, beside, disk=disk) as replica:
         await replica.wait_for(await journal_ends(moon, view), timeout=timeout)
         reached = replica.durable
     disk.replace(target, beside)
     return reached
+
+
+def _check_replaceable(target: Path, view: View, disk: Disk) -> None:
+    if disk.identity(target) is None:
+        return
+    try:
+        open_reader(target, view.name, disk).close()
+    except DatabaseCorrupt:
+        raise InvalidDatabase(
+            f"{target} is no database, or a damaged one, and a rebuild replaces only files of its"
+            " view: name another, or delete this one first if nothing of it is needed"
+        ) from None
 
 
 async def journal_ends(moon: Client, view: View) -> Frontier:

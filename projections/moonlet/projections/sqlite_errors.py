@@ -13,8 +13,8 @@ from moonlet.projections.errors import DatabaseCorrupt, DatabaseLocked, InvalidD
 def damaged(path: Path, what: str) -> str:
     """What to say of a damaged file."""
     return (
-        f"{path} is damaged: {what}. Delete it (with its -wal and -shm) and start again: the view"
-        " is rebuilt from the journals"
+        f"{path} is damaged: {what}. If it is the view's, delete it (with its -wal and -shm) and"
+        " start again: the view is rebuilt from the journals"
     )
 
 
