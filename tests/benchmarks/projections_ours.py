@@ -23,7 +23,7 @@ from moonlet.projections import (
     apply_delta,
     make_delta,
 )
-from moonlet.projections.dots import pack
+from moonlet.projections.dots import SEQUENCE_SHIFT
 
 Write = tuple[str, str | None]
 """A key and its new value; None deletes it."""
@@ -86,7 +86,7 @@ class Replica:
         for key, value in writes:
             number += 1
             vector[journal] = number
-            put(pack(number, 0, journal), key, value, None)
+            put(number << SEQUENCE_SHIFT | journal, key, value, None)
 
     def write_settled(self, writes: Sequence[Write]) -> None:
         """The same in batches of 1,000, after each of which the index of changes is brought up."""
@@ -113,7 +113,7 @@ class Replica:
             number += 1
             vector[journal] = number
             write = remove if value is None else put
-            write(pack(number, 0, journal), key, value, cover(seen(key)))
+            write(number << SEQUENCE_SHIFT | journal, key, value, cover(seen(key)))
 
     def state_bytes(self) -> bytes:
         """The full state."""

@@ -6,7 +6,7 @@ of these is an event on the journal that gives, admitted there by its compare-an
 journal knows of its own rights is never too much.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -102,9 +102,10 @@ class BoundedStore(Store):
         """Decode a section; raises msgspec's errors."""
         return _read_section(data)
 
-    def row(self, key: str) -> Row | None:
-        """The rights of a key for the database."""
-        return None, msgspec.msgpack.encode(self._out(key))
+    def rows_of(self, keys: Iterable[str]) -> Iterator[Row]:
+        """The rights of `keys` for the database, in the order given."""
+        for key in keys:
+            yield key, None, msgspec.msgpack.encode(self._out(key))
 
     def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
         """Take back rows; raises msgspec's errors, or `DeltaRefused`."""

@@ -7,7 +7,6 @@ it often, until it is compacted.
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
-from operator import itemgetter
 
 
 class Changes:
@@ -24,9 +23,9 @@ class Changes:
 
     def add(self, fresh: Mapping[str, int]) -> None:
         """Note keys and their sequences, in any order, but none before what is noted."""
-        ordered = sorted(fresh.items(), key=itemgetter(1))
-        self.keys += [key for key, _ in ordered]
-        self.sequences.extend([sequence for _, sequence in ordered])
+        ordered = sorted(fresh, key=fresh.__getitem__)
+        self.keys += ordered
+        self.sequences.extend(map(fresh.__getitem__, ordered))
 
     def add_all(self, keys: Collection[str], sequence: int) -> None:
         """Note many keys at one sequence, not before what is noted."""

@@ -5,7 +5,7 @@ kept. A reset can't drop a total (a replica behind it may still bring additions)
 what it saw of each as a base; additions that it didn't see survive it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -161,16 +161,19 @@ class CounterStore(Store):
                 section.many[key] = parts
         return section
 
-    def row(self, key: str) -> Row | None:
-        """The entry of a key for the database; None if it was reset and never added to."""
-        entry = self.rows.get(key)
-        if entry is None:
-            return None
-        if type(entry) is Part and not entry.reset:
-            amount = to_wire(entry.total)
-            if not isinstance(amount, str):
-                return amount, entry.dot
-        return None, _encode([_to_wire(part) for part in self.parts(key)])
+    def rows_of(self, keys: Iterable[str]) -> Iterator[Row]:
+        """The rows of `keys` for the database; of one that was only reset there is nothing."""
+        for key in keys:
+            entry = self.rows.get(key)
+            amount = None
+            if type(entry) is Part and not entry.reset:
+                amount = to_wire(entry.total)
+            if entry is None:
+                yield key, None, None
+            elif amount is None or isinstance(amount, str):
+                yield key, None, _encode([_to_wire(part) for part in self.parts(key)])
+            else:
+                yield key, amount, entry.dot
 
     def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
         """Take back rows; raises msgspec's errors, or `DeltaRefused`."""

@@ -228,13 +228,14 @@ class ViewDatabase:
         field, store = self._state.view.fields[name], self._state.stores[name]
         upserts: list[tuple[Any, ...]] = []
         gone: list[str] = []
-        for key, entry in zip(keys, map(store.row, keys), strict=True):
-            if entry is None:
+        for row in store.rows_of(keys):
+            key, _, entry = row
+            if type(entry) is int:
+                upserts.append(row)
+            elif entry is None:
                 gone.append(key)
-            elif type(entry[1]) is bytes:
-                upserts.append((key, field.column(store, key), entry[1]))
             else:
-                upserts.append((key, *entry))
+                upserts.append((key, field.column(store, key), entry))
         deletes: list[tuple[str, ...]] = [(key,) for key in gone]
         if len(_keys(field)) == 2:
             upserts = [(*key.split(SEPARATOR, 1), *entry) for key, *entry in upserts]

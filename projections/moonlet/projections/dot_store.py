@@ -8,7 +8,7 @@ After "Delta State Replicated Data Types" (Almeida, Shoker, Baquero 2016), with 
 sequence as the dot, so that the context is one integer per journal.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -182,19 +182,23 @@ class DotStore(Store):
                 section.ahead[key] = [removed[journal] for journal in sorted(removed)]
         return section
 
-    def row(self, key: str) -> Row | None:
-        """The entry of a key for the database; None if there is nothing to keep."""
-        entry = self.rows.get(key)
-        removed = self.ahead.get(key) if self.ahead else None
-        if removed is None:
-            if type(entry) is Put and type(entry.value) in _SCALARS:
-                return entry.value, entry.dot
-            if type(entry) is int:
-                return 1, entry
-            if entry is None:
-                return None
-            removed = {}
-        return None, _encode((self.atoms(key), [removed[journal] for journal in sorted(removed)]))
+    def rows_of(self, keys: Iterable[str]) -> Iterator[Row]:
+        """The rows of `keys` for the database, in the order given."""
+        rows, ahead = self.rows, self.ahead
+        for key in keys:
+            entry = rows.get(key)
+            if ahead and key in ahead:
+                removed = ahead[key]
+                awaited = [removed[journal] for journal in sorted(removed)]
+                yield key, None, _encode((self.atoms(key), awaited))
+            elif type(entry) is Put and type(entry.value) in _SCALARS:
+                yield key, entry.value, entry.dot
+            elif type(entry) is int:
+                yield key, 1, entry
+            elif entry is None:
+                yield key, None, None
+            else:
+                yield key, None, _encode((self.atoms(key), ()))
 
     def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
         """Take back rows; raises msgspec's errors, or `DeltaRefused`."""

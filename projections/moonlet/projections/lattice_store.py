@@ -3,7 +3,7 @@
 They are semilattices, so a join needs no dot; nothing can be taken back.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -79,9 +79,10 @@ class LatticeStore(Store):
         self.rows.update(plan)
         self.mark(section, moved)
 
-    def row(self, key: str) -> Row | None:
-        """The value of a key for the database."""
-        return None, msgspec.msgpack.encode(self._out(self.rows[key]))
+    def rows_of(self, keys: Iterable[str]) -> Iterator[Row]:
+        """The values of `keys` for the database, in the order given."""
+        for key in keys:
+            yield key, None, msgspec.msgpack.encode(self._out(self.rows[key]))
 
     def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
         """Take back rows; raises msgspec's errors, or `DeltaRefused`."""

@@ -4,16 +4,17 @@ The index of changes answers "what is new since this frontier?" exactly. It is b
 never a matter of correctness: below its floor the answer is the full state.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from moonlet.projections.changes import Changes
 from moonlet.projections.errors import DeltaRefused
 
-Row = tuple[Any, int | bytes]
-"""A row of the database. Most entries are one value at one dot: (value, dot), both plain for SQL.
+Row = tuple[str, Any, int | bytes | None]
+"""A row of the database. Most are (key, value, dot): one value at one dot, both plain for SQL.
 
-All others are (None, bytes), and what SQL shows as the value is worked out from them.
+All others are (key, None, bytes), and what SQL shows as the value is worked out from them; or
+(key, None, None) if there is nothing to keep.
 """
 
 
@@ -69,8 +70,8 @@ class Store:
         """Carry out a plan. The frontier was raised before; `moved` are the journals it rose in."""
         raise NotImplementedError
 
-    def row(self, key: str) -> Row | None:
-        """The entry of a key for the database; None if there is nothing to keep."""
+    def rows_of(self, keys: Iterable[str]) -> Iterator[Row]:
+        """The rows of `keys` for the database, in the order given."""
         raise NotImplementedError
 
     def load(self, rows: Iterable[tuple[str, Any, Any]]) -> None:
