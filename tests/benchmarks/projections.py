@@ -173,6 +173,6 @@ async def catching_up(scale: Scale) -> AsyncGenerator[Round, None]:
 
 WORKS = (
     Work((FOLD_PYCRDT, FOLD_LORO, FOLD_SET, FOLD_WHOLE), folds, rounds=7),
-    Work((MERGE_PYCRDT, MERGE_LORO), merges, rounds=9),
+    Work((MERGE_PYCRDT, MERGE_LORO), merges, rounds=21),
     Work((CATCH_UP_BYTES, CATCH_UP_TIME), catching_up),
 )
