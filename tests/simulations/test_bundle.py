@@ -29,6 +29,7 @@ from tests.agents.accounts import (
     Transfer,
     account_type,
 )
+from tests.faulty import until_true
 from tests.simulations.worlds import ACCOUNT, CALM
 
 KEYS = "abcde"
@@ -173,6 +174,36 @@ def test_an_agent_that_was_stopped_stays_stopped(moon_server: MoonServer, tmp_pa
 
     run = told(path, body).run(0)
     assert run.error is None, run.error
+
+
+def test_what_an_operator_removed_from_the_parked_stream_is_not_missed(
+    moon_server: MoonServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "parked.bundle"
+
+    async def real() -> None:
+        async with moon_server.connect() as moon:
+            async with Host(moon, [ACCOUNT]):
+                await (await moon.tell("account/a", Fail())).committed()
+                await (await moon.tell("account/a", Transfer("nobody/x", 1))).committed()
+                await moon.ask("account/a", Deposit(1))
+
+                async def noted() -> bool:
+                    held = await moon.bus.js.stream_info(moon.bus.topology.stream("parked"))
+                    return held is not None and held["state"]["last_seq"] == 2
+
+                await until_true(noted, within=30)
+                await moon.ask("account/a", Deposit(1))  # its commit says that all is out
+            await moon.bus.js.purge_stream(moon.bus.topology.stream("parked"), ">")
+            write_bundle(path, await take_bundle(moon.bus))
+
+    async def body(world: World) -> None:
+        async with world.client() as moon:
+            assert await moon.ask("account/a", Deposit(1)) == 2
+        await world.settle()
+
+    asyncio.run(real())
+    told(path, body).run(0).check()
 
 
 async def test_a_server_that_is_never_still_is_refused(moon_server: MoonServer) -> None:

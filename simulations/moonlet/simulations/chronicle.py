@@ -75,6 +75,7 @@ class Chronicle:
         self.by_place: dict[tuple[str, int], tuple[str, str]] = {}
         self.parked: set[str] = set()
         self.parked_commands: set[tuple[str, str]] = set()
+        self.to_note: dict[tuple[str, str], None] = {}  # parked, and not in the parked stream yet
         self.calls: set[str] = set()
         self.schedules: set[str] = set()
         self.undone: dict[tuple[str, str], Command] = {}
@@ -193,6 +194,8 @@ class Chronicle:
             history.twice.append(id)
         history.by_id.setdefault(id, commit.revision)
         self.undone.pop((str(agent), id), None)
+        if commit.outcome == "parked" and (str(agent), id) not in self.parked_commands:
+            self.to_note[str(agent), id] = None
         if self.sends.get(id) == str(agent):
             del self.sends[id]
         for index, effect in enumerate(commit.effects):
@@ -223,6 +226,19 @@ class Chronicle:
             self.sends.pop(parked["id"], None)
         else:
             self.parked_commands.add((parked["agent"], parked["id"]))
+            self.to_note.pop((parked["agent"], parked["id"]), None)
+
+    def forgive_parked(self) -> None:
+        """Notes were removed from the parked stream: take what is missing there for noted."""
+        self.parked_commands.update(self.to_note)
+        self.to_note.clear()
+        for id, target in list(self.sends.items()):
+            sender, _, place = id.rpartition(":")
+            history = self.histories.get(sender)
+            out = history is not None and int(place.partition(".")[0]) <= history.fold.dispatched
+            if out and (target, id) not in self.commands:
+                self.parked.add(id)
+                del self.sends[id]
 
     # questions
 

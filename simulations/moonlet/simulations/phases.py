@@ -256,6 +256,8 @@ class Phases:
             for call in history.fold.calls:
                 if call not in chronicle.parked:
                     lines.append(f"the call {call} has no result")
+        for agent, id in chronicle.to_note:
+            lines.append(f"{id} of {agent} is parked and not in the parked stream yet")
         for id, target in chronicle.sends.items():
             if chronicle.is_stopped(target):
                 continue
