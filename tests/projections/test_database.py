@@ -394,7 +394,8 @@ def test_values_are_plain_in_sql(tmp_path: Path) -> None:
         fields.amounts["exact"].add(Decimal("0.10"))
 
     values = {"text": "hi", "int": 5, "float": 0.5, "true": True, "none": None, "list": [1, "b"],
-              "dict": {"b": 1, "a": 2}, "zero": "a\x00b", "big": 2**62}  # fmt: skip
+              "dict": {"b": 1, "a": 2}, "zero": "a\x00b", "big": 2**62,
+              "largest": 2**63 - 1, "larger": 2**63, "hash": 2**64 - 1}  # fmt: skip
     state = ViewState(view, journals())
     database = ViewDatabase(tmp_path / "view.db", state)
     state.fold(commit(1, *(Wrote(k, v) for k, v in values.items()), Opened("aave", 5)), "eu")
@@ -405,6 +406,7 @@ def test_values_are_plain_in_sql(tmp_path: Path) -> None:
     assert shown == {
         "text": '["hi","ho"]', "int": 5, "float": 0.5, "true": "true", "none": "null",
         "list": '[1,"b"]', "dict": '{"a":2,"b":1}', "zero": "a\x00b", "big": 2**62,
+        "largest": 2**63 - 1, "larger": "9223372036854775808", "hash": "18446744073709551615",
     }  # fmt: skip
     assert {row["key"]: row["value"] for row in reader["last"].rows} == {**shown, "text": "ho"}
     assert list(reader.query("SELECT key, value FROM amounts ORDER BY key")) == [

@@ -7,7 +7,7 @@ It may be joined only onto a frontier that covers `since`. Applied whole or not 
 Bytes: one for the form, the body (zstd above 1 KiB), four of a hash of both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -92,8 +92,10 @@ def apply_delta(state: ViewState, delta: bytes, *, ends: Frontier | None = None)
             continue
         try:
             section = store.read_section(raw)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise forged(f"the field {name} can't be read ({error})") from None
+        if not state.view.fields[name].may_hold(_keys(section)):
+            raise forged(f"the field {name} has keys of another type")
         plans.append((store, section, store.plan(section, to, body.full)))
     if body.fields:
         raise forged(f"fields at the places {sorted(body.fields)}")
@@ -110,6 +112,14 @@ def apply_delta(state: ViewState, delta: bytes, *, ends: Frontier | None = None)
             for journal in moved:
                 store.passed(journal)
     return True
+
+
+def _keys(section: Any) -> Collection[str]:
+    """All keys that a section names."""
+    if isinstance(section, dict):
+        return section
+    parts = (getattr(section, part, ()) for part in ("ones", "many", "gone", "ahead"))
+    return [key for part in parts for key in part]
 
 
 def _read(state: ViewState, delta: bytes) -> Body:

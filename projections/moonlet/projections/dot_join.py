@@ -5,7 +5,7 @@ changes: a dot outside the sender's own frontier, or one dot with two values, is
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -44,6 +44,36 @@ class RegisterSection(DotSection, array_like=True):
 
     ones: dict[str, Put]
     many: dict[str, tuple[Put, ...]]
+
+
+def check_values(section: DotSection, *, timed: bool) -> None:
+    """Refuse what no register can hold, which would make it unreadable: it is forged."""
+    values = [put.value for put in section.ones.values()]
+    values += [put.value for puts in section.many.values() for put in puts]
+    if timed:
+        for value in values:
+            if type(value) is not list or [type(part) for part in value[:2]] != [int, int]:
+                raise forged("a value without its time")
+            if len(value) != 3:
+                raise forged("a value with more than its time")
+        values = [value[2] for value in values]
+    if not {*map(type, values)} <= _ATOMS and not all(map(_is_plain, values)):
+        raise forged("a value that is no plain data")
+
+
+_ATOMS: Final = frozenset((str, int, bool, type(None)))
+"""Plain whatever they are, as they come from MessagePack."""
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is float:
+        return bool(value - value == 0)
+    if kind is list:
+        return all(map(_is_plain, value))
+    if kind is dict:
+        return all(map(_is_plain, value.values())) and {*map(type, value)} <= {str, int}
+    return kind in _ATOMS
 
 
 Ahead = Mapping[int, int]

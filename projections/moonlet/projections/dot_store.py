@@ -14,8 +14,15 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.projections.dot_join import DotSection, Put, RegisterSection, SetSection, plan_join
-from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed, ends_of
+from moonlet.projections.dot_join import (
+    DotSection,
+    Put,
+    RegisterSection,
+    SetSection,
+    check_values,
+    plan_join,
+)
+from moonlet.projections.dots import JOURNAL_MASK, MAX_INTEGER, SEQUENCE_SHIFT, Packed, ends_of
 from moonlet.projections.store import Row, Store, forged, past_end
 
 Cover = Mapping[int, int]
@@ -32,11 +39,13 @@ class DotStore(Store):
     One atom is kept bare: most keys have one, and a tuple of one would double them.
     """
 
-    __slots__ = ("_row", "_section", "ahead", "bare", "rows", "waiting")
+    __slots__ = ("_row", "_section", "ahead", "bare", "rows", "timed", "waiting")
 
-    def __init__(self, frontier: list[int], *, bare: bool) -> None:
+    def __init__(self, frontier: list[int], *, bare: bool, timed: bool = False) -> None:
         super().__init__(frontier)
         self.bare = bare
+        self.timed = timed
+        """Whether a value is (µs, counter, what was written)."""
         self.rows: dict[str, Any] = {}
         self.ahead: dict[str, dict[int, int]] = {}
         self.waiting: list[list[tuple[int, str]]] = [[] for _ in frontier]
@@ -191,7 +200,7 @@ class DotStore(Store):
                 removed = ahead[key]
                 awaited = [removed[journal] for journal in sorted(removed)]
                 yield key, None, _encode((self.atoms(key), awaited))
-            elif type(entry) is Put and type(entry.value) in _SCALARS:
+            elif type(entry) is Put and _is_scalar(entry.value):
                 yield key, entry.value, entry.dot
             elif type(entry) is int:
                 yield key, 1, entry
@@ -237,8 +246,10 @@ class DotStore(Store):
     # -- joining ---------------------------------------------------------------------------------
 
     def read_section(self, data: bytes) -> DotSection:
-        """Decode a section; raises msgspec's errors."""
+        """Decode a section; raises msgspec's errors, and `DeltaRefused`."""
         section: DotSection = self._section.decode(data)
+        if not self.bare:
+            check_values(section, timed=self.timed)
         return section
 
     def plan(self, section: DotSection, to: Sequence[int], full: bool) -> dict[str, Any]:
@@ -260,8 +271,14 @@ class DotStore(Store):
             self.passed(journal)
 
 
-_SCALARS: Final = frozenset((str, int, float))
-"""What SQLite gives back exactly as it was; a bool would come back as a number."""
+def _is_scalar(value: Any) -> bool:
+    """Whether SQLite gives it back exactly as it was.
+
+    A bool would come back as a number, and an integer over `MAX_INTEGER` not at all.
+    """
+    kind = type(value)
+    return kind is str or kind is float or (kind is int and value <= MAX_INTEGER)
+
 
 _Decoder = msgspec.msgpack.Decoder
 _SET: Final[tuple[Any, Any]] = _Decoder(SetSection), _Decoder(SetRow)

@@ -17,6 +17,9 @@ INDEX_MASK: Final = 0xFFF
 MAX_SEQUENCE: Final = 2**43 - 1
 """A larger one makes no dot that SQLite can hold; 28 years of 10,000 commits a second."""
 
+MAX_INTEGER: Final = 2**63 - 1
+"""SQLite's; a larger one is kept in other form."""
+
 MAX_JOURNALS: Final = 256
 """Journals that one view may fold."""
 

@@ -1,6 +1,6 @@
 """A view's fields: how they are declared, read, and handed to handlers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn, get_args, get_origin
 
 import msgspec
@@ -10,6 +10,7 @@ from moonlet.projections.amounts import to_wire
 from moonlet.projections.bounded_store import BoundedStore
 from moonlet.projections.counter_store import CounterStore
 from moonlet.projections.dot_store import DotStore
+from moonlet.projections.dots import MAX_INTEGER
 from moonlet.projections.errors import ImpureFold, InvalidView
 from moonlet.projections.kinds import (
     AWSet,
@@ -59,6 +60,14 @@ class Field(NamedTuple):
     def writer(self, recorder: Recorder, store: Store) -> Writer:
         """What a handler finds under the field's name."""
         return ORMap(recorder, store, "", self.type) if self.is_map else self.type(recorder, store)
+
+    def may_hold(self, keys: Collection[str]) -> bool:
+        """Whether there may be rows of these keys, which come from outside."""
+        if self.is_map and self.type.is_collection:
+            return all(SEPARATOR in key for key in keys)
+        if self.is_map or self.type.is_collection:
+            return SEPARATOR not in "".join(keys)
+        return not any(keys)
 
     def value(self, store: Store) -> Any:
         """The field's value as plain data; keys and elements are sorted."""
@@ -112,6 +121,8 @@ class Field(NamedTuple):
             return to_wire(value)
         if self.type is MVRegister and len(value) == 1:
             value = value[0]
+        if type(value) is int and value > MAX_INTEGER:
+            return str(value)
         return value if type(value) in (str, int, float) else _json(value).decode()
 
     def _one(self, store: Any, key: str) -> Any:

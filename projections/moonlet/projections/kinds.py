@@ -153,6 +153,11 @@ class LWWRegister(MVRegister):
     logical clock; ties go to the greater dot.
     """
 
+    @classmethod
+    def new_store(cls, frontier: list[int]) -> Store:
+        """An empty store for a field of this type."""
+        return DotStore(frontier, bare=False, timed=True)
+
     def set(self, value: Any) -> None:
         """Replace the values that the author had seen by `value`, plain data or a message."""
         time = self._recorder.time
