@@ -77,13 +77,24 @@ def test_a_value_of_every_kind_of_field_is_drawn_and_stored() -> None:
 
 
 class Ruled(msgspec.Struct, frozen=True):
-    code: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    code: Annotated[str, msgspec.Meta(pattern="^[A-Z]:[a-z]{2}$")]
 
 
 def test_what_nothing_can_be_drawn_for_is_said_with_the_way_out() -> None:
-    with pytest.raises(InvalidSettings, match=r"Ruled.code follows a pattern.*fields=\{'code'"):
+    with pytest.raises(InvalidSettings, match=r"Ruled.code follows the pattern.*fields=\{'code'"):
         draw(Ruled, Dice("1"), {})
-    assert draw(Ruled, Dice("1"), {"code": lambda dice: "ABC"}) == Ruled("ABC")
+    assert draw(Ruled, Dice("1"), {"code": lambda dice: "A:bc"}) == Ruled("A:bc")
+
+
+class Named(msgspec.Struct, frozen=True):
+    id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,128}$")]
+    digits: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]
+
+
+def test_words_that_follow_usual_patterns_are_found() -> None:
+    drawn = [draw(Named, Dice(f"{n}"), {}) for n in range(20)]
+    assert all(value.digits.isdigit() and value.id for value in drawn)
+    assert len({value.id for value in drawn}) > 10
 
 
 def test_commands_are_drawn_for_agents_that_take_them() -> None:

@@ -4,6 +4,7 @@ Small values are likely, and so are the edges at which code breaks: zero, minus 
 the annotation names, the empty string. Equal dice give equal values on every platform.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as daytime
@@ -26,6 +27,10 @@ ITEMS_MAX: Final = 3
 DEPTH_MAX: Final = 5
 LETTERS: Final = "abcdefgh"
 WORD_MAX: Final = 8
+ALPHABETS: Final = (LETTERS, LETTERS.upper(), "0123456789", "ab-01")
+TRIES: Final = 64
+"""Words that are tried for a pattern."""
+
 DAYS: Final = 20_000
 DAY_SECONDS: Final = 86_400
 
@@ -149,15 +154,23 @@ class _Drawer:
         return dice.between(first, max(first, high // step)) * step
 
     def _word(self, info: inspect.StrType, path: str) -> str:
-        if info.pattern is not None:
-            raise InvalidSettings(
-                f"{path} follows a pattern, which nothing is drawn for: give its values with"
-                f" fields={{{path.rpartition('.')[2]!r}: [...]}}"
-            )
-        dice = self._dice
+        """A word; one with a pattern is tried for, which serves for ids and numbers."""
         low = info.min_length or 0
         high = min(info.max_length if info.max_length is not None else WORD_MAX, low + WORD_MAX)
-        return "".join(dice.pick(LETTERS) for _ in range(dice.between(low, high)))
+        if info.pattern is None:
+            return self._letters(LETTERS, low, high)
+        for attempt in range(TRIES):
+            word = self._letters(ALPHABETS[attempt % len(ALPHABETS)], max(low, 1), max(high, 1))
+            if re.search(info.pattern, word):
+                return word
+        raise InvalidSettings(
+            f"{path} follows the pattern {info.pattern}, for which nothing is drawn: give its values"
+            f" with fields={{{path.rpartition('.')[2]!r}: [...]}}"
+        )
+
+    def _letters(self, alphabet: str, low: int, high: int) -> str:
+        dice = self._dice
+        return "".join(dice.pick(alphabet) for _ in range(dice.between(low, high)))
 
     def _length(self, info: Any, depth: int) -> int:
         low = info.min_length or 0
