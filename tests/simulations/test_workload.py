@@ -86,6 +86,16 @@ def test_what_nothing_can_be_drawn_for_is_said_with_the_way_out() -> None:
     assert draw(Ruled, Dice("1"), {"code": lambda dice: "A:bc"}) == Ruled("A:bc")
 
 
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    notes: list[int] = []
+    more: dict[str, int] = {}
+
+
+def test_rows_are_drawn_whole() -> None:
+    assert {type(draw(Row, Dice(f"{n}"), {})) for n in range(50)} == {Row}
+
+
 class Named(msgspec.Struct, frozen=True):
     id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,128}$")]
     digits: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]

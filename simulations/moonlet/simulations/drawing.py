@@ -124,17 +124,18 @@ class _Drawer:
 
     def _object(self, info: Any, path: str, depth: int) -> Any:
         found: dict[str, Any] = {}
+        in_order = getattr(info, "array_like", False)  # then none in the middle may be left out
         for field in info.fields:
             here = f"{path}.{field.name}"
             if field.name in self._fields:
                 found[field.encode_name] = self._fields[field.name](self._dice)
-            elif field.required or (depth < DEPTH_MAX and self._dice.below(2)):
+            elif field.required or in_order or (depth < DEPTH_MAX and self._dice.below(2)):
                 found[field.encode_name] = self.draw(field.type, here, depth + 1)
+        if in_order:
+            head = [info.tag] if info.tag is not None else []
+            return [*head, *found.values()]
         if getattr(info, "tag_field", None):
             found[info.tag_field] = info.tag
-        if getattr(info, "array_like", False):
-            head = [info.tag] if info.tag is not None else []
-            return [*head, *(found.get(field.encode_name) for field in info.fields)]
         return found
 
     def _integer(self, info: inspect.IntType | inspect.FloatType) -> int:
@@ -164,8 +165,8 @@ class _Drawer:
             if re.search(info.pattern, word):
                 return word
         raise InvalidSettings(
-            f"{path} follows the pattern {info.pattern}, for which nothing is drawn: give its values"
-            f" with fields={{{path.rpartition('.')[2]!r}: [...]}}"
+            f"{path} follows the pattern {info.pattern}, for which nothing is drawn: give its"
+            f" values with fields={{{path.rpartition('.')[2]!r}: [...]}}"
         )
 
     def _letters(self, alphabet: str, low: int, high: int) -> str:
