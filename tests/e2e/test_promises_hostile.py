@@ -210,6 +210,27 @@ async def test_foreign_bytes_in_every_subject_stop_nobody(
             assert all(c.command.id.startswith("foreign:") for c in parked)
 
 
+async def test_an_answer_is_never_stored_in_a_stream_of_ours(
+    shared_server: ServerProcess, name: str
+) -> None:
+    """Who may send commands can't have a host write to a journal, by naming it for the answer."""
+    types = account_type()
+    async with (
+        connect(shared_server.url, agents=[types], topology=Topology(prefix=name)) as moon,
+        Host(moon, [types]),
+    ):
+        await moon.ask("account/a", Deposit(1))
+        moon._answers._inbox = f"{name}.evt.account"
+        asked = [
+            asyncio.create_task(moon.ask("account/a", Deposit(1), timeout=2)),
+            asyncio.create_task(moon.query("account/a", GetBalance(), timeout=2)),
+        ]
+        await asyncio.gather(*asked, return_exceptions=True)
+        stream = moon.bus.topology.journal_of("account")
+        subjects = await moon.bus.js.stream_subjects(stream, ">")
+        assert subjects == {f"{name}.evt.account.a": 2}
+
+
 async def test_an_undecodable_record_stops_its_agent_and_no_other(
     shared_server: ServerProcess, name: str
 ) -> None:

@@ -444,4 +444,16 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_an_answer_is_never_stored_in_a_stream_of_ours",
+        "a host answers wherever it is told to",
+        (
+            (
+                AGENTS + "desk.py",
+                "        for subject in filter(bus.subjects.may_answer, subjects):\n",
+                "        for subject in subjects:\n",
+            ),
+        ),
+    ),
 )

@@ -292,9 +292,9 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a replica answers wherever it is told to",
         (
             (
-                PROJECTIONS + "view_subjects.py",
-                'reply != "" and not reply.startswith(',
-                'reply != "" or not reply.startswith(',
+                "streams/moonlet/streams/subjects.py",
+                'subject != "" and not subject.startswith(',
+                'subject != "" or not subject.startswith(',
             ),
         ),
     ),

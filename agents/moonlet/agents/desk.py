@@ -85,9 +85,10 @@ class Desk:
 
     def _post(self, subjects: list[str], answer: Answer, encoding: Encoding) -> None:
         payload, headers = encode_answer(answer, encoding)
-        for subject in subjects:
+        bus = self._partition.services.bus
+        for subject in filter(bus.subjects.may_answer, subjects):
             try:
-                self._partition.services.bus.js.post(subject, payload, headers=headers)
+                bus.js.post(subject, payload, headers=headers)
             except MoonletError as error:
                 # It can be lost on the way as well: the sender asks again, or reads the journal.
                 log.info("an answer was not sent", agent=str(answer.id), error=str(error))

@@ -129,7 +129,7 @@ class Control:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _hear(self, message: Message) -> None:
-        if not view_subjects.is_answerable(self._bus, message.reply):
+        if not self._bus.subjects.may_answer(message.reply):
             return
         try:
             order = _read_order(message.data)

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from moonlet.core.errors import MoonletError, PayloadTooLarge, Unavailable
-from moonlet.projections import view_subjects
 from moonlet.projections.delta import MAX_DELTA, make_delta
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.frames import MAX_FRAME, Assembly, split
@@ -77,7 +76,7 @@ class Giver:
 
     def answer(self, message: Message) -> None:
         """Reply to a request; one of another view or version is told so."""
-        if not view_subjects.is_answerable(self._bus, message.reply):
+        if not self._bus.subjects.may_answer(message.reply):
             return
         try:
             reply = self._reply(message.data)

@@ -35,14 +35,6 @@ def snapshots(bus: Bus, view: View, version: str, leaf: str) -> str:
     return f"{bus.subjects.prefix}.snap.view.{view.name}.{version}.{leaf}"
 
 
-def is_answerable(bus: Bus, reply: str) -> bool:
-    """Whether an answer may go there: never to a stream of ours, whoever asks for that.
-
-    Replicas may publish more than those who ask them; what they answer would be stored.
-    """
-    return reply != "" and not reply.startswith((f"{bus.subjects.prefix}.", "$"))
-
-
 def journals_of(bus: Bus, view: View) -> Mapping[str, tuple[str, ...]]:
     """The journal streams that the view folds, each with the subjects it reads there.
 

@@ -21,6 +21,13 @@ class Subjects:
             return None
         return _agent_or_none(tokens[1], tokens[2])
 
+    def may_answer(self, subject: str) -> bool:
+        """Whether an answer may go there: never to a stream of ours, whoever asks for that.
+
+        Who answers may publish more than who asks, and what it says there would be stored.
+        """
+        return subject != "" and not subject.startswith((f"{self.prefix}.", "$"))
+
     def mailbox(self, agent: AgentId, lane: str, partitions: int) -> str:
         """Where clients write an agent's commands."""
         partition = partition_of(agent.key, partitions)
