@@ -81,3 +81,27 @@ async def test_what_was_acknowledged_while_it_was_asked_stays_known(
     services.reconnected()
     with pytest.raises(Corrupt, match="ends at 3, but 10 was acknowledged"):
         await services.check_end(STREAM)
+
+
+class SlowWriter:
+    """A group commit whose last append lands when a test lets it."""
+
+    def __init__(self, *_: object) -> None:
+        self.landed = asyncio.Event()
+
+    async def drain(self) -> None:
+        await self.landed.wait()
+
+
+async def test_a_journal_that_is_first_written_while_others_drain_disturbs_nobody(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition's task died of it, and its agents with it (found by simulation)."""
+    monkeypatch.setattr("moonlet.agents.services.GroupCommit", SlowWriter)
+    first = cast(SlowWriter, services.writer("moon-journal-risk"))
+    draining = asyncio.ensure_future(services.drain())
+    await asyncio.sleep(0)
+    second = cast(SlowWriter, services.writer("moon-journal-money"))
+    second.landed.set()
+    first.landed.set()
+    await draining

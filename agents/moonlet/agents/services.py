@@ -112,7 +112,7 @@ class Services:
 
     async def drain(self) -> None:
         """Wait until no append is in flight."""
-        for writer in self._writers.values():
+        for writer in list(self._writers.values()):  # another's first append may come meanwhile
             await writer.drain()
 
     def remember(self, commit: Commit[Any], encoding: Encoding) -> None:
