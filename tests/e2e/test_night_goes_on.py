@@ -17,7 +17,7 @@ from moonlet.streams.server_process import ServerProcess
 
 HOURS = depeg()[:6]
 LATER = depeg()[:12]
-SEEDS = 6
+SEEDS = 4
 
 
 async def first_hours(url: str, path: Path) -> int:

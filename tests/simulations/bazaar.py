@@ -249,4 +249,5 @@ scenario = Scenario(
     agents=(STALL, BANK),
     faults=faults.all(),
     horizon="12s",
+    journals={"stalls": ["stall"], "banks": ["bank"]},
 )
