@@ -320,6 +320,8 @@ async def test_a_new_version_is_built_beside_the_old_one_and_takes_its_place(
                 pytest.fail("it was opened")
         assert await rebuild(world.moon, exposure_view(version=2), path) == token
         assert old.value["total"] == 2, "it serves until it would write"
+        (entry,) = await Roster(world.moon.bus).replicas()
+        assert entry.replica == old.name
         await write(world, Opened("a", 3))
         await until(lambda: old.failure is not None)
         assert isinstance(old.failure, DatabaseCorrupt)
@@ -327,6 +329,8 @@ async def test_a_new_version_is_built_beside_the_old_one_and_takes_its_place(
             assert new.frontier.covers(token)
             await new.wait_for(token.advanced(world.stream("us"), 2))
             assert new.value["total"] == 5
+    async with Replica(world.moon, exposure_view(version=2), path) as again:
+        assert again.name == new.name
     assert os.listdir(tmp_path) == ["v.db"]
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from moonlet.core.frontier import Frontier
 from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.errors import DatabaseCorrupt, InvalidDatabase
+from moonlet.projections.file_notes import read_notes, write_replica
 from moonlet.projections.replica import Client, Replica
+from moonlet.projections.roster import Roster
 from moonlet.projections.sql import open_reader
 from moonlet.projections.view import View
 from moonlet.projections.view_subjects import journals_of
@@ -25,24 +27,29 @@ async def rebuild(
 ) -> Frontier:
     """Fold everything into `<path>.next`, then put it in the place of `path`; returns how far.
 
+    The replica keeps its name: in the registry it is the same.
     Whoever serves the old file goes on until then, and is stopped by `DatabaseCorrupt` at its next
     save: start it again with the new code. What was built stays if this is cut short, and the next
     call goes on from there. Raises as opening a replica does, `Unavailable` when time is up, and
     `InvalidDatabase` if something else than the view's file is at `path`: that stays.
     """
     target = Path(path)
-    _check_replaceable(target, view, disk)
+    before = _name_of(target, view, disk)
     beside = target.with_name(target.name + NEXT)
     async with Replica(moon, view, beside, disk=disk) as replica:
         await replica.wait_for(await journal_ends(moon, view), timeout=timeout)
-        reached = replica.durable
+        reached, name = replica.durable, replica.name
+    if before and before != name:
+        write_replica(beside, before, disk)
+        await Roster(moon.bus).dismiss(view.name, name)
     disk.replace(target, beside)
     return reached
 
 
-def _check_replaceable(target: Path, view: View, disk: Disk) -> None:
+def _name_of(target: Path, view: View, disk: Disk) -> str:
+    """The name of the replica whose file will be replaced; empty if there is none."""
     if disk.identity(target) is None:
-        return
+        return ""
     try:
         open_reader(target, view.name, disk).close()
     except DatabaseCorrupt:
@@ -50,6 +57,8 @@ def _check_replaceable(target: Path, view: View, disk: Disk) -> None:
             f"{target} is no database, or a damaged one, and a rebuild replaces only files of its"
             " view: name another, or delete this one first if nothing of it is needed"
         ) from None
+    notes = read_notes(target, disk)
+    return "" if notes is None else notes.replica
 
 
 async def journal_ends(moon: Client, view: View) -> Frontier:
