@@ -37,7 +37,7 @@ def test_the_night_goes_on_in_simulation_where_a_real_server_stood(
     before = asyncio.run(first_hours(own_server.url, path))
 
     @simulate(
-        seeds=SEEDS, agents=SATELLITES, faults=faults.all(), horizon="2s", history=path, hosts=2
+        seeds=SEEDS, agents=SATELLITES, faults=faults.all(), horizon="6s", history=path, hosts=2
     )
     async def later(world: World) -> None:
         assert world.chronicle.commits >= before

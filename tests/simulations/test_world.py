@@ -229,6 +229,23 @@ def test_until_waits_for_a_condition_and_says_what_did_not_come() -> None:
     passes(body)
 
 
+def test_a_client_reads_histories_and_states_patiently() -> None:
+    async def body(world: World) -> None:
+        async with world.client() as moon:
+            for _ in range(3):
+                await moon.ask("account/a", Deposit(1))
+            for reading in range(2):
+                world.lose_ack("DIRECT.GET.moon-journal-main", times=2)
+                world.lose_ack("c1", times=1)
+                if reading:
+                    assert (await moon.state("account/a")).balance == 3
+                else:
+                    found = [commit.revision async for commit in moon.history("account/a")]
+                    assert found == [1, 2, 3]
+
+    passes(body)
+
+
 def test_names_that_nobody_has_are_refused() -> None:
     async def body(world: World) -> None:
         with pytest.raises(InvalidSettings, match="there is no host h9; there are h1, h2"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from moonlet.agents import Host, Moon
+from moonlet.core.commit import Commit
 from moonlet.core.errors import MailboxFull, MoonletError, Unavailable
 from moonlet.simulations.jetstream.memory import MemoryServer
 from moonlet.simulations.jetstream.network import Packet
@@ -199,6 +202,42 @@ class PatientMoon(Moon):
     async def query(self, agent: str, query: Any, **options: Any) -> Any:
         """See `Moon.query`."""
         return await self._patiently(super().query, agent, query, options)
+
+    async def history(
+        self, agent: str, from_: int = 1, to: int | None = None, follow: bool = False
+    ) -> AsyncGenerator[Commit[Any], None]:
+        """See `Moon.history`; it goes on behind the last commit that came."""
+        until = self.bus.clock.monotonic() + self._patience
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with aclosing(super().history(agent, from_, to, follow)) as commits:
+                    async for commit in commits:
+                        from_ = commit.revision + 1
+                        yield commit
+                return
+            except Unavailable:
+                if to is not None and from_ > to:
+                    return
+                if self.bus.clock.monotonic() >= until:
+                    raise
+            await self.bus.backoff(attempt)
+
+    async def state(
+        self, agent: str, revision: int | None = None, *, time: datetime | None = None
+    ) -> Any:
+        """See `Moon.state`."""
+        until = self.bus.clock.monotonic() + self._patience
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await super().state(agent, revision, time=time)
+            except Unavailable:
+                if self.bus.clock.monotonic() >= until:
+                    raise
+            await self.bus.backoff(attempt)
 
     async def _patiently(
         self, call: Callable[..., Awaitable[Any]], agent: str, message: Any, options: dict[str, Any]
