@@ -83,7 +83,10 @@ async def test_a_stopped_replica_is_tried_again_and_has_its_commit_skipped_from_
             assert status.standing == "PoisonedEvent", action
             assert (status.stream, status.sequence, status.type) == (us, 3, "Opened"), action
             assert "below zero" in status.failure
-        skipped = await operate(bus, "strict", replica.name, "skip")
+        for elsewhere in ({us: 2}, {world.stream("eu"): 3}, {us: 3, world.stream("eu"): 1}):
+            with pytest.raises(Conflict, match="sequence 3 now"):
+                await operate(bus, "strict", replica.name, "skip", to=elsewhere)
+        skipped = await operate(bus, "strict", replica.name, "skip", to={us: 3})
         assert (skipped.standing, skipped.failure, skipped.stream) == ("running", "", "")
         assert skipped.skipped == (f"{replica._life.held().state.journals.ids[2].tag}/3",)
         await replica.wait_for(Frontier({us: 4}))

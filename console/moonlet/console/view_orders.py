@@ -154,16 +154,21 @@ async def _order(
         targets = await _targets(options, bus, view, replicas, action)
         if not targets:
             raise Invalid(f"no replica of view {view} that runs is stopped: nothing to {action}")
-        return await _carry_out(options, bus, view, action, targets, timeout, target)
+        if action == "seek":
+            targets = dict.fromkeys(targets, target)
+        return await _carry_out(options, bus, view, action, targets, timeout)
 
 
 async def _targets(
     options: Options, bus: Bus, view: str, replicas: Sequence[str] | None, action: Action
-) -> list[str]:
-    """The replicas that are meant: those named, else all that run and have use for it."""
+) -> dict[str, dict[str, int]]:
+    """The replicas that are meant: those named, else all that run and have use for it.
+
+    With the place of the event that stops each, so that no other is skipped.
+    """
     check_name(view, "view")
     if replicas:
-        return sorted(set(replicas))
+        return {name: {} for name in sorted(set(replicas))}
     known = await Roster(bus).replicas(view)
     heard: list[Status] = []
     for entry, now in zip(known, await ask_all(bus, known), strict=True):
@@ -175,7 +180,11 @@ async def _targets(
         raise Unavailable(
             f"no replica of view {view} runs: `moonlet views` lists those that were here"
         )
-    return [now.replica for now in heard if _has_use(now, action)]
+    return {
+        now.replica: {now.stream: now.sequence} if action == "skip" else {}
+        for now in heard
+        if _has_use(now, action)
+    }
 
 
 def _has_use(now: Status, action: Action) -> bool:
@@ -189,12 +198,13 @@ async def _carry_out(
     bus: Bus,
     view: str,
     action: Action,
-    replicas: Sequence[str],
+    replicas: Mapping[str, Mapping[str, int]],
     timeout: float,
-    to: Mapping[str, int] | None = None,
 ) -> int:
     """Print how each stands then; the exit code is that of the first that couldn't."""
-    orders = (operate(bus, view, name, action, to=to, timeout=timeout) for name in replicas)
+    orders = (
+        operate(bus, view, name, action, to=to, timeout=timeout) for name, to in replicas.items()
+    )
     answers = await asyncio.gather(*orders, return_exceptions=True)
     rows = [("REPLICA", "STANDING", "AT", "DIGEST")]
     found = [answer for answer in answers if isinstance(answer, Status)]

@@ -50,7 +50,11 @@ SEEK_SECONDS: Final = 60.0
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked of a replica; to `seek`, the frontier `to` and the `seconds` it may take."""
+    """What is asked of a replica.
+
+    `to` is the frontier to `seek`, in `seconds`; or where the view was seen stopped, if only that
+    commit is meant to be skipped.
+    """
 
     action: Action
     to: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
@@ -195,10 +199,10 @@ async def operate(
 ) -> Status:
     """Have a replica, named as in the registry, do something; returns how it stands then.
 
-    `to` is where to `seek`, by journal. `timeout` is what it may take; `status` takes
-    `STATUS_SECONDS` at most. Raises `Unavailable` if it doesn't answer (what was asked may be done
-    nevertheless); else as the operation does at the replica, by the kinds of the core's tree:
-    `PoisonedEvent` as `Undecodable`, say.
+    `to` is where to `seek`, by journal, or the place of the commit to `skip`, and no other.
+    `timeout` is what it may take; `status` takes `STATUS_SECONDS` at most. Raises `Unavailable` if
+    it doesn't answer (what was asked may be done nevertheless); else as the operation does at the
+    replica, by the kinds of the core's tree: `PoisonedEvent` as `Undecodable`, say.
     """
     subject = view_subjects.control(bus, check_name(view, "view"), check_name(replica, "replica"))
     if action != "status":  # one that is gone is known soon, however long the order may take

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import sqlite_utils
 
-from moonlet.core.errors import Invalid, Unavailable
+from moonlet.core.errors import Conflict, Invalid, Unavailable
 from moonlet.core.frontier import Frontier
 from moonlet.projections import rewind, view_subjects
 from moonlet.projections.amounts import Amount
@@ -83,7 +83,7 @@ class Replica:
                 "pause": lambda _: self.pause(),
                 "resume": lambda _: self._and_pass(self.resume),
                 "retry": lambda _: self._and_pass(self.retry),
-                "skip": lambda _: self._and_pass(self.skip),
+                "skip": lambda order: self._and_pass(lambda: self._skip(order.to)),
                 "seek": self._seek_as_told,
             },
         )
@@ -258,10 +258,19 @@ class Replica:
 
         Replicas that skip different commits don't exchange deltas: their states differ.
         """
+        await self._skip({})
+
+    async def _skip(self, seen: Mapping[str, int]) -> None:
+        """As `skip`; `seen` is where who wants it saw the view stopped, if they said so."""
         async with self._turn:
             life, poison = self._life, self.failure
             if not isinstance(poison, PoisonedEvent):
                 raise Invalid(f"view {self.view.name} isn't stopped by an event: nothing to skip")
+            if seen and dict(seen) != {poison.stream: poison.sequence}:
+                raise Conflict(
+                    f"view {self.view.name} is stopped at {poison.stream} sequence"
+                    f" {poison.sequence} now, not at {dict(seen)}: look at that one first"
+                )
             await life.halt()
             journals = life.held().state.journals
             tag = journals.tags[journals.index[poison.stream]]
