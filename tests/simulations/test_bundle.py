@@ -33,7 +33,7 @@ from tests.faulty import until_true
 from tests.simulations.worlds import ACCOUNT, CALM
 
 KEYS = "abcde"
-HOUR = 3_600.0
+LATER = 300.0
 TOTAL = 20 * len(KEYS) + 1 + 7
 """What `live` deposits, the deposit counted that still waits when the hosts have left."""
 
@@ -48,7 +48,7 @@ async def live(moon: Moon) -> None:
             await moon.ask(f"account/{key}", Transfer(f"account/{other}", 5))
         await (await moon.tell("account/a", Fail())).committed()
         await (await moon.tell("account/big", Fill(events=15, size=100_000))).committed()
-        await (await moon.tell("account/e", DepositLater(1_000, after=HOUR))).committed()
+        await (await moon.tell("account/e", DepositLater(1_000, after=LATER))).committed()
         await moon.ask("account/e", Deposit(1))
     await moon.tell("account/a", Deposit(7))
     await moon.tell("account/b", Transfer("account/c", 3))
@@ -109,7 +109,7 @@ def test_a_world_goes_on_where_the_real_server_stood(
         await world.settle()
         assert await world.states("account") == after
         assert before != after
-        await world.advance(f"{HOUR + 1}s")
+        await world.advance(f"{LATER + 1}s")
         await world.settle()
         states = await world.states("account")
         assert states["e"].balance == after["e"].balance + 1_000  # the timer of the real one
