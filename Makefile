@@ -56,13 +56,13 @@ test-all: ## the tests on every Python of VERSIONS that is installed (PATH or ~/
 	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$v || exit 1; \
 	done
 
-check: $(ready) ## format, lint, layers, types (the README's code too), links, house rules
+check: $(ready) ## format, lint, layers, types (the README's code too), links, planted faults, house rules
 	@$(python) -m ruff format --check .
 	@$(python) -m ruff check .
 	@$(VENV)/bin/lint-imports
 	@$(python) -m mypy
 	@$(python) -m tests.tools.markdown_types
-	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py
+	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py tests/test_promises.py
 
 chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each
 	@MOONLET_CHAOS_ROUNDS=$(or $(ROUNDS),25) $(python) -m pytest -n 2 -q tests/e2e/test_promises_kill.py
