@@ -15,8 +15,9 @@ from moonlet.simulations import World, faults, simulate
 from moonlet.simulations.bundle import Bundle, read_bundle, write_bundle
 from moonlet.simulations.bundle_source import take_bundle
 from moonlet.simulations.bundle_world import registered, types_of
-from moonlet.simulations.report import SimulationFailed
+from moonlet.simulations.replay import replay, save
 from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.sim_file import read_sim
 from moonlet.streams import Topology
 from moonlet.testing.plugin import MoonServer
 from tests.agents.accounts import (
@@ -27,9 +28,9 @@ from tests.agents.accounts import (
     Fill,
     GetBalance,
     Transfer,
-    account_type,
 )
 from tests.faulty import until_true
+from tests.simulations.small import continued
 from tests.simulations.worlds import ACCOUNT, CALM
 
 KEYS = "abcde"
@@ -372,16 +373,17 @@ def test_a_history_needs_its_agents_and_their_partitions(path: Path) -> None:
         told(path.with_name("gone.bundle"), money).run(0)
 
 
-def test_a_kept_run_names_the_history_it_began_with(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_kept_run_goes_on_with_the_history_it_began_with_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_bundle(path, small())
-
-    @simulate(agents=[account_type(partitions=2)], seeds=1, faults=faults.none(), history=path)
-    async def test_that_fails(world: World) -> None:
-        raise AssertionError("as asked")
-
-    with pytest.raises(SimulationFailed) as failed:
-        test_that_fails()
-    assert "as asked" in str(failed.value)
+    digest = write_bundle(Path("bank.bundle"), small())
+    run = continued.run(1)
+    assert run.failure.startswith("AssertionError")  # nothing waits in an empty bundle
+    kept = Path("kept.sim")
+    save(run, kept)
+    assert read_sim(kept).header.history == digest
+    assert replay(kept, exact=True).digest == run.digest
+    write_bundle(Path("bank.bundle"), small(server="2.13.0"))
+    with pytest.raises(InvalidSettings, match=r"began with another bundle than bank\.bundle"):
+        replay(kept)
