@@ -86,7 +86,8 @@ mutants: $(ready) ## plant bugs in copies of the tree, and see simulation find e
 
 fidelity: $(ready) ## the simulated JetStream against real servers: 50,000 operations on one, 20,000 on three
 	@MOONLET_FIDELITY_OPS=$(or $(OPS),50000) MOONLET_FIDELITY_R3_OPS=$(or $(R3_OPS),20000) \
-	  $(python) -m pytest -n 0 -q tests/simulations/jetstream/test_fidelity.py --timeout=0 $(ARGS)
+	  $(python) -m pytest -n 0 -q tests/simulations/jetstream/test_fidelity.py \
+	  tests/simulations/jetstream/fault_fidelity.py --timeout=0 $(ARGS)
 
 format: $(ready) ## rewrite the code in the house format
 	@$(python) -m ruff format .

@@ -20,6 +20,9 @@ STORAGE_CODES: Final = frozenset({10023, 10047, 10077, 10122})
 UNKNOWN_CODES: Final = frozenset({10158, 10163, 10210})
 """The same id is being stored, leader catching up, too many open batches: nothing is known."""
 
+NO_LEADER: Final = 10008
+"""`JetStream system temporarily unavailable`: a cluster is electing; nothing was done."""
+
 NO_MESSAGE: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
 

@@ -16,6 +16,7 @@ from moonlet.streams.api import (
     ServerRefused,
     StoredMessage,
 )
+from moonlet.streams.codes import NO_LEADER
 from moonlet.streams.nats_api_frames import decode_headers, decode_time, status_code
 
 TICK_SECONDS = 0.05  # timeouts are kept to this; one timer serves them all
@@ -28,8 +29,13 @@ class ApiError(msgspec.Struct):
     err_code: int = 0
     description: str = ""
 
-    def refusal(self) -> ServerRefused:
-        """As an exception."""
+    def refusal(self) -> ServerRefused | NoResponders:
+        """As an exception. A cluster without a leader refuses nothing: it is unavailable."""
+        if self.err_code == NO_LEADER:
+            return NoResponders(
+                f"the cluster has no leader just now ({self.description}): nothing was done; it"
+                " is electing one, try again"
+            )
         return ServerRefused(self.code, self.err_code, self.description)
 
 
