@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,10 @@ def test_a_file_is_read_without_a_server_and_only_as_its_own_view(
 ) -> None:
     view("totals", "get")
     file = tmp_path / "copy.db"
-    with sqlite3.connect(folder / ".moonlet/views/totals-v1.db") as source:
-        with sqlite3.connect(file) as target:
+    with closing(
+        sqlite3.connect(folder / ".moonlet/views/totals-v1.db", isolation_level=None)
+    ) as source:
+        with closing(sqlite3.connect(file, isolation_level=None)) as target:
             source.backup(target)
     asked = "SELECT value FROM total"
     nowhere = ("--url", "nats://127.0.0.1:9", "--file")

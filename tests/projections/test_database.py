@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -239,14 +240,14 @@ def test_a_file_of_another_view_version_or_journal_is_refused(
 
 def test_another_programs_database_and_a_newer_format_are_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.db"
-    with sqlite3.connect(foreign) as connection:
+    with closing(sqlite3.connect(foreign, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE accounts (id)")
     connection.close()
     with pytest.raises(InvalidDatabase, match="another program's"):
         opened(foreign)
     newer = tmp_path / "newer.db"
     filled(newer)
-    with sqlite3.connect(newer) as connection:
+    with closing(sqlite3.connect(newer, isolation_level=None)) as connection:
         connection.execute("UPDATE _moonlet_view SET format = 99")
     connection.close()
     with pytest.raises(InvalidDatabase, match="format 99"):
@@ -295,7 +296,7 @@ def test_a_row_that_cannot_be_read_is_named(
 ) -> None:
     path = tmp_path / "view.db"
     filled(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"UPDATE [{table}] SET [{column}] = ?", (value,))
     connection.close()
     with pytest.raises(DatabaseCorrupt, match=f"of {table} can't be read"):

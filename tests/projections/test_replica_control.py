@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -330,7 +331,10 @@ async def test_a_copy_of_a_running_replicas_file_is_another_replica(
     bus = await outsider(world)
     async with Replica(world.moon, exposure_view(), tmp_path / "a.db") as first:
         await first.wait_for(await write(world, Opened("a", 1)))
-        with sqlite3.connect(first.path) as source, sqlite3.connect(tmp_path / "b.db") as target:
+        with (
+            closing(sqlite3.connect(first.path, isolation_level=None)) as source,
+            closing(sqlite3.connect(tmp_path / "b.db", isolation_level=None)) as target,
+        ):
             source.backup(target)
         async with Replica(world.moon, exposure_view(), tmp_path / "b.db") as second:
             assert first.name != second.name

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -341,7 +342,7 @@ async def test_a_rebuild_replaces_no_file_but_its_views(
     await write(world, Opened("a", 2))
     path = tmp_path / "kept"
     if content == "a database":
-        with sqlite3.connect(path) as other:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("CREATE TABLE mine (x)")
     elif content == "another view":
         await rebuild(world.moon, strict_view(), path)
