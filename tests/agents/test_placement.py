@@ -75,3 +75,15 @@ def test_a_record_that_names_a_host_without_a_share_in_it_is_left_to_others() ->
     moves = {host: plan_moves(host, types, leases, {("feed", 0): record}, []) for host in hosts}
     assert moves[named].leave == [record]
     assert not any(move.claim or move.release for move in moves.values())
+
+
+def test_who_waits_for_what_others_still_own_is_not_settled() -> None:
+    leases = [HostLease(host, ["feed", "risk"], 0) for host in ("h1", "h2")]
+    owners = {("risk", number): "h1" for number in range(2)}
+    records = {key: Partition(*key, owner=owner, revision=1) for key, owner in owners.items()}
+    newcomer = plan_moves("h2", {"risk": 2}, leases, records, [])
+    assert (newcomer.claim, newcomer.release, newcomer.short) == ([], [], 1)
+    assert not newcomer.settled
+    shared = records | {("risk", 1): Partition("risk", 1, owner="h2", revision=2)}
+    for host, number in (("h1", 0), ("h2", 1)):
+        assert plan_moves(host, {"risk": 2}, leases, shared, [("risk", number)]).settled

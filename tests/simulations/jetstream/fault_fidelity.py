@@ -70,7 +70,7 @@ class Writer:
                 message = await self._js.last_message(STREAM, SUBJECT, timeout=1.0)
             except (ServerRefused, NoResponders, NoAnswer, Disconnected) as error:
                 self.outcomes[f"reading: {_name(error)}"] += 1
-                await asyncio.sleep(10 * PAUSE)
+                await asyncio.sleep(10 * PAUSE)  # sleeps: between two tries
             else:
                 return 0 if message is None else message.sequence
 
