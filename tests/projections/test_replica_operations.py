@@ -1,5 +1,6 @@
 """Poison, skip, retry, upcast; pause, resume, seek; the registry; what `explain` says."""
 
+import asyncio
 import os
 import sqlite3
 from contextlib import closing
@@ -256,6 +257,28 @@ async def test_waiting_for_what_no_journal_holds_ends_in_time_and_says_so(
         await replica.wait_for(Frontier({"elsewhere": 9}))
         with pytest.raises(Unavailable, match="did not reach"):
             await replica.wait_for(Frontier({world.stream("us"): 9}), timeout=0.2)
+
+
+async def test_an_open_replica_is_in_the_registry_however_slow_that_is(
+    world: World, tmp_path: Path
+) -> None:
+    moon, hurt = await world.hurt_client()
+    publish = hurt.publish
+
+    async def slowly(*rest: Any, **options: Any) -> Any:
+        await asyncio.sleep(0.2)  # sleeps: what the registry takes to answer
+        return await publish(*rest, **options)
+
+    hurt.publish = lambda *rest, **options: asyncio.create_task(  # type: ignore[attr-defined]
+        slowly(*rest, **options)
+    )
+    async with Replica(moon, exposure_view(), tmp_path / "v.db") as replica:
+        (entry,) = await Roster(world.moon.bus).replicas("exposure")
+        assert (entry.replica, entry.standing) == (replica.name, "running")
+        await replica.pause()
+        await replica.resume()
+        (entry,) = await Roster(world.moon.bus).replicas("exposure")
+        assert entry.standing == "running"
 
 
 async def test_the_registry_names_the_replicas_and_how_they_stand(

@@ -53,6 +53,7 @@ class Upkeep:
     async def start(self) -> None:
         """Probe every journal, join if that is better than reading all, then follow.
 
+        From here on the registry names it, unless that can't be reached: then it is told later.
         Raises `JournalFault`, `Unavailable`, and the file's errors; `stop` afterwards all the same.
         """
         far = False
@@ -67,6 +68,7 @@ class Upkeep:
             await self.exchange.join()
             await self._join_snapshot()
             await self._backlog()
+        await self._report("running")
         for feed in self.feeds:
             self._spawn(feed.run, "feed")
         self._spawn(self.exchange.run, "exchange")
@@ -136,8 +138,8 @@ class Upkeep:
     async def _report_for_ever(self) -> None:
         snapshot_at = 0
         while True:
-            await self._report("running")
             await asyncio.sleep(REPORT_SECONDS)
+            await self._report("running")
             if sum(self._holding.state.vector) - snapshot_at >= SNAPSHOT_EVERY:
                 snapshot_at = await self._snapshot_if_due()
 
