@@ -81,10 +81,14 @@ class Chronicle:
         self.undone: dict[tuple[str, str], Command] = {}
         self.sends: dict[str, str] = {}  # open: call id -> the receiver
         self.commits = 0
+        self._stored = -1  # by the server, at the last look
 
     def look(self) -> None:
         """Take in what was stored since the last look."""
-        streams = self._world.server.broker.model.streams
+        model = self._world.server.broker.model
+        if model.stored == self._stored:
+            return
+        self._stored, streams = model.stored, model.streams
         for name, seen in self._seen.items():
             stream = streams.get(name)
             if stream is not None and stream.store.last > seen:

@@ -4,6 +4,7 @@ Reply subjects and consumers' names carry counters; a key names the subject of t
 agent, and what tells tries apart.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from moonlet.simulations.jetstream.network import Packet
@@ -16,7 +17,9 @@ REPLY: Final = ("drop_reply", "delay_reply", "reorder")
 DELIVERY: Final = ("drop_delivery", "delay_delivery")
 NOTHING: Final[tuple[str, ...]] = ()
 
-CALLS_KEPT: Final = 1_024
+KEYS_KEPT: Final = 4_096
+"""Keys that are remembered: worlds of one scenario ask the same again."""
+
 BODY_SHOWN: Final = 100
 
 _API: Final = "$JS.API."
@@ -31,7 +34,6 @@ class Letters:
     def __init__(self, prefix: str) -> None:
         self._prefix = f"{prefix}."
         self._asked: dict[str, str] = {}
-        self._calls: dict[tuple[str, bytes], str] = {}
 
     def key(self, packet: Packet) -> tuple[str, tuple[str, ...]]:
         """What the packet is about, and the kinds of faults that may hit it."""
@@ -46,51 +48,21 @@ class Letters:
             return f"ack {tokens[2]} {tokens[5]}", ACK
         kinds: tuple[str, ...] = CALL
         if subject.startswith(_API):
-            known = self._calls.get((subject, message.data))
-            if known is None:
-                known = self._call(subject, message.data)
-            key = known
+            data = message.data
+            key = _call(subject, data if len(data) < BODY_SHOWN else b"")
         elif subject.startswith("_INBOX."):
             return f"answer to {subject.split('.')[1]}", REQUEST
         else:
-            key, kinds = self._published(subject, message.headers), REQUEST
+            key, kinds = _published(subject.removeprefix(self._prefix)), REQUEST
+            headers = message.headers
+            if headers:
+                if (expected := headers.get(_EXPECTED)) is not None:
+                    key += f" after {expected}"
+                if (batch := headers.get("Nats-Batch-Sequence")) is not None:
+                    key += f" batch {batch}"
         if message.reply:
             self._asked[message.reply] = key
         return key, kinds
-
-    def _call(self, subject: str, data: bytes) -> str:
-        if len(self._calls) >= CALLS_KEPT:
-            self._calls.clear()
-        if subject.startswith(_NEXT):
-            tokens = subject.split(".")
-            key = f"pull {tokens[5]} {_without_revision(tokens[6])}"
-        else:
-            tokens = subject[len(_API) :].split(".")
-            key = f"api {'.'.join(_without_revision(token) for token in tokens[:4])}"
-            if 0 < len(data) < BODY_SHOWN:
-                key += f" {data.decode()}"
-        self._calls[subject, data] = key
-        return key
-
-    def _published(self, subject: str, headers: Headers | None) -> str:
-        tokens = subject.removeprefix(self._prefix).split(".")
-        family = tokens[0]
-        if family in ("cmd", "in") and len(tokens) == 5:
-            key = f"{family} {tokens[1]}/{tokens[4]} {tokens[3]}"
-        elif family in ("evt", "call", "snap", "parked") and len(tokens) == 3:
-            key = f"{family} {tokens[1]}/{tokens[2]}"
-        elif family == "timer" and len(tokens) == 5:
-            key = f"timer {tokens[1]}/{tokens[2]} {tokens[3]}"
-        else:
-            key = ".".join(tokens)
-        if headers:
-            expected = headers.get(_EXPECTED)
-            if expected is not None:
-                key += f" after {expected}"
-            batch = headers.get("Nats-Batch-Sequence")
-            if batch is not None:
-                key += f" batch {batch}"
-        return key
 
     def _incoming(
         self, subject: str, reply: str, headers: Headers | None
@@ -105,6 +77,33 @@ class Letters:
         if last or (not asked.startswith("pull") and headers and "Status" in headers):
             del self._asked[subject]
         return f"re {asked}", REPLY
+
+
+@lru_cache(KEYS_KEPT)
+def _call(subject: str, data: bytes) -> str:
+    """The key of a request to the API; `data` is its body if that is short."""
+    if subject.startswith(_NEXT):
+        tokens = subject.split(".")
+        return f"pull {tokens[5]} {_without_revision(tokens[6])}"
+    tokens = subject[len(_API) :].split(".")
+    key = f"api {'.'.join(_without_revision(token) for token in tokens[:4])}"
+    if data:
+        key += f" {data.decode()}"
+    return key
+
+
+@lru_cache(KEYS_KEPT)
+def _published(subject: str) -> str:
+    """The key of what is published to a subject, given without its prefix."""
+    tokens = subject.split(".")
+    family = tokens[0]
+    if family in ("cmd", "in") and len(tokens) == 5:
+        return f"{family} {tokens[1]}/{tokens[4]} {tokens[3]}"
+    if family in ("evt", "call", "snap", "parked") and len(tokens) == 3:
+        return f"{family} {tokens[1]}/{tokens[2]}"
+    if family == "timer" and len(tokens) == 5:
+        return f"timer {tokens[1]}/{tokens[2]} {tokens[3]}"
+    return subject
 
 
 def _without_revision(name: str) -> str:

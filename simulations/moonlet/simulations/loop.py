@@ -56,7 +56,8 @@ class SimLoop(OfflineLoop):
         self.census = Census()
         self._timers = Timers()
         self._futures_hashed = 0
-        self._instant_began = 0  # in steps
+        self._instant_began = 0  # in steps, to the block
+        self._block_ended_ns = -1
         self._asyncgens = AsyncGenerators()
 
     # Identity.
@@ -117,7 +118,6 @@ class SimLoop(OfflineLoop):
     def spend(self, ns: int) -> None:
         """Let the current step take that long: the clock goes on and nothing else runs."""
         self.now_ns += ns
-        self._instant_began = self.trace.count
 
     # Callbacks.
 
@@ -274,14 +274,15 @@ class SimLoop(OfflineLoop):
             raise Deadlock(self.now_ns, waiting(self))
         if next_ns > self.now_ns:
             self.now_ns = next_ns
-            self._instant_began = self.trace.count
         else:  # a step that took time went beyond it, and maybe beyond others
             self._timers.move_due(self.now_ns, self._ready)
 
     def _end_block(self) -> None:
-        instant = self.trace.count - self._instant_began
-        if instant > STEPS_PER_INSTANT_MAX:
-            raise Livelock(self.now_ns, instant, self._busiest())
+        steps = self.trace.count
+        if self.now_ns != self._block_ended_ns:
+            self._block_ended_ns, self._instant_began = self.now_ns, steps
+        elif steps - self._instant_began > STEPS_PER_INSTANT_MAX:
+            raise Livelock(self.now_ns, steps - self._instant_began, self._busiest())
         self.trace.checkpoint()
         if len(self.trace.checkpoints) % BLOCKS_PER_COLLECTION == 0 and not gc.isenabled():
             gc.collect()

@@ -135,16 +135,21 @@ class SimNetwork:
         wire = self._wires.get(packet.client)
         if wire is None:
             return
-        self._absorb(packet)
+        if packet.message is not None:
+            self._hash.update(packet.message.data)
+        self.packets += 1
+        if self.packets % DIGEST_EVERY == 0:
+            self.note_packets()
         key, kinds = wire.letters.key(packet)
         outgoing = packet.to_server
         tries = self._tries.get((wire.node, outgoing, key))
         if tries is None:
             link = f"{wire.node}>" if outgoing else f"{wire.node}<"
             tries = self._tries[wire.node, outgoing, key] = [0, self._seed.keyed(link, key)]
+        else:
+            tries[0] += 1
+            tries[1] = mixed(tries[1])
         attempt, chance = tries
-        tries[0] = attempt + 1
-        tries[1] = mixed(chance)
         loop = self._loop
         now = loop.now_ns
         at = now + self._low + ((chance & _HALF) * self._spread >> 32)
@@ -171,7 +176,9 @@ class SimNetwork:
         at += lasts
         segment = [(packet, arrive)]
         if kind != "reorder":
-            at = wire.last_ns[outgoing] = max(at, wire.last_ns[outgoing])
+            if at < wire.last_ns[outgoing]:
+                at = wire.last_ns[outgoing]
+            wire.last_ns[outgoing] = at
             wire.sent_ns[outgoing] = now if not kind else -1
             wire.segments[outgoing] = segment
         loop.call_at_ns(at, self._arrive, wire, segment, context, context=context)
@@ -190,17 +197,8 @@ class SimNetwork:
             else:
                 arrive(packet)
 
-    def _absorb(self, packet: Packet) -> None:
-        """Take the bytes of everything that is sent into the digest of the run."""
-        message = packet.message
-        if message is not None:
-            self._hash.update(message.data)
-        self.packets += 1
-        if self.packets % DIGEST_EVERY == 0:
-            self.note_packets()
-
     def note_packets(self) -> None:
-        """Take the digest of all that was sent so far into the trace."""
+        """Take the digest of the bytes of everything that was sent so far into the trace."""
         self._loop.trace.event(self._loop.now_ns, "network", "packets", self._hash.digest())
 
 

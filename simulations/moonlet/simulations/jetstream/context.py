@@ -21,6 +21,7 @@ class Context:
         self.commit_latency = commit_latency
         self.send = send
         self.listens = listens
+        self.stored = 0  # messages, ever
         self._awake: dict[Consumer, None] = {}
         self._released: list[tuple[Consumer, int, int]] = []
 

@@ -62,7 +62,9 @@ class MemoryServer:
 
     def now(self) -> int:
         """The server's time in nanoseconds since 1970; it never goes back."""
-        self._latest = max(self._latest, self._epoch + self._machine.now_ns())
+        now = self._epoch + self._machine.now_ns()
+        if now > self._latest:
+            self._latest = now
         return self._latest
 
     def carry(self, packet: Packet) -> None:

@@ -97,6 +97,11 @@ class Model:
         """Whether a stream stores what is published to `subject`."""
         return bool(self._subjects.matching(subject))
 
+    @property
+    def stored(self) -> int:
+        """How many messages its streams have stored, ever; what was restored is not counted."""
+        return self._context.stored
+
     def next_event(self) -> int | None:
         """When something happens by itself: then call `advance`. None: never."""
         return self._context.alarms.next()

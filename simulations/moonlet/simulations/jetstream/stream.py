@@ -52,6 +52,7 @@ class Stream:
         expiry = now + ttl * fields.SECOND if ttl > 0 else 0
         message = Stored(subject, headers, data, now, expiry)
         sequence = self.store.add(message)
+        self.context.stored += 1
         self._enforce_limits(now, subject)
         if expiry or config.max_age:
             self.expiry.added(now, message)

@@ -1,14 +1,17 @@
 """NATS subjects: validity, matching, overlap, and an index of patterns."""
 
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 _CACHE_LIMIT: Final = 65_536  # subjects remembered by one index before it forgets them all
+_KEPT: Final = 4_096  # answers: worlds of one scenario ask the same again
 _NOTHING: Final[list[Any]] = []
 _BLANKS: Final = "\t\n\f\r "
 
 
+@lru_cache(_KEPT)
 def is_valid(subject: str) -> bool:
     """Whether the server takes `subject` as a pattern: no empty token, `>` only at the end."""
     if not subject or "\0" in subject:
@@ -21,6 +24,7 @@ def is_valid(subject: str) -> bool:
     return True
 
 
+@lru_cache(_KEPT)
 def is_literal(subject: str) -> bool:
     """Whether no token is a wildcard."""
     if "*" not in subject and ">" not in subject:
@@ -75,6 +79,7 @@ def looks_covered(pattern: list[str], subject: list[str]) -> bool:
     return len(pattern) == len(subject)
 
 
+@lru_cache(_KEPT)
 def collide(first: str, second: str) -> bool:
     """Whether some subject is covered by both patterns."""
     if first == second:
@@ -163,6 +168,12 @@ class Patterns(Generic[T]):
     def matching(self, subject: str) -> tuple[T, ...]:
         """The items with a pattern that covers the literal `subject`."""
         if not self._wild_count:
+            exact = self._exact.get(subject)
+            last_token = self._last_token.get(subject.rpartition(".")[0])
+            if exact is None and last_token is None:  # nearly always one of both, with one item
+                return ()
+            if exact is None and last_token is not None and len(last_token) == 1:
+                return (last_token[0][1],)
             return self._matching(subject, _NOTHING)
         known = self._known.get(subject)
         if known is None:
