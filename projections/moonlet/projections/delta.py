@@ -94,7 +94,7 @@ def apply_delta(state: ViewState, delta: bytes, *, ends: Frontier | None = None)
             section = store.read_section(raw)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise forged(f"the field {name} can't be read ({error})") from None
-        if not state.view.fields[name].may_hold(_keys(section)):
+        if not all(map(state.view.fields[name].may_hold, _keys(section))):
             raise forged(f"the field {name} has keys of another type")
         plans.append((store, section, store.plan(section, to, body.full)))
     if body.fields:
@@ -114,12 +114,11 @@ def apply_delta(state: ViewState, delta: bytes, *, ends: Frontier | None = None)
     return True
 
 
-def _keys(section: Any) -> Collection[str]:
-    """All keys that a section names."""
+def _keys(section: Any) -> Sequence[Collection[str]]:
+    """All keys that a section names, as it holds them."""
     if isinstance(section, dict):
-        return section
-    parts = (getattr(section, part, ()) for part in ("ones", "many", "gone", "ahead"))
-    return [key for part in parts for key in part]
+        return (section,)
+    return [getattr(section, part, ()) for part in ("ones", "many", "gone", "ahead")]
 
 
 def _read(state: ViewState, delta: bytes) -> Body:
