@@ -11,7 +11,7 @@ from tests.tools.markdown import Page
 _VOLATILE = (
     (re.compile(r"[ch]-[\w-]{22}(-\d+)?"), "ID"),
     (re.compile(r"\br[\w-]{15}(?![\w-])"), "REPLICA"),
-    (re.compile(r"\b[0-9a-f]{16}\b"), "DIGEST"),
+    (re.compile(r"\b[0-9a-f]{16}(?:[0-9a-f]{16})?\b"), "DIGEST"),
     (re.compile(r'"(previous_)?digest":"[0-9a-f]*"'), "DIGEST"),
     (re.compile(r"(/[\w.-]+)+/\.moonlet"), "FOLDER"),
     (re.compile(r"\d[\d,.:]*"), "#"),

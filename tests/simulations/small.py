@@ -1,5 +1,7 @@
 """Small scenarios for the tests of the command: fine ones, and one that is not."""
 
+import asyncio
+
 import msgspec
 
 from moonlet.agents import AgentType, Decision
@@ -97,4 +99,29 @@ hasty = Scenario(
     faults=faults.only("crash", "drop_delivery"),
     hosts=1,
     horizon="100ms",
+)
+
+
+async def racing(world: World) -> None:
+    """Claims that who sends first is committed first, which only the latencies decide."""
+    async with world.client() as one, world.client() as other:
+        clients = {"first": one, "second": other}
+        await asyncio.gather(*(m.tell("counter/a", Add(), id=id) for id, m in clients.items()))
+    await world.settle()
+    assert world.chronicle.histories["counter/a"].commits[0].command.id == "first", "overtaken"
+
+
+race = Scenario(
+    name=f"{__name__}:race", body=racing, agents=(counter,), faults=faults.none(), hosts=1
+)
+
+
+async def bounded(world: World) -> None:
+    """Promises that nobody counts to three."""
+    world.always("fewer than three", lambda states: states["counter/a"].count < 3)
+    await count(world)
+
+
+promised = Scenario(
+    name=f"{__name__}:promised", body=bounded, agents=(counter,), faults=faults.none(), hosts=1
 )

@@ -76,7 +76,7 @@ def test_a_failing_seed_is_told_and_run_again_by_the_line_that_it_prints(tmp_pat
         r"(?:.*\n)*?"  # what pytest says of the assertion
         r"shrunk   \d+ faults? -> 1   \(\d+ runs, [\d.]+ s; reproduced in a fresh process\)\n"
         r"1  crash [\d.]+m?s   h\d   t=[\d.]+m?s\n"
-        r"first difference to the run that passes: t=.*\n"
+        r"first difference to the run that passes: event \d+, t=.*\n"
         r"replay   python -m moonlet\.simulations replay \.moonlet/seeds/\S+\.sim\n"
         r"keep     cp \.moonlet/seeds/\S+\.sim tests/seeds/",
         text,

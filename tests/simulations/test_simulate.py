@@ -131,7 +131,7 @@ def test_a_failure_is_shrunk_saved_and_replayed(
         assert f"replay {failed.value.path}" in text
         assert 0 < len(failed.value.run.hits) <= len(found.failed.hits)
         assert replay(failed.value.path, exact=True).failure == failed.value.run.failure
-        fewer = replay(failed.value.path, without=1)
+        fewer = replay(failed.value.path, without=[1])
         assert fewer.failure != failed.value.run.failure
     assert "NOT reproduced in a fresh process" in text  # there the window is whole
     assert replay(failed.value.path).error is None
@@ -148,7 +148,7 @@ def test_a_kept_run_names_a_test_that_can_be_found(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="no such module"):
         scenario_of("tests.nowhere:nobody")
     with pytest.raises(InvalidSettings, match="the plan has the faults"):
-        replay(path, without=99_999)
+        replay(path, without=[99_999])
 
 
 def test_what_cannot_be_simulated_is_said_at_once() -> None:

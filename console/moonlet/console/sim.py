@@ -12,31 +12,31 @@ from typing import Annotated, Any
 
 import typer
 
-from moonlet.console import exits, sim_history, sim_plans, sim_seeds
+from moonlet.console import exits, sim_history, sim_plans, sim_replay, sim_seeds
 from moonlet.console.options import Options, command_without
 from moonlet.console.output import counted, table
 from moonlet.console.progress import progress
+from moonlet.console.sim_replay import File, again, faults_of, tell
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.coverage import Coverage
 from moonlet.simulations.exhaust import exhaust as run_all
 from moonlet.simulations.exhaust import single_faults
-from moonlet.simulations.replay import replay as run_again
 from moonlet.simulations.replay import save, scenario_of
 from moonlet.simulations.report import failure_of, first_difference, told
-from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.shrink import shrink as smallest
-from moonlet.simulations.sim_file import read_sim
+from moonlet.simulations.sim_file import SimFile, read_sim
 from moonlet.simulations.sweep import Sweep
 
 app = typer.Typer(name="sim", help="Deterministic simulation: search, replay, shrink, explain.")
 
 Name = Annotated[str, typer.Argument(metavar="MODULE:TEST", help="A simulated test.")]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A kept run, a .sim file.")]
 
 command = command_without("url", "context", "data")
 
 LAST_EVENTS = 15
 
+app.command("replay")(sim_replay.replay)
 app.command("import")(sim_history.import_)
 app.command("history")(sim_history.history)
 
@@ -147,37 +147,21 @@ def exhaust(
 
 @app.command()
 @command
-def replay(
-    options: Options,
-    file: File,
-    exact: Annotated[bool, typer.Option("--exact", help="Stop where it differs.")] = False,
-    without: Annotated[int, typer.Option(min=0, help="Leave out this fault, from 1.")] = 0,
-    events: Annotated[bool, typer.Option("--events", help="Print what happened.")] = False,
-) -> int:
-    """Run a kept run again on today's code."""
-    run = _again(file, exact=exact, without=without)
-    lines = [told(event) for event in run.trace.events] if events else []
-    _tell(options, run, [*lines, *_faults(run)])
-    return exits.OK if run.error is None else exits.FOUND
-
-
-@app.command()
-@command
 def shrink(
     options: Options,
     file: File,
     seconds: Annotated[float, typer.Option(min=1, help="How long to try.")] = 60.0,
 ) -> int:
     """Find the fewest and shortest faults that fail the same way; saved beside the file."""
-    run = _again(file)
+    run = again(file)
     if run.error is None:
-        _tell(options, run, ["it passes on today's code: there is nothing to shrink"])
+        tell(options, run, ["it passes on today's code: there is nothing to shrink"])
         return exits.OK
     shrunk = smallest(run, seconds=seconds)
     path = file.with_name(f"{file.stem}-small.sim")
     save(shrunk.run, path)
     how = f"{shrunk.before} faults -> {len(shrunk.run.hits)} in {shrunk.runs} runs: {path}"
-    _tell(options, shrunk.run, [how, *_faults(shrunk.run)])
+    tell(options, shrunk.run, [how, *faults_of(shrunk.run)])
     return exits.FOUND
 
 
@@ -185,8 +169,8 @@ def shrink(
 @command
 def explain(options: Options, file: File) -> int:
     """What a kept run fails with, what it takes, and what happened last."""
-    run = _again(file)
-    lines = [*_faults(run)]
+    run = again(file)
+    lines = [*faults_of(run)]
     difference = first_difference(run)
     if difference:
         lines.append(f"first difference to the run without the last fault: {difference}")
@@ -195,7 +179,7 @@ def explain(options: Options, file: File) -> int:
         "the last that happened:",
         *(f"   {told(event)}" for event in happened[-LAST_EVENTS:]),
     ]
-    _tell(options, run, lines)
+    tell(options, run, lines)
     return exits.OK if run.error is None else exits.FOUND
 
 
@@ -208,13 +192,15 @@ def diff(
 ) -> int:
     """The first event in which two kept runs differ; 1 if there is one."""
     first, second = _read(one), _read(other)
-    for number, (mine, theirs) in enumerate(zip_longest(first, second), 1):
+    left_out = max(first.left_out, second.left_out)
+    pairs = zip_longest(*(kept.events[left_out - kept.left_out :] for kept in (first, second)))
+    for number, (mine, theirs) in enumerate(pairs, left_out + 1):
         if mine != theirs:
             facts = {"event": number, "one": mine, "other": theirs}
             text = f"event {number}\n  {one}: {_event(mine)}\n  {other}: {_event(theirs)}"
             options.output.result(facts, text)
             return exits.FOUND
-    options.output.result({"event": None}, f"{counted(len(first), 'event')}, all equal")
+    options.output.result({"event": None}, f"{counted(len(first.events), 'event')}, all equal")
     return exits.OK
 
 
@@ -271,35 +257,12 @@ def _marks(coverage: Coverage) -> list[str]:
     return table(rows, right=(1,))
 
 
-def _again(file: Path, *, exact: bool = False, without: int = 0) -> Run:
+def _read(file: Path) -> SimFile:
     try:
-        return run_again(file, exact=exact, without=without)
-    except (ValueError, OSError) as error:
-        raise InvalidSettings(f"{file}: {error}") from None
-
-
-def _read(file: Path) -> list[Any]:
-    try:
-        return read_sim(file).events
+        return read_sim(file)
     except (ValueError, OSError) as error:
         raise InvalidSettings(f"{file}: {error}") from None
 
 
 def _event(event: Any) -> str:
     return "nothing more" if event is None else " ".join(str(field) for field in event)
-
-
-def _faults(run: Run) -> list[str]:
-    return [f"{number:4}  {fault}" for number, fault in enumerate(run.hits, 1)]
-
-
-def _tell(options: Options, run: Run, lines: list[str]) -> None:
-    end = "passed" if run.error is None else f"{type(run.error).__name__}: {run.error}"
-    facts = {
-        "test": run.scenario.name,
-        "seed": run.seed,
-        "failure": run.failure,
-        "faults": [str(fault) for fault in run.hits],
-        "digest": run.digest,
-    }
-    options.output.result(facts, "\n".join([*lines, end]))

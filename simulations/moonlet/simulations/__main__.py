@@ -18,7 +18,9 @@ def main(arguments: list[str]) -> int:
     verb = verbs.add_parser("replay", help="run a .sim file again on today's code")
     verb.add_argument("file", type=Path)
     verb.add_argument("--exact", action="store_true", help="stop where the run differs from it")
-    verb.add_argument("--without", type=int, default=0, help="leave out one fault, from 1")
+    verb.add_argument(
+        "--without", type=int, action="append", default=[], help="leave out a fault, from 1"
+    )
     verb.add_argument("--events", action="store_true", help="print what happened")
     given = parser.parse_args(arguments)
     configure(logging.CRITICAL)

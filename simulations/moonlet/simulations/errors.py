@@ -1,10 +1,12 @@
-"""What makes a simulated run worthless or wrong, apart from the checked promises.
+"""What makes a simulated run worthless or wrong, apart from the checked promises; or ends it.
 
 Outside the tree of `MoonletError` on purpose: code under test that handles the errors of the
 framework must not handle these.
 """
 
 from collections.abc import Sequence
+
+from moonlet.simulations.durations import shown
 
 
 class SimulationError(Exception):
@@ -22,6 +24,14 @@ class Escape(SimulationError):
         self.call = call
         self.where = where
         self.remedy = remedy
+
+
+class Halted(SimulationError):
+    """No failure: the run was to go no further than `at_ns`."""
+
+    def __init__(self, at_ns: int) -> None:
+        super().__init__(f"stopped at t={shown(at_ns)}, as asked")
+        self.at_ns = at_ns
 
 
 class Deadlock(SimulationError):

@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 SECOND_NS = 1_000_000_000
 STEPS_PER_INSTANT_MAX = 200_000
+FOREVER_NS = 1 << 62
 BLOCKS_PER_COLLECTION = 4096  # a collection of garbage each million steps, always at the same one
 
 
@@ -55,6 +56,8 @@ class SimLoop(OfflineLoop):
         self.lives: list[Life] = []  # the dead ones too: they keep what must not be closed yet
         self.census = Census()
         self._timers = Timers()
+        self._halt_ns = FOREVER_NS
+        self._halt: Callable[[], object] | None = None
         self._futures_hashed = 0
         self._instant_began = 0  # in steps, to the block
         self._block_ended_ns = -1
@@ -114,6 +117,13 @@ class SimLoop(OfflineLoop):
         """Seconds on the current node's monotonic clock."""
         life = LIFE.get(None)
         return (self.now_ns if life is None else life.node.local_ns(self.now_ns)) / SECOND_NS
+
+    def halt_at(self, at_ns: int, call: Callable[[], object]) -> None:
+        """Call once, between two steps, before the clock goes beyond that moment.
+
+        No step and no timer of the run: its trace is the same. What `call` raises ends the run.
+        """
+        self._halt_ns, self._halt = at_ns, call
 
     def spend(self, ns: int) -> None:
         """Let the current step take that long: the clock goes on and nothing else runs."""
@@ -273,9 +283,17 @@ class SimLoop(OfflineLoop):
         if next_ns is None:
             raise Deadlock(self.now_ns, waiting(self))
         if next_ns > self.now_ns:
+            if next_ns > self._halt_ns:
+                self._halted()
             self.now_ns = next_ns
         else:  # a step that took time went beyond it, and maybe beyond others
             self._timers.move_due(self.now_ns, self._ready)
+
+    def _halted(self) -> None:
+        self.now_ns = max(self.now_ns, self._halt_ns)
+        call, self._halt, self._halt_ns = self._halt, None, FOREVER_NS
+        assert call is not None
+        call()
 
     def _end_block(self) -> None:
         steps = self.trace.count

@@ -197,9 +197,14 @@ class SimNetwork:
             else:
                 arrive(packet)
 
+    @property
+    def digest(self) -> bytes:
+        """The digest of the bytes of everything that was sent so far."""
+        return self._hash.digest()
+
     def note_packets(self) -> None:
-        """Take the digest of the bytes of everything that was sent so far into the trace."""
-        self._loop.trace.event(self._loop.now_ns, "network", "packets", self._hash.digest())
+        """Take that digest into the trace."""
+        self._loop.trace.event(self._loop.now_ns, "network", "packets", self.digest)
 
 
 _LOST: Final = frozenset({"drop_request", "lose_ack", "drop_reply", "drop_delivery"})

@@ -198,12 +198,12 @@ class Phases:
             if not undone:
                 break
             if world.loop.now_ns >= end:
-                lines = [*undone[1 : 1 + UNDONE_SHOWN], *self._busy(), *waiting(world.loop)]
+                lines = [*undone[1 : 1 + UNDONE_SHOWN], *self.busy(), *waiting(world.loop)]
                 raise NotReached(undone[0], shown(world.heal_ns), lines)
             await asyncio.sleep(POLL)
         world.note("phase", "world", "check")
 
-    def _busy(self) -> list[str]:
+    def busy(self) -> list[str]:
         """Who owns what, and which agents have something left, a line each."""
         lines = []
         for name, process in self._world.hosts.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,7 @@ from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.bundle_world import digest_of
 from moonlet.simulations.faults import Fault
 from moonlet.simulations.profile import Profile
-from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.scenario import Halt, Run, Scenario
 from moonlet.simulations.sim_file import SimHeader, read_sim, write_sim
 from moonlet.simulations.trace import Trace
 
@@ -37,19 +38,32 @@ def save(run: Run, path: Path) -> None:
     write_sim(path, header.here(), run.trace)
 
 
-def replay(path: Path, *, exact: bool = False, without: int = 0) -> Run:
-    """Run the file's plan on today's code. `without` leaves out one fault, counted from 1.
+def replay(
+    path: Path,
+    *,
+    exact: bool = False,
+    without: Sequence[int] = (),
+    fifo: bool = False,
+    halt: Halt | None = None,
+) -> Run:
+    """Run the file's plan on today's code. `without` leaves out faults, counted from 1.
 
-    `exact` ends with `Diverged` at the first block that differs from the recorded run. Raises
-    `ValueError` for a file that is none, `InvalidSettings` if its test can't be found.
+    `exact` ends with `Diverged` at the first block that differs from the recorded run. `fifo` gives
+    every message the least latency of the run's profile, so that all arrive as they were sent;
+    `halt` is that of `Scenario.run`. Raises `ValueError` for a file that is none, `InvalidSettings`
+    if its test can't be found.
     """
     found = read_sim(path)
     header = found.header
     plan = msgspec.convert(header.plan, list[Fault])
-    if without:
-        if not 1 <= without <= len(plan):
-            raise InvalidSettings(f"without={without}: the plan has the faults 1 to {len(plan)}")
-        del plan[without - 1]
+    for number in without:
+        if not 1 <= number <= len(plan):
+            has = f"the faults 1 to {len(plan)}" if plan else "no faults"
+            raise InvalidSettings(f"without {number}: the plan has {has}; `explain` lists them")
+    plan = [fault for number, fault in enumerate(plan, 1) if number not in without]
+    profile = msgspec.convert(header.profile, Profile)
+    if fifo:
+        profile = msgspec.structs.replace(profile, latency=(profile.latency[0],) * 2)
     scenario = scenario_of(header.test)
     if header.history and header.history != digest_of(scenario.history):
         raise InvalidSettings(
@@ -58,8 +72,9 @@ def replay(path: Path, *, exact: bool = False, without: int = 0) -> Run:
     return scenario.run(
         header.seed,
         plan=plan,
-        profile=msgspec.convert(header.profile, Profile),
+        profile=profile,
         trace=Trace(expected=found.checkpoints) if exact else None,
+        halt=halt,
     )
 
 

@@ -120,18 +120,20 @@ def first_difference(run: Run) -> str:
     other = run.scenario.run(run.seed, plan=run.hits[:-1], profile=run.profile)
     if other.error is not None:
         return ""
-    for mine, theirs in zip(_events(run), _events(other), strict=False):
+    for (number, mine), (_, theirs) in zip(_events(run), _events(other), strict=False):
         if mine[1:] != theirs[1:] and mine[3] != "fault":
-            return told(mine)
+            return f"event {number}, {told(mine)}"
     return ""
 
 
-def _events(run: Run) -> list[Event]:
-    return [event for event in run.trace.events if event[3] not in ("packets", "fault")]
+def _events(run: Run) -> list[tuple[int, Event]]:
+    """With their numbers in the trace, from 1."""
+    numbered = enumerate(run.trace.events, 1)
+    return [(number, event) for number, event in numbered if event[3] not in ("packets", "fault")]
 
 
 def told(event: Event) -> str:
     """One event as a line."""
     _, at_ns, node, kind, fields = event
-    facts = " ".join(str(field) for field in fields)
+    facts = " ".join(field.hex() if isinstance(field, bytes) else str(field) for field in fields)
     return f"t={shown(at_ns)} {node} {kind} {facts}".rstrip()

@@ -15,6 +15,7 @@ import structlog
 from moonlet.agents import AgentType
 from moonlet.core.digest import state_digest
 from moonlet.core.marks import observed
+from moonlet.simulations.bundle import Bundle
 from moonlet.simulations.bundle_world import opened
 from moonlet.simulations.checkers import CHECKERS
 from moonlet.simulations.durations import Duration, nanoseconds
@@ -30,6 +31,8 @@ from moonlet.simulations.world import World
 from moonlet.streams import Topology
 
 Body: TypeAlias = Callable[..., Awaitable[None]]
+
+Halt: TypeAlias = tuple[int, Callable[[World], object]]
 
 COLLECT_EVERY: Final = 25
 """Runs of a process after which what they left is collected; it takes some milliseconds."""
@@ -65,10 +68,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         profile: Profile | None = None,
         trace: Trace | None = None,
         listen: bool = False,
+        halt: Halt | None = None,
     ) -> Run:
         """One run. `plan` replaces the seed's faults, `profile` its profile.
 
-        `listen` keeps what messages there were to hit. Never raises what the run fails with;
+        `listen` keeps what messages there were to hit. `halt` is (a moment in nanoseconds, what to
+        call with the world before its clock goes beyond it): `Halted`, raised there, becomes the
+        error of the run. Never raises what the run fails with;
         `InvalidSettings` and `Corrupt` for a history that these agents can't go on with.
         """
         history = opened(self.history, self.agents) if self.history else None
@@ -78,12 +84,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         faults = Plan(universe.seed, profile, plan)
         marks = Marks(universe.loop, universe.seed, faults)
         told = _Told()
-        topology = Topology(replicas=profile.servers)
-        if self.journals:
-            topology = msgspec.structs.replace(topology, journals=self.journals)
         if history is not None:
             universe.loop.epoch_ns = history.taken
-            topology = msgspec.structs.replace(history.topology, replicas=profile.servers)
 
         async def main() -> None:
             world = World(
@@ -95,11 +97,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
                 horizon=self.horizon,
                 heal_within=self.heal_within,
                 lease=self.lease,
-                topology=topology,
+                topology=self._topology(profile.servers, history),
                 history=history,
             )
             if listen:
                 world.network.sent = marks.asked = []
+            if halt is not None:
+                universe.loop.halt_at(halt[0], lambda: halt[1](world))
             try:
                 await world.phases.boot()
                 await self.body(world)
@@ -131,6 +135,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             reached=marks.places,
             drawn=told.drawn,
         )
+
+    def _topology(self, servers: int, history: Bundle | None) -> Topology:
+        if history is not None:
+            return msgspec.structs.replace(history.topology, replicas=servers)
+        topology = Topology(replicas=servers)
+        if self.journals:
+            topology = msgspec.structs.replace(topology, journals=self.journals)
+        return topology
 
     @property
     def horizon_ns(self) -> int:

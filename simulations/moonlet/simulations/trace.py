@@ -65,6 +65,13 @@ class Trace:
         self.checkpoint()
         return self._hash.hexdigest()
 
+    def digest_now(self, more: bytes) -> str:
+        """As `digest`, with `more` in it, and without a checkpoint: the trace stays as it is."""
+        digest = self._hash.copy()
+        self._take(digest)
+        digest.update(more)
+        return digest.hexdigest()
+
     def name(self, number: int, name: str) -> None:
         """A task was created."""
         self._new_names.append(f"{number} {name}")
@@ -91,10 +98,7 @@ class Trace:
         steps, names, events = self.steps, self._new_names, self._new_events
         if not (steps or names or events):
             return
-        self._hash.update(b"%d %d %d\n" % (len(steps), len(names), len(events)))
-        self._hash.update(steps)
-        self._hash.update("\n".join(names).encode())
-        self._hash.update(b"".join(events))
+        self._take(self._hash)
         if self._keep and len(self.kept) < 2 * STEPS_KEPT:
             self.kept += steps
         self._before += len(steps) // 2
@@ -107,3 +111,12 @@ class Trace:
         if index < len(self._expected) and self._expected[index] != done:
             start = self._expected[index - 1].steps if index else 0
             raise Diverged(start, f"The block up to step {done.steps:,} has another digest.")
+
+    def _take(self, digest: blake2b) -> None:
+        """Add what came since the last checkpoint."""
+        steps, names, events = self.steps, self._new_names, self._new_events
+        if steps or names or events:
+            digest.update(b"%d %d %d\n" % (len(steps), len(names), len(events)))
+            digest.update(steps)
+            digest.update("\n".join(names).encode())
+            digest.update(b"".join(events))

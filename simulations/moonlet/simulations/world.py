@@ -307,17 +307,19 @@ class World:
             snapshot = self.chronicle.states()
             for name, check in self.checks:
                 try:
-                    fine = check(snapshot) is not False
-                    why = "it returned False"
+                    if check(snapshot) is False:
+                        raise AssertionError("it returned False")
                 except AssertionError as error:
-                    fine, why = False, str(error) or "an assertion failed"
-                if not fine:
-                    self.violate(name, f"after {commit.agent} r{commit.revision}: {why}")
+                    why = str(error) or "an assertion failed"
+                    self.violate(name, f"after {commit.agent} r{commit.revision}: {why}", error)
 
-    def violate(self, promise: str, what: str) -> None:
+    def violate(self, promise: str, what: str, cause: AssertionError | None = None) -> None:
         """A promise is broken: end the run here."""
         self.note("violation", "world", promise, what)
-        self.violations.append(Violation(promise, what, self.loop.now_ns))
+        try:
+            raise Violation(promise, what, self.loop.now_ns) from cause
+        except Violation as violation:  # raised for its traceback, which leads to the world
+            self.violations.append(violation)
         self.loop.stop()
 
     def _host(self, name: str) -> HostProcess:
