@@ -9,9 +9,20 @@ from typing import Any
 import pytest
 
 from moonlet.agents import Host, connect
+from moonlet.console.sim_plans import run_plans
+from moonlet.simulations.exhaust import single_faults
 from moonlet.streams.server_process import ServerProcess
-from tests.console.support import BANK, finish, invoke, start, wait_until
-from tests.simulations.small import Add, counter
+from tests.console.support import (
+    BANK,
+    finish,
+    first_line,
+    invoke,
+    processes_of,
+    run,
+    start,
+    wait_until,
+)
+from tests.simulations.small import Add, counter, hasty
 
 FINE = "tests.simulations.small:fine"
 HASTY = "tests/simulations/small.py:hasty"
@@ -56,6 +67,61 @@ def test_every_single_fault_is_tried_and_each_failure_told_once() -> None:
     assert 0 < found["failed"] < found["runs"]
     assert len(found["failures"]) == 1
     assert facts("exhaust", HASTY, "--sample", "2", "--jobs", "2", code=1) == found
+    kept = Path(".moonlet/seeds/hasty-single-1.sim")
+    assert facts("replay", str(kept), code=1)["failure"] == found["failures"][0]
+
+
+def test_where_processes_can_not_fork_every_run_begins_at_its_beginning() -> None:
+    name = "tests.simulations.small:hasty"
+    plans = single_faults(hasty)[:50]
+    whole = list(run_plans(name, plans, 0, servers=1, jobs=2, fork=False))
+    assert [outcome.number for outcome in whole] == list(range(len(plans)))
+    assert sorted(run_plans(name, plans, 0, servers=1, jobs=2)) == whole
+
+
+HURT = (
+    BANK
+    + """
+import os
+from moonlet.simulations import faults, simulate
+
+@simulate(seeds=1, agents=[account], hosts=1, faults=faults.only("crash"), horizon="1s")
+async def test_without_end(world):
+    while world.now < 2:
+        await world.advance("50ms")
+        if not world.hosts["h1"].node.up:
+            os.write(1, b"hurt\\n")
+            while True:
+                pass
+"""
+)
+
+
+def test_the_processes_of_an_exhaustive_sweep_end_with_it_also_when_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "hurt.py").write_text(HURT)
+    name = "hurt:test_without_end"
+    sweep = start("sim", "exhaust", name, "--jobs", "2", folder=tmp_path)
+    try:
+        assert first_line(sweep) == "hurt\n"
+        assert len(processes_of(name)) >= 3
+        sweep.kill()
+        sweep.wait(timeout=10)
+        wait_until(lambda: not processes_of(name), timeout=10)
+    finally:
+        finish(sweep)
+
+
+DYING = HURT.replace("while True:\n                pass", "os._exit(3)")
+
+
+def test_runs_without_a_result_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "dying.py").write_text(DYING)
+    ended = run("sim", "exhaust", "dying:test_without_end", folder=tmp_path)
+    assert ended.code == 1, ended
+    assert "no result: its process ended with 3" in ended.out
+    assert "   crash 4s   h1" in ended.out
 
 
 NOTED = (

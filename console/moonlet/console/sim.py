@@ -27,6 +27,7 @@ from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.shrink import shrink as smallest
 from moonlet.simulations.sim_file import SimFile, read_sim
 from moonlet.simulations.sweep import Sweep
+from moonlet.simulations.trunk import Outcome
 
 app = typer.Typer(name="sim", help="Deterministic simulation: search, replay, shrink, explain.")
 
@@ -125,22 +126,32 @@ def exhaust(
     test = dotted(name)
     scenario = scenario_of(test)
     plans = single_faults(scenario, seed, every=every, servers=servers)[::sample]
-    failed: dict[str, sim_plans.Plan] = {}
-    done = failures = 0
+    failed: list[Outcome] = []
     with progress(options.output, "exhausting", "runs") as advance:
-        for part in sim_plans.run_plans(test, plans, seed, servers=servers, jobs=jobs):
-            done += part.plans
-            failures += len(part.failed)
-            for failure, plan in part.failed:
-                failed.setdefault(failure, plan)
+        outcomes = sim_plans.run_plans(test, plans, seed, servers=servers, jobs=jobs)
+        for done, outcome in enumerate(outcomes, 1):
+            if outcome.failure:
+                failed.append(outcome)
             advance(done, len(plans))
-    lines = [f"{counted(len(plans), 'run')}, each with one fault: {failures:,} failed"]
-    runs = run_all(scenario, list(failed.values()), seed, servers=servers)
-    for number, (failure, run) in enumerate(zip(failed, runs, strict=True), 1):
+    first: dict[str, Outcome] = {}
+    for outcome in sorted(failed):
+        first.setdefault(outcome.failure, outcome)
+    lines = [f"{counted(len(plans), 'run')}, each with one fault: {len(failed):,} failed"]
+    for number, (failure, outcome) in enumerate(first.items(), 1):
+        plan = plans[outcome.number]
+        lines += [
+            ": ".join(filter(None, (failure, outcome.text))),
+            *(f"   {fault}" for fault in plan),
+        ]
+        if outcome.is_lost:
+            continue
         path = sim_seeds.FOLDER / f"{test.rpartition(':')[2]}-single-{number}.sim"
+        run = next(run_all(scenario, [plan], seed, servers=servers))
+        if run.digest != outcome.digest:
+            lines.append("   it is another run when it is run alone: report this")
         save(run, path)
-        lines += [f"{failure}: {run.error}", *(f"   {hit}" for hit in run.hits), f"   {path}"]
-    facts = {"runs": len(plans), "failed": failures, "failures": sorted(failed)}
+        lines.append(f"   {path}")
+    facts = {"runs": len(plans), "failed": len(failed), "failures": sorted(first)}
     options.output.result(facts, "\n".join(lines))
     return exits.FOUND if failed else exits.OK
 

@@ -8,38 +8,38 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from moonlet.console.sim_processes import in_processes
-from moonlet.simulations.exhaust import exhaust
+from moonlet.simulations.branches import CAN_FORK, run_branches, run_whole
 from moonlet.simulations.faults import Fault
 from moonlet.simulations.replay import scenario_of
+from moonlet.simulations.trunk import Outcome
 from moonlet.telemetry import configure
 
 CHUNK = 20
-"""Plans that a process runs before it says what came of them."""
+"""Plans that a process runs before it says what came of them, where processes can't fork."""
 
 Plan = tuple[Fault, ...]
+Job = tuple[str, int, int, int, Sequence[Plan]]
+"""A scenario's name, its seed, servers, the number of the first plan, and plans."""
 
 
-class Part(msgspec.Struct, frozen=True):
-    """What came of some plans: `failed` has those that failed, each with its failure."""
-
-    plans: int
-    failed: tuple[tuple[str, Plan], ...]
-
-
-def run_part(job: tuple[str, int, int, Sequence[Plan]]) -> Part:
-    """Run (scenario, seed, servers, plans), in whatever process."""
-    name, seed, servers, plans = job
+def run_part(job: Job) -> list[Outcome]:
+    """Run some plans from their beginning, in whatever process."""
+    name, seed, servers, first, plans = job
     configure(logging.CRITICAL)
-    runs = exhaust(scenario_of(name), plans, seed, servers=servers)
-    failed = [
-        (run.failure, plan) for plan, run in zip(plans, runs, strict=True) if run.error is not None
-    ]
-    return Part(len(plans), tuple(failed))
+    outcomes = run_whole(scenario_of(name), plans, seed, servers=servers)
+    return [msgspec.structs.replace(found, number=first + found.number) for found in outcomes]
 
 
 def run_plans(
-    name: str, plans: Sequence[Plan], seed: int, *, servers: int, jobs: int
-) -> Iterator[Part]:
-    """The parts, in order."""
-    chunks = ((name, seed, servers, plans[at : at + CHUNK]) for at in range(0, len(plans), CHUNK))
-    return in_processes(run_part, chunks, processes=jobs)
+    name: str, plans: Sequence[Plan], seed: int, *, servers: int, jobs: int, fork: bool = CAN_FORK
+) -> Iterator[Outcome]:
+    """The outcome of each plan; without `fork` each run begins at its beginning."""
+    if fork:
+        yield from run_branches(scenario_of(name), plans, seed, servers=servers, jobs=jobs)
+        return
+    chunks = (
+        (name, seed, servers, first, plans[first : first + CHUNK])
+        for first in range(0, len(plans), CHUNK)
+    )
+    for part in in_processes(run_part, chunks, processes=jobs):
+        yield from part

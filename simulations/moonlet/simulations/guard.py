@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -34,6 +35,7 @@ TOOLS = frozenset((
     "traceback",
 ))  # fmt: skip
 IMPORTING = frozenset(("importlib._bootstrap", "importlib._bootstrap_external"))
+NO_THREAD = -1
 WATCH_IS_CHEAP = sys.version_info >= (3, 12)  # on 3.11 ring 3 costs a factor of five
 
 
@@ -72,6 +74,15 @@ class Guard:
 
     def __exit__(self, *raised: object) -> None:
         self._undo.close()
+
+    @contextlib.contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Let the machinery of the run itself reach the real world, for a moment."""
+        thread, self.thread = self.thread, NO_THREAD
+        try:
+            yield
+        finally:
+            self.thread = thread
 
     def refuse(self, call: str, remedy: str) -> None:
         """Raise `Escape`, unless a tool (import, debugger, coverage) makes the call."""

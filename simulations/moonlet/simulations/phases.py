@@ -80,6 +80,9 @@ class Phases:
 
     def _apply(self, fault: Fault) -> None:
         world = self._world
+        if not world.plan.strikes(fault):
+            world.loop.trace.forget_step()
+            return
         world.note("fault", fault.target, fault.kind, fault.lasts)
         world.plan.note(fault, hit=self._strike(fault))
 

@@ -94,6 +94,10 @@ class Plan:
         self._ambushes.sort()
         return sorted(found)
 
+    def strikes(self, fault: Fault) -> bool:
+        """Whether a fault that `begin` listed strikes, now that its moment came."""
+        return True
+
     def note(self, fault: Fault, *, hit: bool) -> None:
         """A fault's moment came."""
         self.hits.append(fault)

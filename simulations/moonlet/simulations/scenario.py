@@ -64,7 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         self,
         seed: int,
         *,
-        plan: Sequence[Fault] | None = None,
+        plan: Sequence[Fault] | Plan | None = None,
         profile: Profile | None = None,
         trace: Trace | None = None,
         listen: bool = False,
@@ -81,7 +81,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         universe = Universe(seed, trace=trace)
         if profile is None:
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
-        faults = Plan(universe.seed, profile, plan)
+        faults = plan if isinstance(plan, Plan) else Plan(universe.seed, profile, plan)
         marks = Marks(universe.loop, universe.seed, faults)
         told = _Told()
         if history is not None:
@@ -226,8 +226,14 @@ def _collect_now_and_then() -> None:
     global _uncollected
     _uncollected += 1
     if _uncollected >= COLLECT_EVERY:
-        _uncollected = 0
-        gc.collect()
+        collect()
+
+
+def collect() -> None:
+    """Let go of what earlier runs left, and count from here."""
+    global _uncollected
+    _uncollected = 0
+    gc.collect()
 
 
 @contextlib.contextmanager

@@ -89,6 +89,10 @@ class Trace:
         else:
             self.events_dropped += 1
 
+    def forget_step(self) -> None:
+        """The step that is on does nothing: it is none."""
+        del self.steps[-2:]
+
     def end(self) -> None:
         """Close it: the last words of coroutines that are given up are no part of the run."""
         self._ended = True
