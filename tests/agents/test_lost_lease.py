@@ -44,3 +44,20 @@ async def test_what_it_had_noted_is_not_taken_for_the_command_that_killed_it(
         await partition.note("moon-mailboxes:7")
         await _lose_lease(moon, host)
         assert [record.note for record in await _records(moon)] == ["", ""]
+
+
+async def test_a_partition_that_is_lost_while_all_are_dropped_harms_nothing(
+    own_server: ServerProcess,
+) -> None:
+    async with connect(own_server.url) as moon, Host(moon, [ledger], lease=1) as host:
+        first, second = (host.partition("ledger", number) for number in (0, 1))
+        assert first is not None and second is not None
+        close = first.close
+
+        async def meet_another_owner(*, hand_over: bool) -> None:
+            host._lost(second)
+            await close(hand_over=hand_over)
+
+        first.close = meet_another_owner  # type: ignore[method-assign]
+        await _lose_lease(moon, host)
+        assert (first.closed, second.closed) == (True, True)

@@ -208,8 +208,9 @@ class Host:
 
     async def _drop_all(self) -> None:
         async with self._changing:
-            for key in list(self._owned):
-                await self._owned.pop(key).close(hand_over=False)
+            dropped = list(self._owned.values())
+            self._owned.clear()  # all at once: none may go on, or be lost, while another closes
+            await asyncio.gather(*(partition.close(hand_over=False) for partition in dropped))
 
     async def _place_for_ever(self) -> None:
         while True:
