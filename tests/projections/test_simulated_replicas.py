@@ -1,13 +1,18 @@
 """P8 in simulation: whatever happens to server, network and replicas, they converge."""
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
 
+from moonlet.core.errors import MoonletError
+from moonlet.projections import Replica
 from moonlet.projections.memory_disk import MemoryDisk
 from moonlet.simulations import Scenario, World, faults
+from moonlet.simulations.marks import declared
 from moonlet.simulations.simulate import asked_seeds
 from moonlet.simulations.sweep import sweep
 from tests.agents.accounts import Deposit, Transfer, account_type
@@ -26,7 +31,10 @@ TYPES = tuple(account_type(region, partitions=1) for region in REGIONS)
 ACCOUNTS = [f"{region}/{name}" for region in REGIONS for name in ("alice", "bob")]
 
 
-async def replicas_converge(world: World) -> None:
+Then = Callable[[World, list[ReplicaNode]], Awaitable[None]]
+
+
+async def replicas_converge(world: World, then: Then | None = None) -> None:
     """Three replicas beside hosts that have faults of their own; equal bytes at the end."""
     dice = world.seed.dice("replicas")
     disk = MemoryDisk()
@@ -43,6 +51,8 @@ async def replicas_converge(world: World) -> None:
             await moon.tell(source, command)
             await world.advance("300ms")
         await trouble
+        if then is not None:
+            await then(world, nodes)
         await world.settle()
         replicas = await settled(world, nodes, moon)
     digests = {replica.digest for replica in replicas}
@@ -75,8 +85,58 @@ convergence = Scenario(
 )
 
 
+async def snapshot(replica: Replica) -> None:
+    with contextlib.suppress(MoonletError):
+        await replica.snapshot()
+
+
+async def begin_anew(world: World, nodes: list[ReplicaNode]) -> None:
+    """A snapshot is stored, then a replica starts without a file while the others are down."""
+    await world.advance("12s")  # all replicas report, and may store one by themselves
+    first, second, third = nodes
+    if first.replica is not None and first.replica.failure is None:
+        await asyncio.wait([first.node.spawn(snapshot(first.replica))], timeout=5)
+    for node in nodes:
+        node.crash()
+    second.disk.remove(second.path)
+    second.restart()
+    await world.advance("3s")
+    first.restart()
+    third.restart()
+
+
+async def replicas_begin_anew(world: World) -> None:
+    """The same, and then one of them begins anew."""
+    await replicas_converge(world, begin_anew)
+
+
+rare_turns = msgspec.structs.replace(
+    convergence,
+    name=f"{__name__}:rare_turns",
+    body=replicas_begin_anew,
+    faults=faults.only("buggify", "crash", "cut", "pause", "drop_reply", "delay_reply"),
+    horizon="30s",
+)
+"""Here the turns that replicas take rarely have their chance."""
+
+
 def test_replicas_converge_in_every_world() -> None:
     sweep(convergence, asked_seeds(SEEDS)).report()
+
+
+def test_replicas_converge_whatever_rare_turns_they_take() -> None:
+    sweep(rare_turns, asked_seeds(SEEDS)).report()
+
+
+def test_every_mark_of_the_views_is_reached_by_the_suite() -> None:
+    missed = declared("moonlet.projections.")
+    assert missed
+    for seed in range(20, 60):
+        if missed:
+            run = rare_turns.run(seed)
+            assert run.error is None, f"{seed}: {run.error}"
+            missed -= set(run.reached)
+    assert not missed, missed
 
 
 @pytest.mark.parametrize("seed", FOUND, ids=lambda seed: f"seed {seed}")

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from moonlet.core.errors import MoonletError, PayloadTooLarge, Unavailable
+from moonlet.core.marks import buggify
 from moonlet.projections.delta import MAX_DELTA, make_delta
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.frames import MAX_FRAME, Assembly, split
@@ -101,7 +102,9 @@ class Giver:
 
     def _offer(self, ask: bytes) -> bytes:
         state = self._state
-        frames = split(make_delta(state, read_ask(state, ask)))
+        since = read_ask(state, ask)
+        whole = buggify("a replica gives all it has, whatever is asked for")
+        frames = split(make_delta(state, None if whole else since))
         self._number += 1
         if len(frames) > 1:
             self._offers[self._number] = frames

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from moonlet.core.errors import LimitExceeded, MoonletError, Unavailable
+from moonlet.core.marks import buggify, reached
 from moonlet.projections.errors import DeltaGap, DeltaRefused, JournalFault
 from moonlet.projections.exchange import FAR_BEHIND, Exchange
 from moonlet.projections.feed import Feed
@@ -58,7 +59,9 @@ class Upkeep:
         """
         far = False
         try:
-            far = await self._backlog() >= FAR_BEHIND
+            far = await self._backlog() >= FAR_BEHIND or buggify(
+                "a replica joins though it is near"
+            )
         except JournalFault as fault:
             if fault.fault != "retention hole":
                 raise
@@ -129,7 +132,8 @@ class Upkeep:
             taken = await load_snapshot(self._bus, holding.state)
             if taken is not None:
                 ends = await check_marks(self._bus, holding.state.journals.ids, taken.marks)
-                holding.join(taken.delta, taken.marks, ends)
+                if holding.join(taken.delta, taken.marks, ends):
+                    reached("a replica joins a snapshot")
         except (DeltaRefused, DeltaGap, LimitExceeded, Unavailable, ServerRefused) as error:
             log.warning("no snapshot to join", view=holding.state.view.name, error=str(error))
 
@@ -140,8 +144,9 @@ class Upkeep:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             await self._report("running")
-            if sum(self._holding.state.vector) - snapshot_at >= SNAPSHOT_EVERY:
-                snapshot_at = await self._snapshot_if_due()
+            rare = buggify("a snapshot of a view is stored for nothing")
+            if rare or sum(self._holding.state.vector) - snapshot_at >= SNAPSHOT_EVERY:
+                snapshot_at = await self._snapshot_if_due(1 if rare else SNAPSHOT_EVERY)
 
     async def _report(self, standing: str) -> None:
         state = self._holding.state
@@ -158,13 +163,13 @@ class Upkeep:
             if await self._roster.enroll(entry):
                 self._reported = entry
 
-    async def _snapshot_if_due(self) -> int:
-        """Store a snapshot unless another replica did lately; how far the newest one is."""
+    async def _snapshot_if_due(self, every: int) -> int:
+        """Store a snapshot unless one is less than `every` commits old; how far the newest is."""
         state = self._holding.state
         try:
             head = await read_head(self._bus, state)
             at = 0 if head is None or head.identity != state.identity else sum(head.vector)
-            if sum(state.vector) - at < SNAPSHOT_EVERY:
+            if sum(state.vector) - at < every:
                 return at
             await store_snapshot(self._bus, state)
         except MoonletError as error:
