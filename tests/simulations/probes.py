@@ -29,10 +29,13 @@ from collections.abc import Callable
 from os import getpid as bound_getpid
 from os import urandom as bound_urandom
 from random import Random as BoundRandom
+from random import randint as bound_randint
+from random import random as bound_random
 from time import monotonic as bound_monotonic
 from time import sleep as bound_sleep
 from time import time as bound_time
 from typing import Any, NamedTuple
+from uuid import uuid4 as bound_uuid4
 
 from moonlet.simulations.loop import SimLoop
 
@@ -95,6 +98,7 @@ CLOCKS = [
     Probe("time.asctime", lambda: time.asctime(), VIRTUAL),
     Probe("time.strftime", lambda: time.strftime("%c"), VIRTUAL),
     Probe("a zone", lambda: datetime.datetime.fromtimestamp(0).hour, VIRTUAL),
+    Probe("loop.time", lambda: this_loop().time(), VIRTUAL),
     Probe("time.sleep", lambda: time.sleep(0.001), ERROR, "time.sleep"),  # sleeps: never
     Probe("time, bound", lambda: bound_time(), WATCHED, "time.time"),
     Probe("monotonic, bound", lambda: bound_monotonic(), WATCHED, "time.monotonic"),
@@ -115,10 +119,14 @@ CHANCE = [
     Probe("SystemRandom", lambda: random.SystemRandom().random(), VIRTUAL),
     Probe("secrets.token_hex", lambda: secrets.token_hex(8), VIRTUAL),
     Probe("secrets.randbelow", lambda: secrets.randbelow(10**9), VIRTUAL),
+    Probe("secrets.choice", lambda: secrets.choice(range(10**9)), VIRTUAL),
+    Probe("random, bound", lambda: bound_random(), VIRTUAL),
+    Probe("randint, bound", lambda: bound_randint(1, 10**9), VIRTUAL),
     Probe("os.urandom", lambda: os.urandom(8), VIRTUAL),
     Probe("urandom, bound", lambda: bound_urandom(8), WATCHED, "urandom"),
     Probe("uuid1", lambda: str(uuid.uuid1()), VIRTUAL),
     Probe("uuid4", lambda: str(uuid.uuid4()), VIRTUAL),
+    Probe("uuid4, bound", lambda: str(bound_uuid4()), VIRTUAL),
 ]
 if sys.platform == "linux":
     CHANCE.append(Probe("os.getrandom", lambda: os.getrandom(8), VIRTUAL))
@@ -200,6 +208,30 @@ INNOCENT = [
     Probe("a formatted time", lambda: time.strftime("%Y", time.gmtime(0)), VIRTUAL),
     Probe("locale", lambda: locale.localeconv()["decimal_point"], VIRTUAL),
     Probe("print", lambda: print("said in a run"), VIRTUAL),
+    Probe("uuid5", lambda: str(uuid.uuid5(uuid.NAMESPACE_URL, "moonlet")), VIRTUAL),
+    Probe("a seeded Random", lambda: random.Random("a seed").random(), VIRTUAL),
+    Probe("compare_digest", lambda: secrets.compare_digest("a", "b"), VIRTUAL),
+    Probe("a moment", lambda: str(datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)), VIRTUAL),
+]
+
+WORDS = {
+    "Random()": "random.Random()",
+    "Random(), bound": "random.Random()",
+    "SystemRandom": "random.SystemRandom",
+    "randint, bound": "random.randint",
+    "random, bound": "random.random",
+    "loop.time": "asyncio.get_running_loop",
+    "random.shuffle": "random.sample",
+    "secrets.choice": "random.choice",
+    "uuid1": "uuid.uuid1",
+    "uuid4": "uuid.uuid4",
+    "uuid4, bound": "uuid.uuid4",
+}
+# What the handler of an agent may not even ask, virtual or not: the word names it there.
+IN_HANDLERS = [
+    probe._replace(word=WORDS.get(probe.name, probe.word or probe.name))
+    for probe in (*CLOCKS, *CHANCE, *PROCESSES)
+    if probe.verdict == WATCHED or (probe.verdict == VIRTUAL and probe.name != "a zone")
 ]
 
 ALL = [*CLOCKS, *CHANCE, *THREADS, *PROCESSES, *FILES, *NETWORK, *MACHINE, *INNOCENT]

@@ -50,6 +50,17 @@ def test_the_page_on_workloads_and_plans_passes(monkeypatch: pytest.MonkeyPatch)
     printed.test_any_orders_under_any_few_faults()
 
 
+def test_the_handler_that_asks_for_the_time_fails_as_the_page_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed = module("test_stamps", SOURCES["test_stamps.py"], monkeypatch)
+    with pytest.raises(SimulationFailed) as failed:
+        printed.test_stamps()
+    (shown,) = [code.text for code in PAGES[1].codes if code.text.startswith("Impure: ")]
+    told = str(failed.value).splitlines()[1].replace("test_stamps:", "test_stamps.py:")
+    assert told == " ".join(shown.split())
+
+
 def test_the_pages_first_test_takes_15_lines() -> None:
     lines = [line for line in SOURCES["test_orders.py"].splitlines() if line]
     assert len(lines) - 1 <= 15  # its file's name is none

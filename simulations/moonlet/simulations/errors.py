@@ -16,14 +16,27 @@ class SimulationError(Exception):
 class Escape(SimulationError):
     """Code in a run reached for the real world: `call`, `where` (file:line function), `remedy`.
 
-    It is recorded too, so a run whose code swallows it fails all the same.
+    It is recorded too, so a run whose code swallows it fails all the same. `promise` tells one
+    from another.
     """
 
     def __init__(self, call: str, where: str, remedy: str) -> None:
         super().__init__(f"{call} leaves the simulation, at {where}. Instead: {remedy}")
-        self.call = call
+        self.call = self.promise = call
         self.where = where
         self.remedy = remedy
+
+
+class Impure(Escape):
+    """A handler asked for time or chance; virtual or not, a replay would have another answer.
+
+    `handler` names it.
+    """
+
+    def __init__(self, call: str, where: str, remedy: str, handler: str) -> None:
+        super().__init__(call, where, remedy)
+        self.args = (f"{call} in {handler}, at {where}: a replay would differ. Instead: {remedy}",)
+        self.handler = handler
 
 
 class Halted(SimulationError):

@@ -16,25 +16,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from moonlet.simulations.guard_attributes import Attributes
 from moonlet.simulations.guard_audit import Audit
 from moonlet.simulations.guard_calls import Calls
 from moonlet.simulations.guard_classes import replace_methods
-from moonlet.simulations.guard_remedies import CLOCK, ENTROPY
+from moonlet.simulations.guard_handler_calls import HandlerCalls
+from moonlet.simulations.guard_handlers import asked_for, handling, is_tool, remedy_for
 from moonlet.simulations.node import LIFE
 
 if TYPE_CHECKING:
+    from moonlet.agents import AgentType
     from moonlet.simulations.loop import SimLoop
     from moonlet.simulations.seed import Seed
 
-# Frames of these packages may touch the real world in a run: they read code, not data.
-TOOLS = frozenset((
-    "_pytest", "bdb", "coverage", "hypothesis", "linecache", "pdb", "pydevd", "pytest_timeout",
-    "traceback",
-))  # fmt: skip
-IMPORTING = frozenset(("importlib._bootstrap", "importlib._bootstrap_external"))
 NO_THREAD = -1
 WATCH_IS_CHEAP = sys.version_info >= (3, 12)  # on 3.11 ring 3 costs a factor of five
 
@@ -42,12 +38,17 @@ WATCH_IS_CHEAP = sys.version_info >= (3, 12)  # on 3.11 ring 3 costs a factor of
 class Guard:
     """A context manager around a run; not re-entrant, one at a time in a process.
 
-    `strict` are prefixes of the names of modules that hold agents: for these a virtual clock or
-    virtual chance is an error too, since a handler that asks for them is wrong in the real world.
+    `strict` are agent types: in their handlers a virtual clock or virtual chance is an error too,
+    since a handler that asks for them is wrong in the real world.
     """
 
     def __init__(
-        self, loop: SimLoop, seed: Seed, *, strict: tuple[str, ...] = (), watch: bool | None = None
+        self,
+        loop: SimLoop,
+        seed: Seed,
+        *,
+        strict: tuple[AgentType[Any], ...] = (),
+        watch: bool | None = None,
     ) -> None:
         self.loop = loop
         self.seed = seed
@@ -55,7 +56,11 @@ class Guard:
         self.thread = threading.get_ident()
         self._attributes = Attributes(self)
         self._audit = Audit(self)
-        self._calls = Calls(self) if (WATCH_IS_CHEAP if watch is None else watch) else None
+        self._calls: Calls | HandlerCalls | None = None
+        if WATCH_IS_CHEAP if watch is None else watch:
+            self._calls = Calls(self)
+        elif strict:
+            self._calls = HandlerCalls(self)
 
     def __enter__(self) -> Self:
         self._audit.check()
@@ -65,7 +70,7 @@ class Guard:
             undo.callback(self._attributes.remove)
             self._attributes.install()
             if self._calls is not None:
-                self._calls.install(self._attributes.originals)
+                self._calls.install(self._attributes.originals, self._attributes.drawn)
                 undo.callback(self._calls.remove)
             self._audit.install()
             undo.callback(self._audit.remove)
@@ -87,7 +92,7 @@ class Guard:
     def refuse(self, call: str, remedy: str) -> None:
         """Raise `Escape`, unless a tool (import, debugger, coverage) makes the call."""
         if not self._is_tool(sys._getframe(1)):
-            self._raise(call, remedy)
+            raise self.loop.escape(call, remedy)
 
     def octets(self, count: int) -> bytes:
         """Entropy for the current node; another node's draws don't shift it."""
@@ -96,19 +101,16 @@ class Guard:
         return self.seed.dice(f"entropy/{name}").octets(count)
 
     def judge(self, call: str, caller: FrameType) -> None:
-        """Raise `Escape` for a call that is virtual, if an agent's module makes it."""
-        module = str(caller.f_globals.get("__name__", ""))
-        if any(module == name or module.startswith(f"{name}.") for name in self.strict):
-            self._raise(f"{call} in agent code", CLOCK if call.startswith("time") else ENTROPY)
-
-    def _raise(self, call: str, remedy: str) -> NoReturn:
-        raise self.loop.escape(call, remedy)
+        """Raise `Impure` for a call that is virtual, if a handler of an agent makes it."""
+        found = handling(caller, type(self.loop)._run_once.__code__) if self.strict else None
+        if found is not None:
+            call = asked_for(call, caller)
+            raise self.loop.escape(call, remedy_for(call, found.kind), str(found))
 
     def _is_tool(self, frame: FrameType | None) -> bool:
         run = type(self.loop)._run_once.__code__
         while frame is not None and frame.f_code is not run:
-            module = str(frame.f_globals.get("__name__", ""))
-            if module in IMPORTING or module.partition(".")[0] in TOOLS:
+            if is_tool(frame):
                 return True
             frame = frame.f_back
         return False

@@ -7,7 +7,6 @@ import asyncio
 import os
 import platform
 import random
-import secrets
 import select
 import signal
 import sys
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from moonlet.simulations.guard import Guard
 
 SECOND_NS = 1_000_000_000
+ABSENT = object()  # what is to be put back is nothing: the class has it
 FIRST_PID = 1000
 NODE_ID = 0x020000000001  # of uuid1: a locally administered address
 
@@ -35,6 +35,9 @@ WALL_CLOCKS = {
     if hasattr(time, name)
 }
 MONOTONIC = ("monotonic", "perf_counter", "process_time", "thread_time")
+LOOP = ("get_running_loop", "get_event_loop", "create_task")
+"""By these a handler would have a clock, and tasks that no record tells of."""
+
 TAKES_TIME = {"gmtime": 0, "localtime": 0, "ctime": 0, "asctime": 0, "strftime": 1}
 
 # An error, whoever calls: (owner, attribute) and what to do instead.
@@ -70,6 +73,7 @@ class Attributes:
         self._random_state = random.getstate()
         self._zone = os.environ.get("TZ")
         self.originals: dict[int, str] = {}
+        self.drawn: dict[int, str] = {}  # what handlers alone may not call
 
     def install(self) -> None:
         """Replace everything."""
@@ -79,6 +83,8 @@ class Attributes:
         self._replace_chance()
         self._replace_process()
         self._replace_asyncio()
+        for name in LOOP:
+            self.drawn[id(getattr(asyncio, name))] = f"asyncio.{name}()"
         for owner, name, remedy in REFUSED:
             if hasattr(owner, name):
                 self._put(owner, name, self._refusal(owner, name, remedy))
@@ -86,7 +92,10 @@ class Attributes:
     def remove(self) -> None:
         """Put everything back."""
         for owner, name, value in reversed(self._undo):
-            setattr(owner, name, value)
+            if value is ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
         self._undo.clear()
         self._set_zone(self._zone)
         random.setstate(self._random_state)
@@ -109,15 +118,21 @@ class Attributes:
         return refuse
 
     def _virtual(
-        self, owner: Any, name: str, value: Callable[..., Any], *, watched: bool = True
+        self,
+        owner: Any,
+        name: str,
+        value: Callable[..., Any],
+        *,
+        watched: bool = True,
+        asks: Callable[[tuple[Any, ...]], bool] = lambda args: True,
     ) -> None:
-        """Replace a function by what a run says instead."""
+        """Replace a function by what a run says instead; `asks`: with these arguments it must."""
         guard, real, what = self._guard, getattr(owner, name), f"{owner.__name__}.{name}()"
 
         def virtual(*args: Any, **options: Any) -> Any:
             if threading.get_ident() != guard.thread:
                 return real(*args, **options)
-            if guard.strict:
+            if guard.strict and asks(args):
                 guard.judge(what, sys._getframe(1))
             return value(*args, **options)
 
@@ -153,15 +168,22 @@ class Attributes:
             as_struct = name in ("asctime", "strftime")
             real = getattr(time, name)
 
+            def asks(args: tuple[Any, ...], _place: int = place) -> bool:
+                return len(args) <= _place or args[_place] is None
+
             def formatted(
-                *args: Any, _real: Any = real, _place: int = place, _struct: bool = as_struct
+                *args: Any,
+                _real: Any = real,
+                _place: int = place,
+                _asks: Any = asks,
+                _struct: bool = as_struct,
             ) -> Any:
-                if len(args) > _place and args[_place] is not None:
+                if not _asks(args):
                     return _real(*args)
                 seconds = wall() // SECOND_NS
                 return _real(*args[:_place], real_gmtime(seconds) if _struct else seconds)
 
-            self._virtual(time, name, formatted, watched=False)
+            self._virtual(time, name, formatted, watched=False, asks=asks)
 
     def _set_zone(self, zone: str | None) -> None:
         """The zone of all local times, also of `datetime`'s, in which no module has a say."""
@@ -189,17 +211,34 @@ class Attributes:
                             ("_node", NODE_ID), ("_last_timestamp", None)):  # fmt: skip
             if hasattr(uuid, name):
                 self._put(uuid, name, value, watched=False)
-        if guard.strict:
-            self._judge_chance()
+        self._judge_the_shared_generator()
 
-    def _judge_chance(self) -> None:
-        """Only virtual by what is below them: for agents the functions themselves are errors."""
-        for module in (random, secrets, uuid):
-            for name in dir(module):
-                value = getattr(module, name)
-                is_function = callable(value) and not isinstance(value, type)
-                if is_function and name[0] != "_" and name != "seed":
-                    self._virtual(module, name, value, watched=False)
+    def _judge_the_shared_generator(self) -> None:
+        """It is seeded once, and draws without asking anybody: of what `random` offers, all that
+        is written in Python comes to these two by way of the instance, however it was bound.
+        """
+        shared = random._inst
+        for name in ("random", "getrandbits"):
+            real = getattr(random, name)
+            self.drawn[id(real)] = f"random.{name}()"
+            if self._guard.strict:
+                self._virtual(random, name, real, watched=False)
+                self._put_on(shared, name, self._judged(real, f"random.{name}()"))
+
+    def _judged(self, real: Callable[..., Any], what: str) -> Callable[..., Any]:
+        guard = self._guard
+
+        def judged(*args: Any) -> Any:
+            if threading.get_ident() == guard.thread:
+                guard.judge(what, sys._getframe(1))
+            return real(*args)
+
+        return judged
+
+    def _put_on(self, instance: Any, name: str, value: Any) -> None:
+        """Hide a method of an instance."""
+        self._undo.append((instance, name, ABSENT))
+        setattr(instance, name, value)
 
     def _replace_process(self) -> None:
         def pid() -> int:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from moonlet.simulations.guard import Guard
 
 TOOL = 4  # of the six of sys.monitoring, one that has no customary owner
+OURS = ("asyncio", "moonlet.agents", "moonlet.core", "moonlet.projections", "moonlet.streams")
+"""Of these, nothing that handlers call asks for them for what handlers alone may not."""
+
 TODAY = frozenset(("now", "utcnow", "today"))
 
 
@@ -29,11 +32,16 @@ class Calls:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._originals: dict[int, str] = {}
+        self._drawn: dict[int, str] = {}
         self._profiler: Any = None
 
-    def install(self, originals: dict[int, str]) -> None:
-        """Begin to watch; `originals` are the names of the real functions by their `id`."""
-        self._originals = originals
+    def prepare(self, originals: dict[int, str], drawn: dict[int, str]) -> None:
+        """Know real functions' names by their `id`; those in `drawn` only handlers may not call."""
+        self._originals, self._drawn = originals, drawn
+
+    def install(self, originals: dict[int, str], drawn: dict[int, str]) -> None:
+        """Begin to watch, as `prepare` says."""
+        self.prepare(originals, drawn)
         if sys.version_info >= (3, 12):
             monitoring = sys.monitoring
             monitoring.use_tool_id(TOOL, "moonlet")
@@ -41,7 +49,7 @@ class Calls:
             monitoring.set_events(TOOL, monitoring.events.CALL)
         else:
             self._profiler = sys.getprofile()
-            sys.setprofile(self._on_profile)
+            sys.setprofile(self.on_profile)
 
     def remove(self) -> None:
         """Stop watching."""
@@ -64,21 +72,33 @@ class Calls:
                 return f"{owner.__name__}.{called.__name__}()"
         return None
 
-    def _refuse(self, name: str) -> None:
+    def _refuse(self, name: str, caller: FrameType) -> None:
+        self._guard.judge(name, caller)
         if name.startswith(("time", "date")):
             self._guard.refuse(name, CLOCK)
         self._guard.refuse(name, ENTROPY if "random" in name else FILE)
 
     def _on_call(self, code: CodeType, offset: int, called: Any, first: object) -> Any:
-        name = self._name(called)
-        if name is None or code.co_filename.startswith(HERE):
+        name, drawn = self._name(called), self._drawn.get(id(called))
+        if (name is None and drawn is None) or code.co_filename.startswith(HERE):
+            return sys.monitoring.DISABLE  # type: ignore[attr-defined, unused-ignore]
+        caller = sys._getframe(1)
+        if drawn is not None and str(caller.f_globals.get("__name__", "")).startswith(OURS):
             return sys.monitoring.DISABLE  # type: ignore[attr-defined, unused-ignore]
         if threading.get_ident() == self._guard.thread:
-            self._refuse(name)
+            if drawn is not None:
+                self._guard.judge(drawn, caller)
+            elif name is not None:
+                self._refuse(name, caller)
         return None
 
-    def _on_profile(self, frame: FrameType, event: str, called: Any) -> None:
-        if event == "c_call":
-            name = self._name(called)
-            if name is not None and not frame.f_code.co_filename.startswith(HERE):
-                self._refuse(name)
+    def on_profile(self, frame: FrameType, event: str, called: Any) -> None:
+        """See `sys.setprofile`."""
+        if event != "c_call":
+            return
+        drawn = self._drawn.get(id(called))
+        if drawn is not None:
+            self._guard.judge(drawn, frame)
+        name = self._name(called)
+        if name is not None and not frame.f_code.co_filename.startswith(HERE):
+            self._refuse(name, frame)

@@ -6,6 +6,7 @@ changes of a class after a thousand of them: from then on a method would be repl
 
 import os
 import random
+import sys
 import threading
 from asyncio import tasks
 from collections.abc import Callable
@@ -64,6 +65,7 @@ def _seed_from_the_run() -> None:
     def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
         guard = active_guard()
         if a is None and guard is not None:
+            guard.judge("random.Random()", sys._getframe(1))
             a = int.from_bytes(guard.octets(16), "big")
         real(self, a, version)
 

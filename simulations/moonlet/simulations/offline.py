@@ -8,7 +8,7 @@ from asyncio import events
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from moonlet.simulations.errors import Escape
+from moonlet.simulations.errors import Escape, Impure
 from moonlet.simulations.node import EPOCH_NS
 from moonlet.simulations.task import SimTask
 from moonlet.simulations.waits import origin, where
@@ -56,9 +56,13 @@ class OfflineLoop(asyncio.BaseEventLoop):
         self.escapes: list[Escape] = []
         self.deaths: list[str] = []
 
-    def escape(self, call: str, remedy: str) -> Escape:
-        """Note that the current step reached for the real world; the caller raises the result."""
-        escape = Escape(call, where(sys._getframe(1)), remedy)
+    def escape(self, call: str, remedy: str, handler: str = "") -> Escape:
+        """Note that the current step reached for the real world; the caller raises the result.
+
+        `handler` names the handler of an agent that did, and should not even ask.
+        """
+        place = where(sys._getframe(1))
+        escape = Impure(call, place, remedy, handler) if handler else Escape(call, place, remedy)
         self.escapes.append(escape)
         return escape
 

@@ -19,6 +19,7 @@ from moonlet.simulations.bundle import Bundle
 from moonlet.simulations.bundle_world import opened
 from moonlet.simulations.checkers import CHECKERS
 from moonlet.simulations.durations import Duration, nanoseconds
+from moonlet.simulations.errors import Escape
 from moonlet.simulations.faults import Fault, FaultSet
 from moonlet.simulations.marks import Marks
 from moonlet.simulations.plan import Plan
@@ -78,7 +79,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         `InvalidSettings` and `Corrupt` for a history that these agents can't go on with.
         """
         history = opened(self.history, self.agents) if self.history else None
-        universe = Universe(seed, trace=trace)
+        universe = Universe(seed, strict=self.agents, trace=trace)
         if profile is None:
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
         faults = plan if isinstance(plan, Plan) else Plan(universe.seed, profile, plan)
@@ -118,14 +119,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
                 universe.run(main)
         except Exception as raised:
             error = raised
-        if told.violations:
-            error = told.violations[0]
         _collect_now_and_then()
         return Run(
             scenario=self,
             seed=seed,
             profile=profile,
-            error=error,
+            error=told.first(error, universe.loop.escapes),
             plan=faults,
             trace=universe.trace,
             virtual_ns=universe.loop.now_ns,
@@ -166,6 +165,10 @@ class _Told:
         self.commits = world.chronicle.commits
         self.messages = world.network.sent or []
         self.drawn = world.workload.count
+
+    def first(self, error: BaseException | None, escapes: list[Escape]) -> BaseException | None:
+        """What the run fails with: what came of an escape (a parked command, say) is no finding."""
+        return next(iter([*escapes, *self.violations]), error)
 
 
 class Run(msgspec.Struct):

@@ -7,13 +7,16 @@ import gc
 import sys
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moonlet.simulations.errors import SilentDeath
 from moonlet.simulations.guard import Guard
 from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.trace import Trace
+
+if TYPE_CHECKING:
+    from moonlet.agents import AgentType
 
 T = TypeVar("T")
 
@@ -22,14 +25,14 @@ class Universe:
     """A loop, a seed and a guard for one run; `loop` and `trace` stay readable after it.
 
     `watch` is ring 3 of the guard; None means where it is cheap (Python 3.12 and later). `strict`
-    names the modules that hold agents, as `Guard` says.
+    are the agent types whose handlers must be pure, as `Guard` says.
     """
 
     def __init__(
         self,
         seed: int,
         *,
-        strict: tuple[str, ...] = (),
+        strict: tuple[AgentType[Any], ...] = (),
         watch: bool | None = None,
         trace: Trace | None = None,
     ) -> None:
