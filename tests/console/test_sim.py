@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,9 @@ async def test_without_end(world):
 )
 
 
-def test_the_processes_of_an_exhaustive_sweep_end_with_it_also_when_it_is_killed(
-    tmp_path: Path,
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_processes_of_an_exhaustive_sweep_end_with_it_however_it_ends(
+    sign: signal.Signals, tmp_path: Path
 ) -> None:
     (tmp_path / "hurt.py").write_text(HURT)
     name = "hurt:test_without_end"
@@ -106,7 +108,7 @@ def test_the_processes_of_an_exhaustive_sweep_end_with_it_also_when_it_is_killed
     try:
         assert first_line(sweep) == "hurt\n"
         assert len(processes_of(name)) >= 3
-        sweep.kill()
+        sweep.send_signal(sign)
         sweep.wait(timeout=10)
         wait_until(lambda: not processes_of(name), timeout=10)
     finally:
