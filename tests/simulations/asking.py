@@ -26,6 +26,13 @@ class Look(msgspec.Struct, frozen=True):
     probe: str
 
 
+class Stamped(msgspec.Struct, frozen=True):
+    """A query that is stamped as it is made, also when the owner decodes it: by no handler."""
+
+    def __post_init__(self) -> None:
+        PROBES["time.time"]()
+
+
 class Work(msgspec.Struct, frozen=True):
     probe: str
 
@@ -72,6 +79,11 @@ def asked(state: Asks, event: Asked) -> Asks:
 def look(state: Asks, query: Look) -> int:
     if query.probe:
         PROBES[query.probe]()
+    return state.count
+
+
+@asking.on_query
+def read(state: Asks, query: Stamped) -> int:
     return state.count
 
 

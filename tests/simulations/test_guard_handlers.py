@@ -31,7 +31,7 @@ from moonlet.simulations.reference import reference as bank
 from moonlet.simulations.scenario import Run, Scenario
 from moonlet.simulations.sweep import sweep
 from moonlet.simulations.universe import Universe
-from tests.simulations.asking import Ask, Asks, Look, asking
+from tests.simulations.asking import Ask, Asks, Look, Stamped, asking
 from tests.simulations.probes import IN_HANDLERS, INNOCENT, Probe
 from tests.simulations.programs import run
 from tests.simulations.small import counter
@@ -130,6 +130,7 @@ def test_the_body_of_a_test_may_ask_and_has_virtual_answers() -> None:
         async with world.client() as moon:
             assert await moon.ask("asking/a", Ask("", "nowhere")) == "asked"
             assert await moon.query("asking/a", Look("")) == 1
+            assert await moon.query("asking/a", Stamped()) == 1
             before = time.time()
             await asyncio.sleep(1.5)
             assert time.time() - before == 1.5
