@@ -5,6 +5,8 @@ listens to Python's audit events (`guard_audit`), ring 3 watches each call (`gua
 bound before the run, `datetime.now`). Ring 4 is to run a seed twice (`rerun`), for what no ring can
 see: addresses, hashes of strings, state left by an earlier run. Other threads are left alone.
 
+Handlers of agents may not even ask for what is virtual (`guard_handlers`), a clock or chance.
+
 Not caught by any ring, so left to review: the locale, `threading.get_ident`, a lock of another
 thread, and a C function that calls one of the real functions itself (`map(time.time, …)`).
 """
