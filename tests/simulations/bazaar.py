@@ -2,6 +2,8 @@
 timers set, replaced and cancelled, calls, topics, handlers that fail, queries and asking again."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -17,8 +19,10 @@ from moonlet.agents import (
     Schedule,
     Send,
 )
+from moonlet.core.errors import MoonletError
 from moonlet.core.ids import Lane
 from moonlet.simulations import Scenario, World, faults
+from tests.simulations.workshop import small_limits
 
 LANES: tuple[Lane, ...] = ("critical", "high", "medium", "low")
 STALLS = [f"stall/s{n}" for n in range(4)]
@@ -221,12 +225,56 @@ async def customer(world: World, moon: Moon, name: str, asked: dict[str, int]) -
         await asyncio.sleep(dice.between(0, 900) / 1_000)
 
 
-async def bazaar(world: World) -> None:
-    """Three customers at once; then everything must add up."""
+Beside = Callable[[World, Moon], contextlib.AbstractAsyncContextManager[None]]
+
+
+def undisturbed(world: World, moon: Moon) -> contextlib.AbstractAsyncContextManager[None]:
+    """Nothing happens beside the customers."""
+    return contextlib.nullcontext()
+
+
+async def order(moon: Moon, agent: str, verb: str) -> None:
+    """Order it until its owner has heard."""
+    while True:
+        try:
+            await moon.order(agent, verb)
+            return
+        except MoonletError:
+            await asyncio.sleep(0.2)
+
+
+@contextlib.asynccontextmanager
+async def operated(world: World, moon: Moon) -> AsyncGenerator[None]:
+    """Agents are stopped and started, by chance, until the end; then all are started."""
+    dice = world.seed.dice("operator")
+
+    async def operate() -> None:
+        while True:
+            await order(moon, dice.pick(STALLS + BANKS), dice.pick(("stop", "start")))
+            await asyncio.sleep(dice.between(0, 600) / 1_000)
+
+    operator = asyncio.create_task(operate())
+    try:
+        yield
+    finally:
+        operator.cancel()
+        await asyncio.wait([operator])
+        for agent in STALLS + BANKS:
+            await order(moon, agent, "start")
+
+
+async def operated_bazaar(world: World) -> None:
+    """The same with an operator, whom customers that ask must wait for."""
+    with small_limits():
+        await bazaar(world, operated)
+
+
+async def bazaar(world: World, beside: Beside = undisturbed) -> None:
+    """Three customers at once, and what happens `beside`; then everything must add up."""
     asked = {"pass": 0, "remind": 0, "look": 0}
     world.always("no debts", lambda states: all(s.stock >= 0 for s in states.values()))
     async with world.client() as one, world.client() as two:
-        async with asyncio.TaskGroup() as group:
+        async with beside(world, two), asyncio.TaskGroup() as group:
             for name, moon in (("ann", one), ("bob", two), ("cem", two)):
                 group.create_task(customer(world, moon, name, asked))
         await world.settle()
@@ -262,4 +310,12 @@ scenario = Scenario(
     faults=faults.all(),
     horizon="12s",
     journals={"stalls": ["stall"], "banks": ["bank"]},
+)
+
+operation = msgspec.structs.replace(
+    scenario,
+    name="tests.simulations.bazaar:operation",
+    body=operated_bazaar,
+    # A command that is sent twice may be refused once and stored once: the customer sends another.
+    faults=faults.only(*(kind for kind in faults.all().kinds if kind != "duplicate_request")),
 )

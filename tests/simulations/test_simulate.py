@@ -21,6 +21,7 @@ from moonlet.simulations.scenario import COLLECT_EVERY
 from moonlet.simulations.simulate import SEEDS_VARIABLE, asked_seeds
 from tests.agents.accounts import Deposit, Transfer
 from tests.simulations import determinism
+from tests.simulations.bazaar import operation
 from tests.simulations.bazaar import scenario as bazaar
 from tests.simulations.small import fine
 from tests.simulations.worlds import ACCOUNT
@@ -64,6 +65,11 @@ def test_the_reference_scenario_holds_under_all_faults() -> None:
 @pytest.mark.timeout(240)
 def test_the_bazaar_holds_under_all_faults() -> None:
     sweep(bazaar, range(25)).report()
+
+
+@pytest.mark.timeout(240)
+def test_the_bazaar_holds_while_agents_are_stopped_and_started() -> None:
+    sweep(operation, range(15)).report()
 
 
 @pytest.mark.timeout(240)
