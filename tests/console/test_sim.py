@@ -102,8 +102,9 @@ async def test_without_end(world):
 def test_the_processes_of_an_exhaustive_sweep_end_with_it_however_it_ends(
     sign: signal.Signals, tmp_path: Path
 ) -> None:
-    (tmp_path / "hurt.py").write_text(HURT)
-    name = "hurt:test_without_end"
+    module = f"hurt_{sign.name}_{os.getpid()}"  # others look for processes by name at this moment
+    (tmp_path / f"{module}.py").write_text(HURT)
+    name = f"{module}:test_without_end"
     sweep = start("sim", "exhaust", name, "--jobs", "2", folder=tmp_path)
     try:
         assert first_line(sweep) == "hurt\n"
