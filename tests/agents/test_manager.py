@@ -1,14 +1,18 @@
 """The manager: lifecycle, health, restarts."""
 
+import asyncio
+from typing import Any
+
 import msgspec
 import pytest
 
-from moonlet.agents import AgentManager, AgentStatus, Moon, SystemStatus
+from moonlet.agents import AgentManager, AgentStatus, Host, Moon, SystemStatus, entity
+from moonlet.agents.recovery import recover
 from moonlet.core.errors import InvalidAgentType, InvalidSettings, Unavailable, UnknownAgentType
 from moonlet.core.ids import AgentId
 from moonlet.testing.plugin import MoonServer
 from tests.agents.accounts import Deposit, GetBalance, account_type
-from tests.faulty import until_true
+from tests.faulty import until, until_true
 
 
 async def status_of(manager: AgentManager, agent: str) -> AgentStatus:
@@ -55,6 +59,32 @@ async def test_an_agent_is_registered_started_told_stopped_and_started_again(
         assert [a.agent for a in status.agents] == ["account/a"]
         await manager.shutdown()
         await manager.shutdown()
+
+
+async def test_an_agent_that_is_stopped_with_much_waiting_keeps_the_order(
+    moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+
+    async def recover_late(*about: Any) -> Any:
+        await go.wait()
+        return await recover(*about)
+
+    monkeypatch.setattr(entity, "QUEUE_MAX", 4)
+    monkeypatch.setattr(entity, "recover", recover_late)
+    account = account_type(partitions=1)
+    async with moon_server.connect() as moon, Host(moon, [account]) as host:
+        receipts = [await moon.tell("account/a", Deposit(amount)) for amount in range(1, 11)]
+        partition = host.partition("account", 0)
+        assert partition is not None
+        waits = partition.entity("a")
+        await until(lambda: (waits.queued, len(waits.held or ())) == (4, 6))
+        await moon.order("account/a", "stop")
+        assert (waits.queued, len(waits.held or ())) == (0, 10)
+        go.set()
+        await moon.order("account/a", "start")
+        revisions = [(await receipt.committed()).revision for receipt in receipts]
+        assert revisions == list(range(1, 11))
 
 
 async def test_mistakes_are_named(moon_server: MoonServer) -> None:

@@ -72,6 +72,13 @@ def test_the_bazaar_holds_while_agents_are_stopped_and_started() -> None:
     sweep(operation, range(15)).report()
 
 
+@pytest.mark.parametrize("seed", [1573, 2243, 2246])
+def test_an_agent_that_was_stopped_goes_on_in_order(seed: int) -> None:
+    """What waited was put behind what had come later: a promise broken (P4), a transfer lost."""
+    run = operation.run(seed)
+    assert run.error is None, str(run.error)
+
+
 @pytest.mark.timeout(240)
 def test_one_seed_leaves_one_trace_in_every_process() -> None:
     seeds = range(12)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from moonlet.agents.decide import Chain, Decided, Item, Verdict, judge
 from moonlet.agents.outbox import COMMITS_MAX, Outbox, indexes_to_dispatch
 from moonlet.agents.recovery import recover, to_dispatch
-from moonlet.agents.waiting import Waiting
+from moonlet.agents.waiting import Held, Waiting
 from moonlet.core.commit import place
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
 from moonlet.core.fold import Fold
@@ -83,7 +83,7 @@ class Entity:
         self.error: MoonletError | None = None
         self.stopped = False
         self.blocked = False
-        self.held: list[tuple[int, Intake, int, str]] | None = None
+        self.held: list[Held] | None = None
         self.last_used = 0.0
         self._waiting = Waiting()
         self._chain: Chain | None = None
@@ -408,15 +408,15 @@ class Entity:
 
     def hold(self) -> None:
         """Keep only sequence and reply of what waits, so that others have the credit."""
+        waited: list[Held] = []
         if self._chain is not None:
             self._take_back(self._chain.drop_ahead())
         while (taken := self._waiting.take()) is not None:
             lane, item = taken
-            if self.held is None:
-                self.held = []
-            self.held.append((lane, item.intake, item.delivery.sequence, item.delivery.reply))
+            waited.append((lane, item.intake, item.delivery.sequence, item.delivery.reply))
             if item.credited:
                 item.intake.release()
+        self.held = waited + (self.held or []) or None  # what waited came before what is held
 
     def resume(self) -> None:
         """Try again after `hold`: what was held is read back, in order."""

@@ -295,7 +295,7 @@ class OwnedPartition:
         attempt = 0
         try:
             while entity.held and entity.wants_more and not entity.stopped:
-                lane, intake, sequence, reply = entity.held[0]
+                lane, intake, sequence, reply = first = entity.held[0]
                 try:
                     stored = await js.message(intake.stream, sequence)
                 except MoonletError as error:
@@ -303,6 +303,8 @@ class OwnedPartition:
                     log.info("reading back waits", agent=str(entity.id), error=str(error))
                     await self.services.bus.backoff(attempt)
                     continue
+                if not entity.held or entity.held[0] is not first:
+                    continue  # it was stopped meanwhile, and older ones stand before this one now
                 del entity.held[0]
                 if stored is not None:
                     delivery = Delivery(

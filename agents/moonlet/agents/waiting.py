@@ -4,12 +4,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from moonlet.core.ids import LANES
+from moonlet.streams import Intake
 
 if TYPE_CHECKING:
     from moonlet.agents.decide import Item
 
 WEIGHTS: Final = (64, 16, 4, 1)
 """Turns that the lanes have of each other, from critical to low."""
+
+
+Held = tuple[int, Intake, int, str]
+"""What an agent keeps of a delivery that it reads back later: lane, intake, sequence, reply."""
 
 
 class Waiting:
