@@ -286,6 +286,19 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         ),
     ),
     Fault(
+        "P4",
+        "tests/agents/test_manager.py::"
+        "test_an_agent_that_is_stopped_with_much_waiting_keeps_the_order",
+        "what waits when an agent is stopped goes behind what came later",
+        (
+            (
+                AGENTS + "entity.py",
+                "        self.held = waited + (self.held or []) or None",
+                "        self.held = (self.held or []) + waited or None",
+            ),
+        ),
+    ),
+    Fault(
         "P5",
         ONCE + "test_two_hosts_for_one_agent_append_one_history",
         "a single append has no compare-and-set",
