@@ -221,6 +221,10 @@ class SimLoop(OfflineLoop):
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
         self._timers.cancelled(handle)
 
+    def keep_timers(self, wanted: Callable[[Any], bool]) -> None:
+        """Forget all other timers; what is ready already stays."""
+        self._timers.keep(wanted)
+
     def make_ready(self, handles: Iterable[events.Handle]) -> None:
         """Append handles to the ready queue, in their order."""
         self._ready.extend(handles)

@@ -2,6 +2,7 @@
 
 from asyncio import TimerHandle
 from collections import deque
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -32,6 +33,11 @@ class Timers:
             self.heap[:] = [entry for entry in self.heap if not entry[2]._cancelled]
             heapify(self.heap)
             self._stale = 0
+
+    def keep(self, wanted: Callable[[Any], bool]) -> None:
+        """Throw out all others."""
+        self.heap[:] = [entry for entry in self.heap if wanted(entry[2])]
+        heapify(self.heap)
 
     def move_next(self, ready: deque[Any]) -> int | None:
         """Move all of the next moment to the ready queue; returns that moment, None if none is."""
