@@ -87,6 +87,32 @@ async def test_an_agent_that_is_stopped_with_much_waiting_keeps_the_order(
         assert revisions == list(range(1, 11))
 
 
+async def test_orders_are_carried_out_in_the_order_in_which_they_came(
+    moon_server: MoonServer,
+) -> None:
+    async with moon_server.connect() as moon, Host(moon, [account_type()]) as host:
+        registry = host.services.registry
+        mark = registry.mark_stopped
+        stopping, stopped_it = asyncio.Event(), asyncio.Event()
+
+        async def stop_slowly(agent: AgentId, stopped: bool) -> None:
+            if stopped:
+                stopping.set()
+                await asyncio.sleep(0.2)  # sleeps: what the registry takes for it
+            await mark(agent, stopped)
+            if stopped:
+                stopped_it.set()
+
+        registry.mark_stopped = stop_slowly  # type: ignore[method-assign]
+        given_up = asyncio.create_task(moon.order("account/a", "stop"))
+        await stopping.wait()
+        given_up.cancel()
+        await moon.order("account/a", "start")
+        await stopped_it.wait()
+        assert await registry.stopped("account") == set()
+        assert await moon.ask("account/a", Deposit(5)) == 5
+
+
 async def test_mistakes_are_named(moon_server: MoonServer) -> None:
     async with moon_server.connect() as moon:
         manager = AgentManager(moon)

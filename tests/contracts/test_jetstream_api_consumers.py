@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moonlet.streams.api import JetStream, PullStatus, ServerRefused
+from moonlet.streams.api import JetStream, NoAnswer, PullStatus, ServerRefused
 from tests.contracts.jetstream_support import (
     SECOND,
     Collector,
@@ -68,6 +68,19 @@ async def test_acknowledged_messages_leave_the_work_queue(js: JetStream, name: s
     await eventually(one_gone)
     assert await js.message(name, 2) is None
     assert await js.message(name, 3) is not None
+
+
+@pytest.mark.parametrize("word", [b"+ACK", b"+TERM"])
+async def test_what_was_never_delivered_is_acknowledged_without_an_answer(
+    js: JetStream, name: str, word: bytes
+) -> None:
+    queue = await open_queue(js, name, count=1)
+    (delivery,) = await queue.take(1)
+    tokens = delivery.reply.split(".")
+    tokens[5] = "51"
+    with pytest.raises(NoAnswer):
+        await js.request(".".join(tokens), word, timeout=0.3)
+    assert (await js.request(delivery.reply, word, timeout=5)).data == b""
 
 
 async def test_an_acknowledgement_frees_a_place_in_a_full_mailbox(js: JetStream, name: str) -> None:

@@ -48,6 +48,7 @@ class Desk:
         self._partition = partition
         self._subscriptions: list[Subscription] = []
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._ordered = asyncio.Lock()
         self.awaited: dict[tuple[str, str], list[str]] = {}
 
     async def open(self) -> None:
@@ -227,17 +228,18 @@ class Desk:
         partition = self._partition
         agent = AgentId.parse(question.agent)
         check_name(agent.key, "agent key")
-        match question.name:
-            case "stop":
+        if question.name == "status":
+            status = partition.status_of(agent, partition.entities.get(agent.key))
+            return Answer("answered", question.id, msgspec.Raw(encode_plain(status, encoding)))
+        if question.name not in ("stop", "start"):
+            return _failed(question.id, "UnknownCommand", f"no order {question.name!r}")
+        async with self._ordered:  # whoever gave up on an order and gives another means the other
+            if partition.closed or not partition.owns():
+                raise Unavailable(f"{partition.name} was lost meanwhile: order it again")
+            if question.name == "stop":
                 await partition.stop_agent(agent)
-            case "start":
+            else:
                 await partition.start_agent(agent)
-            case "status":
-                entity = partition.entities.get(agent.key)
-                status = partition.status_of(agent, entity)
-                return Answer("answered", question.id, msgspec.Raw(encode_plain(status, encoding)))
-            case _:
-                return _failed(question.id, "UnknownCommand", f"no order {question.name!r}")
         return Answer("answered", question.id)
 
     # shared

@@ -143,7 +143,7 @@ class Consumer:
         """Take what a client sent to the acknowledgement subject of a delivery."""
         tokens = subject.split(".")
         sequence, delivery = int(tokens[5]), int(tokens[6])
-        if data in (b"", b"+ACK", b"+OK"):
+        if data in (b"", b"+ACK", b"+OK") or data.startswith(b"+TERM"):
             if sequence >= self.ledger.sequence:
                 return  # without an answer
             self.acknowledge(now, sequence, delivery)
@@ -155,8 +155,6 @@ class Consumer:
             known = self.ledger.pending.get(sequence)
             if known is not None:
                 known.since = now
-        elif data.startswith(b"+TERM"):
-            self.acknowledge(now, sequence, delivery)
         if self._idle.at is not None:
             self._idle.set(now + self._patience())
         if reply:
