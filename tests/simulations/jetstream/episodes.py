@@ -396,6 +396,9 @@ class Episode:
             body["keep"] = self._pick(1, 2)
         elif self._chance(0.2):
             body["seq"] = self.random.randint(1, self._last_sequence() + 1)
+            stream = self.target.broker.model.streams.get(self.name)
+            if "filter" not in body and stream and stream.store.misplaces_first(body["seq"]):
+                del body["seq"]  # ledger 5
         return self._api(f"STREAM.PURGE.{self.name}", body or None)
 
     def _request(self) -> dict[str, Any]:

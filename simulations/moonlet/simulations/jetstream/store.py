@@ -99,6 +99,11 @@ class Store:
                 self.first += 1
         return message
 
+    def misplaces_first(self, below: int) -> bool:
+        """Whether the server leaves `first` behind if all below a sequence, not 0, is removed."""
+        moved = self.file and 1 < self.first < below <= self.last
+        return moved and max(self.messages, default=below) < below
+
     def lose_tail(self, count: int) -> list[Stored]:
         """Forget the last `count` sequences altogether; returns the messages lost."""
         last = max(self.last - count, 0)

@@ -135,9 +135,11 @@ class Stream:
     def purge(self, now: int, pattern: str, *, below: int = 0, keep: int = 0) -> int:
         """Remove the messages of `pattern` (empty: all) below sequence `below` but the last `keep`.
 
-        Zero means no bound. Returns how many were removed.
+        Zero means no bound. Returns how many were removed. Raises `NotSimulated`.
         """
         store = self.store
+        if store.misplaces_first(below) and pattern in ("", ">"):
+            raise NotSimulated("a purge below a sequence that leaves a file empty (ledger 5)")
         everything = pattern in ("", ">")
         last = store.last
         if self.replicated and not below and not keep:
