@@ -2,12 +2,15 @@
 
 import asyncio
 import statistics
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from itertools import count
 from time import perf_counter, thread_time
 
+import msgspec
+
 from moonlet.simulations import World
-from moonlet.simulations.branches import run_branches
 from moonlet.simulations.exhaust import calm_profile, single_faults
 from moonlet.simulations.reference import ACCOUNTS, OPENED_WITH, PAUSE, Transfer, reference
 from moonlet.simulations.scenario import Run, Scenario
@@ -16,7 +19,6 @@ from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 
 SEEDS = 60
 CALM = 20
-PLANS_ONE_IN = 10
 AT_A_TIME = 2
 FAILING = 5
 
@@ -78,15 +80,22 @@ def seeds(first: int, size: int) -> Round:
 
 
 def single(one_in: int) -> Round:
-    """One plan in so many, scaled to all of them, in seconds that pass."""
-    plans = single_faults(reference)
-    some = plans[::one_in]
+    """The command as a user runs it, in seconds that pass; of one plan in so many, scaled to all.
+
+    A process of its own, since a fork costs the more the larger the process is.
+    """
+    command = ["exhaust", reference.name, "--jobs", str(AT_A_TIME), "--sample", str(one_in)]
     began = perf_counter()
-    for outcome in run_branches(reference, some, jobs=AT_A_TIME):
-        assert not outcome.failure, outcome
-    ours = (perf_counter() - began) * len(plans) / len(some)
+    run = subprocess.run(
+        [sys.executable, "-m", "moonlet.console", "sim", *command, "--json"],
+        check=True,
+        capture_output=True,
+    )
+    seconds = perf_counter() - began
+    plans = len(single_faults(reference))
+    tried = msgspec.json.decode(run.stdout.splitlines()[-1])["runs"]
     calm = statistics.median(timed(reference, 0, calm=True)[0] for _ in range(5))
-    return {SINGLE.name: Pair(ours, calm * len(plans) / AT_A_TIME)}
+    return {SINGLE.name: Pair(seconds * plans / tried, calm * plans / AT_A_TIME)}
 
 
 def shrinking(seed: int) -> Round:
@@ -110,7 +119,7 @@ async def seed_rounds(scale: Scale) -> AsyncGenerator[Round, None]:
 
 async def single_rounds(scale: Scale) -> AsyncGenerator[Round, None]:
     while True:
-        yield await asyncio.to_thread(single, max(PLANS_ONE_IN, int(PLANS_ONE_IN / scale.factor)))
+        yield await asyncio.to_thread(single, max(1, int(1 / scale.factor)))
 
 
 async def shrink_rounds(scale: Scale) -> AsyncGenerator[Round, None]:
@@ -120,6 +129,6 @@ async def shrink_rounds(scale: Scale) -> AsyncGenerator[Round, None]:
 
 WORKS = (
     Work((RATE, TIME), seed_rounds),
-    Work((SINGLE,), single_rounds, rounds=3),
+    Work((SINGLE,), single_rounds, rounds=1),
     Work((SHRINK, LEFT), shrink_rounds, rounds=FAILING),
 )

@@ -98,6 +98,10 @@ class Plan:
         """Whether a fault that `begin` listed strikes, now that its moment came."""
         return True
 
+    def is_last(self) -> bool:
+        """Whether the process ends with this run, so that nothing need be tidied up."""
+        return False
+
     def note(self, fault: Fault, *, hit: bool) -> None:
         """A fault's moment came."""
         self.hits.append(fault)

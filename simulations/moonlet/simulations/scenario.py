@@ -116,7 +116,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         error: BaseException | None = None
         try:
             with _silenced(), observed(marks):
-                universe.run(main)
+                universe.run(main, is_last=faults.is_last)
         except Exception as raised:
             error = raised
         _collect_now_and_then()

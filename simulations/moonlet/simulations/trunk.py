@@ -105,6 +105,10 @@ class Trunk(Plan):
                 self._fork_for([number for fault, number in found if fault.kind in kinds])
         return super().verdict(kinds, node, key, attempt, chance, now_ns)
 
+    def is_last(self) -> bool:
+        """See `Plan.is_last`: a branch's is."""
+        return self.branch is not None
+
     def end(self) -> None:
         """Wait for all branches."""
         while self._growing:

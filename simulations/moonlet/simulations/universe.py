@@ -41,12 +41,18 @@ class Universe:
         self.trace = self.loop.trace
         self._guard = Guard(self.loop, self.seed, strict=strict, watch=watch)
 
-    def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def run(
+        self,
+        main: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        is_last: Callable[[], bool] = lambda: False,
+    ) -> T:
         """Run `main()` as the driver, which belongs to no node, and end the universe. Once.
 
         What `main` raises comes out, and `Deadlock`, `Livelock`, `Diverged`. If it returns, an
         `Escape` that somebody swallowed is raised, or `SilentDeath` for a task that died unseen.
-        Tasks that are left over are closed outside the loop, in creation order.
+        Tasks that are left over are closed outside the loop, in creation order, unless `is_last`
+        says at the end that the process ends with this run.
         """
         loop = self.loop
         with _own_garbage(), self._guard:
@@ -59,9 +65,10 @@ class Universe:
                 raise
             finally:
                 self.trace.end()
-                with _muted():
-                    loop.abandon()
-                    gc.collect()
+                if not is_last():
+                    with _muted():
+                        loop.abandon()
+                        gc.collect()
 
     def _finish(self, value: T) -> T:
         loop = self.loop
