@@ -51,13 +51,15 @@ class Universe:
 
         What `main` raises comes out, and `Deadlock`, `Livelock`, `Diverged`. If it returns, an
         `Escape` that somebody swallowed is raised, or `SilentDeath` for a task that died unseen.
-        Tasks that are left over are closed outside the loop, in creation order, unless `is_last`
-        says at the end that the process ends with this run.
+        Tasks that are left over are closed outside the loop, in creation order, unless all went
+        well and `is_last` says that the process ends with this run.
         """
-        loop = self.loop
+        loop, tidy = self.loop, True
         with _own_garbage(), self._guard:
             try:
-                return self._finish(loop.run_until_complete(main()))
+                value = self._finish(loop.run_until_complete(main()))
+                tidy = not is_last()
+                return value
             except BaseException as error:
                 for line in (*map(str, loop.escapes), *loop.deaths):
                     if line not in str(error):
@@ -65,7 +67,7 @@ class Universe:
                 raise
             finally:
                 self.trace.end()
-                if not is_last():
+                if tidy:
                     with _muted():
                         loop.abandon()
                         gc.collect()
