@@ -70,8 +70,9 @@ chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each
 planted: $(ready) ## plant each fault of tests/faults in a copy, and see its test fail; ARGS picks some
 	@$(python) -m tests.tools.planted $(ARGS)
 
-simulate: $(ready) ## worlds under all faults: SEEDS=10000 of the workshop, VIEW_SEEDS=1000 with replicas of views
+simulate: $(ready) ## worlds under all faults: SEEDS=10000 of the workshop, BAZAAR_SEEDS=2000, VIEW_SEEDS=1000 with replicas
 	@$(VENV)/bin/moonlet sim sweep tests.simulations.workshop:workshop --seeds $(or $(SEEDS),10000) --jobs $(JOBS) $(ARGS)
+	@$(VENV)/bin/moonlet sim sweep tests.simulations.bazaar:operation --seeds $(or $(BAZAAR_SEEDS),2000) --jobs $(JOBS) $(ARGS)
 	@$(VENV)/bin/moonlet sim sweep tests.projections.test_simulated_replicas:convergence \
 	  --seeds $(or $(VIEW_SEEDS),1000) --jobs $(JOBS) $(ARGS)
 

@@ -235,7 +235,11 @@ class Moon:
         return self._reply_of(answer, returns)
 
     async def order(self, agent: str, verb: str, *, timeout: Timeout = 5.0) -> Any:
-        """Order the agent's owner to `stop` or `start` it, or ask it for its `status`."""
+        """Order the agent's owner to `stop` or `start` it, or ask it for its `status`.
+
+        Orders are carried out as they come, also one whose sender has given it up: whoever gives
+        another means the other. Raises `NoHost` when time is up: it may have been carried out.
+        """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
         question = Question(agent=str(target), id=f"o-{self.bus.entropy.token()}", name=verb)
