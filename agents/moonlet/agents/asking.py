@@ -130,11 +130,13 @@ async def _outcome_from_owner(
             await asyncio.sleep(min(0.2, left))
         return stored
     except Unavailable:
-        return None
-    answer = decode_answer(message.data, message.headers)
-    if answer.outcome == "waiting" or answer.error == "Unavailable":
+        answer = None
+    else:
+        answer = decode_answer(message.data, message.headers)
+        if answer.outcome == "waiting" or answer.error == "Unavailable":
+            answer = None
+    if answer is None:  # without a connection that is known at once: don't ask in a circle
         await asyncio.sleep(min(0.2, left))
-        return None
     return answer
 
 
