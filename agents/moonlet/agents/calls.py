@@ -100,26 +100,38 @@ class _Puller:
 
     async def _pull(self) -> None:
         broken = asyncio.Event()
+        asked = 0  # calls that may still come: with those running never more than the limit
 
         def on_status(status: PullStatus) -> None:
+            nonlocal asked
             if status.code not in (404, 408):
                 broken.set()
+            asked = 0
             self._ended.set()
 
+        def on_delivery(delivery: Delivery) -> None:
+            nonlocal asked
+            asked = max(0, asked - 1)
+            if not asked:
+                self._ended.set()
+            self._take(delivery)
+
         pull = await self._services.bus.js.open_pull(
-            self._stream, self._name, self._take, on_status
+            self._stream, self._name, on_delivery, on_status
         )
         try:
             while not broken.is_set() and not self._closed:
                 free = CALLS_MAX - len(self._running)
-                if free > 0:
+                if free > 0 and not asked:
                     pull.request(free, expires=PULL_EXPIRES)
+                    asked = free
                 self._ended.clear()
                 try:
                     async with asyncio.timeout(PULL_EXPIRES + 2.0):
                         await self._ended.wait()
                 except TimeoutError:
-                    return
+                    if asked:
+                        return
         finally:
             await pull.close()
 
