@@ -18,6 +18,19 @@ from moonlet.simulations.universe import Universe
 from tests.simulations.programs import run, this_loop
 
 
+def test_who_waits_for_the_rest_of_a_deadline_comes_to_its_end() -> None:
+    """The rest may be less than a nanosecond, by a float's last digits."""
+
+    async def main() -> int:
+        until = 1 + 2e-10
+        await sleep(1)
+        while (left := until - this_loop().time()) > 0:
+            await sleep(left)
+        return this_loop().now_ns
+
+    assert run(main) == 1_000_000_001
+
+
 def test_time_starts_at_zero_and_jumps_when_all_is_idle() -> None:
     async def main() -> list[int]:
         seen = [this_loop().now_ns]

@@ -163,10 +163,14 @@ class SimLoop(OfflineLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> events.TimerHandle:
-        """As asyncio's; `delay` in seconds of the current node's clock, to the nanosecond."""
+        """As asyncio's; `delay` in seconds of the current node's clock, to the nanosecond.
+
+        What is above 0 takes 1 ns at least: who waits for the rest of a deadline waits for more
+        than nothing, on any clock.
+        """
         if delay is None:
             raise TypeError("delay must not be None")
-        wait_ns = max(0, int(delay * SECOND_NS + 0.5))
+        wait_ns = max(1 if delay > 0 else 0, int(delay * SECOND_NS + 0.5))
         life = LIFE.get(None)
         if life is None:
             return self._set_timer(self.now_ns + wait_ns, callback, args, context)
