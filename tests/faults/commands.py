@@ -34,6 +34,18 @@ NEVER_LEAVES = (
 COMMAND_FAULTS: tuple[Fault, ...] = (
     Fault(
         "P1",
+        "tests/agents/test_behind.py::test_what_a_later_commit_caused_is_not_taken_for_dealt_with",
+        "what the state in memory does not know is taken for dealt with",
+        (
+            (
+                AGENTS + "decide.py",
+                "    return Verdict.DONE if revision <= fold.revision or item.sought else Verdict.AHEAD",
+                "    return Verdict.DONE",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
         ONCE + "test_a_command_whose_commit_was_on_its_way_when_the_host_died_is_committed",
         "a command is acknowledged before its commit",
         (

@@ -23,6 +23,7 @@ from tests.agents.accounts import Deposit, Transfer
 from tests.simulations import determinism
 from tests.simulations.bazaar import operation
 from tests.simulations.bazaar import scenario as bazaar
+from tests.simulations.impatient import impatient
 from tests.simulations.small import fine
 from tests.simulations.worlds import ACCOUNT
 
@@ -70,6 +71,11 @@ def test_the_bazaar_holds_under_all_faults() -> None:
 @pytest.mark.timeout(240)
 def test_the_bazaar_holds_while_agents_are_stopped_and_started() -> None:
     sweep(operation, range(15)).report()
+
+
+@pytest.mark.timeout(240)
+def test_what_a_client_says_of_a_command_is_so() -> None:
+    sweep(impatient, range(20)).report()
 
 
 @pytest.mark.parametrize("seed", [1573, 2243, 2246])

@@ -21,7 +21,7 @@ from moonlet.core.errors import (
     PayloadTooLarge,
     UnknownCommand,
 )
-from moonlet.core.fold import Fold, body_digest, plain_body
+from moonlet.core.fold import Fold, body_digest, plain_body, revision_of
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
@@ -40,19 +40,26 @@ RECORD_MARGIN: Final = 2_048
 
 
 class Verdict(Enum):
-    """What else may come of a delivery: an earlier commit dealt with it, or it has to wait."""
+    """What else may come of a delivery: an earlier commit dealt with it, or it has to wait.
+
+    AHEAD: a commit that the fold doesn't have caused it, so what the fold lacks says nothing.
+    """
 
     DONE = "done"
     LATER = "later"
+    AHEAD = "ahead"
 
 
 class Item:
     """A delivery in an agent's queue; `credited` if it holds a credit of its intake.
 
-    `problem` is set when it is no envelope, `readable` when its body was decoded by its class.
+    `problem` is set when it is no envelope, `readable` when its body was decoded by its class,
+    `sought` when the journal was read again for the commit that caused it.
     """
 
-    __slots__ = ("credited", "delivery", "encoding", "envelope", "intake", "problem", "readable")
+    __slots__ = (
+        "credited", "delivery", "encoding", "envelope", "intake", "problem", "readable", "sought",
+    )  # fmt: skip
 
     def __init__(self, intake: Intake, delivery: Delivery, credited: bool) -> None:
         self.intake = intake
@@ -61,6 +68,7 @@ class Item:
         self.envelope: Envelope | None = None
         self.problem: MoonletError | None = None
         self.readable = False
+        self.sought = False
         self.encoding: Encoding = "json"
 
     def acknowledge(self) -> None:
@@ -321,6 +329,14 @@ def _trusted(partition: "OwnedPartition", envelope: Envelope, stream: str) -> En
     return msgspec.structs.replace(envelope, **replace) if replace else envelope
 
 
+def _absent(fold: Fold[Any], item: Item, revision: int) -> Verdict:
+    """What it means that the timer or call of that revision is not open.
+
+    A former owner may have committed after we read the journal (found by simulation).
+    """
+    return Verdict.DONE if revision <= fold.revision or item.sought else Verdict.AHEAD
+
+
 def _known(
     partition: "OwnedPartition",
     fold: Fold[Any],
@@ -335,9 +351,13 @@ def _known(
             return Verdict.LATER
         if envelope.timer:
             timer = fold.timers.get(envelope.timer)
-            return None if timer is not None and timer.revision == number else Verdict.DONE
+            if timer is not None and timer.revision == number:
+                return None
+            return _absent(fold, item, number)
         if envelope.call:
-            return None if envelope.call in fold.calls else Verdict.DONE
+            if envelope.call in fold.calls:
+                return None
+            return _absent(fold, item, revision_of(envelope.call))
         seen = fold.ids.get(envelope.id)
         if seen is None:
             return None

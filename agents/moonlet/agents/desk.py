@@ -7,8 +7,9 @@ import msgspec
 
 from moonlet.agents.context import Context
 from moonlet.agents.decide import Decided
-from moonlet.agents.entity import Entity, Status
+from moonlet.agents.entity import Entity
 from moonlet.agents.services import answer_of, conflict_answer, same_command
+from moonlet.agents.status import Status
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope

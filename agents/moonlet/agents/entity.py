@@ -6,13 +6,13 @@ one chain. No task, future or lock is made for it.
 """
 
 import asyncio
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from moonlet.agents.decide import Chain, Decided, Item, Verdict, judge
 from moonlet.agents.outbox import COMMITS_MAX, Outbox, indexes_to_dispatch
 from moonlet.agents.recovery import recover, to_dispatch
+from moonlet.agents.status import Status
 from moonlet.agents.waiting import Held, Waiting
 from moonlet.core.commit import place
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
@@ -43,16 +43,6 @@ SNAPSHOT_EVERY: Final = 256
 
 SNAPSHOT_AT_REST: Final = 16
 """Commits from which passivating is worth a snapshot."""
-
-
-class Status(Enum):
-    """Where an agent is in its life."""
-
-    COLD = "cold"
-    RECOVERING = "recovering"
-    RUNNING = "running"
-    BROKEN = "broken"
-    CLOSED = "closed"
 
 
 class Entity:
@@ -182,6 +172,13 @@ class Entity:
             elif verdict is Verdict.LATER:
                 waiting.put_back(lane, item)
                 break
+            elif verdict is Verdict.AHEAD:
+                reached("an agent is behind its journal")
+                item.sought = True
+                waiting.put_back(lane, item)
+                self.forget()
+                self._start_recovery()
+                return
             else:
                 self._settle(item)
         if chain.commits:

@@ -151,3 +151,9 @@ def plain_body(body: Any) -> Any:
 def call_id(agent: str, revision: int, index: int) -> str:
     """The id of a call, and of any message that an effect causes."""
     return f"{agent}:{revision}.{index}"
+
+
+def revision_of(call: str) -> int:
+    """The revision that made the call of this id, which may come from outside; 0 if none did."""
+    number = call.rpartition(":")[2].partition(".")[0]
+    return int(number) if len(number) < 20 and number.isascii() and number.isdigit() else 0
