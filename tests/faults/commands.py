@@ -39,8 +39,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "decide.py",
-                "    return Verdict.DONE if revision <= fold.revision or item.sought else Verdict.AHEAD",
-                "    return Verdict.DONE",
+                "if revision <= fold.revision or item.sought else Verdict.AHEAD",
+                "",
             ),
         ),
     ),
@@ -249,8 +249,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "decide.py",
-                "return None if timer is not None and timer.revision == number else Verdict.DONE",
-                "return None if timer is None or timer else Verdict.DONE",
+                "            return _absent(fold, item, number)",
+                "            return None",
             ),
         ),
     ),
@@ -261,7 +261,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "decide.py",
-                "return None if envelope.call in fold.calls else Verdict.DONE",
+                "return _absent(fold, item, revision_of(envelope.call))",
                 "return None",
             ),
         ),

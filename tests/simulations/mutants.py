@@ -410,15 +410,15 @@ REMEMBERED: tuple[Mutant, ...] = (
         (
             (
                 DECIDE,
-                "return None if timer is not None and timer.revision == number else Verdict.DONE",
-                "return None if timer is None or timer else Verdict.DONE",
+                "            return _absent(fold, item, number)",
+                "            return None",
             ),
         ),
     ),
     Mutant(
         "result-twice",
         "a result whose call is closed is applied",
-        ((DECIDE, "return None if envelope.call in fold.calls else Verdict.DONE", "return None"),),
+        ((DECIDE, "return _absent(fold, item, revision_of(envelope.call))", "return None"),),
     ),
 )
 
