@@ -26,4 +26,4 @@ def test_a_planted_fault_still_has_a_place(fault: Fault) -> None:
 def test_the_test_of_a_planted_fault_exists(fault: Fault) -> None:
     file, _, name = fault.test.partition("::")
     source = (tree.ROOT / file).read_text(encoding="utf-8")
-    assert f"async def {name}(" in source
+    assert f"def {name}(" in source
