@@ -173,7 +173,6 @@ class Entity:
                 waiting.put_back(lane, item)
                 break
             elif verdict is Verdict.AHEAD:
-                reached("an agent is behind its journal")
                 item.sought = True
                 waiting.put_back(lane, item)
                 self.forget()
