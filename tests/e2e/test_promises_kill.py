@@ -112,7 +112,7 @@ async def test_killed_hosts_lose_and_double_nothing(own_server: ServerProcess, n
 async def test_a_killed_server_loses_and_doubles_nothing(
     own_server: ServerProcess, name: str
 ) -> None:
-    host = HostProcess(own_server.url, name)
+    host = HostProcess(own_server.url, name, lease=30)  # a lost lease would make all anew
     try:
         host.await_ready()
         async with connect(
