@@ -1,6 +1,7 @@
 """Exactly once: lost acknowledgements, retries at any delay, zombies, crashes between steps."""
 
 import asyncio
+import time
 
 import msgspec
 import pytest
@@ -126,8 +127,10 @@ async def test_an_ask_whose_reply_was_lost_is_answered(
     async with FaultyMoon(shared_server.url, name, agents=[account]) as (moon, faults):
         async with Host(moon, [account]):
             lost = faults.posting = once("lose", "_INBOX")
+            asked = time.monotonic()
             assert await moon.ask("account/a", Deposit(5), timeout=10) == 5
             assert lost.fired == 1
+            assert time.monotonic() - asked < 5, "it waited for the end of its time"
             found = await histories(moon, ["account/a"])
             assert len(found["account/a"]) == 1
 
