@@ -136,7 +136,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
             (
                 PROJECTIONS + "database.py",
                 "                if store.unsaved:\n",
-                "                if store.unsaved and len(store.unsaved) % 2:\n",
+                "                if store.unsaved and not store.unsaved:\n",
             ),
         ),
     ),
