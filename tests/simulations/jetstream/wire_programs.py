@@ -147,8 +147,11 @@ def digest(seed: int) -> str:
 async def with_objects(server: MemoryServer) -> None:
     """An object store as nats-py has it: writes are plain publishes, reads are push consumers."""
     client = await nats.connect(URL)
-    objects = await client.jetstream().create_object_store("o")
-    await objects.put("large", b"x" * 300_000)
-    info = (await objects.get_info("large")).size
-    assert info == 300_000
-    await objects.get("large")
+    try:
+        objects = await client.jetstream().create_object_store("o")
+        await objects.put("large", b"x" * 300_000)
+        info = (await objects.get_info("large")).size
+        assert info == 300_000
+        await objects.get("large")
+    finally:
+        await client.close()
