@@ -1,13 +1,18 @@
 """An owner whose state is behind the journal, since a former owner committed after it was read."""
 
+import copy
 from typing import Any
 
 import msgspec
 import pytest
 
+from moonlet.agents import Host
 from moonlet.agents.decide import Chain, Item, Verdict, _known
 from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold, Where, revision_of
+from moonlet.testing.plugin import MoonServer
+from tests.agents.accounts import Deposit, DepositLater, account_type
+from tests.faulty import until_true
 
 
 def fold_at(revision: int, **open_: Any) -> Fold[None]:
@@ -37,6 +42,26 @@ def test_what_a_later_commit_caused_is_not_taken_for_dealt_with(about: dict[str,
     assert verdict(fold_at(4), sought=True, **about) is Verdict.DONE, "the journal doesn't have it"
     assert verdict(fold_at(5), **about) is Verdict.DONE
     assert verdict(fold_at(9), **about) is Verdict.DONE
+
+
+async def test_an_owner_that_is_behind_reads_the_journal_before_it_lets_a_timer_go(
+    moon_server: MoonServer,
+) -> None:
+    account = account_type(partitions=1)
+    async with moon_server.connect(agents=[account]) as moon, Host(moon, [account]) as host:
+        await moon.ask("account/a", Deposit(1))
+        partition = host.partition("account", 0)
+        assert partition is not None
+        agent = partition.entity("a")
+        behind = copy.deepcopy(agent.fold)
+        await moon.ask("account/a", DepositLater(5, after=1.0))
+        await agent.effects_out()
+        agent.fold = behind  # as if a former owner had committed that after we had read
+
+        async def fired() -> bool:
+            return bool((await moon.state("account/a")).balance == 6)
+
+        await until_true(fired)
 
 
 def test_what_is_open_is_decided() -> None:

@@ -113,6 +113,34 @@ async def test_orders_are_carried_out_in_the_order_in_which_they_came(
         assert await moon.ask("account/a", Deposit(5)) == 5
 
 
+async def test_an_order_that_waited_until_the_partition_was_lost_is_not_carried_out(
+    moon_server: MoonServer,
+) -> None:
+    account = account_type(partitions=1)
+    async with moon_server.connect() as moon, Host(moon, [account]) as host:
+        partition = host.partition("account", 0)
+        assert partition is not None
+        registry, mark = host.services.registry, host.services.registry.mark_stopped
+        stopping, go_on = asyncio.Event(), asyncio.Event()
+
+        async def stop_late(agent: AgentId, stopped: bool) -> None:
+            stopping.set()
+            await go_on.wait()
+            await mark(agent, stopped)
+
+        registry.mark_stopped = stop_late  # type: ignore[method-assign]
+        first = asyncio.create_task(moon.order("account/a", "stop"))
+        await stopping.wait()
+        second = asyncio.create_task(moon.order("account/b", "stop"))
+        await until(lambda: bool(partition._desk._ordered._waiters))
+        partition.owns = lambda: False
+        go_on.set()
+        await first
+        with pytest.raises(Unavailable, match="was lost meanwhile"):
+            await second
+        assert await registry.stopped("account") == {"a"}
+
+
 async def test_mistakes_are_named(moon_server: MoonServer) -> None:
     async with moon_server.connect() as moon:
         manager = AgentManager(moon)

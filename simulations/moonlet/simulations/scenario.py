@@ -105,13 +105,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
                 world.network.sent = marks.asked = []
             if halt is not None:
                 universe.loop.halt_at(halt[0], lambda: halt[1](world))
-            try:
-                await world.phases.boot()
-                await self.body(world)
-                await world.phases.settle()
-                check(world)
-            finally:
-                told.take(world)
+            await self._play(world, told)
 
         error: BaseException | None = None
         try:
@@ -134,6 +128,15 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             reached=marks.places,
             drawn=told.drawn,
         )
+
+    async def _play(self, world: World, told: _Told) -> None:
+        try:
+            await world.phases.boot()
+            await self.body(world)
+            await world.phases.settle()
+            check(world)
+        finally:
+            told.take(world)
 
     def _topology(self, servers: int, history: Bundle | None) -> Topology:
         if history is not None:

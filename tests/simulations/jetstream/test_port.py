@@ -210,3 +210,30 @@ async def test_on_a_cluster_an_id_on_its_way_is_a_conflict_and_then_a_duplicate(
     third = await js.publish("j.a", b"", headers=headers, timeout=5)
     assert (third.sequence, third.duplicate) == (1, True)
     await js.close()
+
+
+@pytest.mark.parametrize(
+    ("storage", "deleted", "below", "misplaced"),
+    [
+        ("file", [1, 3], 3, True),  # the server leaves the first sequence at 2, and 2 deleted
+        ("file", [3], 3, False),  # the first has not moved before
+        ("file", [1, 3], 4, False),  # beyond the last, all is purged
+        ("file", [1], 3, False),  # something stays
+        ("memory", [1, 3], 3, False),
+    ],
+)
+async def test_a_purge_after_which_the_server_misplaces_the_first_sequence_is_not_simulated(
+    js: MemoryJetStream, storage: str, deleted: list[int], below: int, misplaced: bool
+) -> None:
+    """The five stand for 55 cases that were tried on a real server (ledger 5)."""
+    await js.create_stream({"name": "P", "subjects": ["p.>"], "storage": storage})
+    for _ in range(3):
+        await js.publish("p.a", b"", timeout=1)
+    for sequence in deleted:
+        await js.request("$JS.API.STREAM.MSG.DELETE.P", b'{"seq": %d}' % sequence, timeout=1)
+    purge = js.request("$JS.API.STREAM.PURGE.P", b'{"seq": %d}' % below, timeout=1)
+    if misplaced:
+        with pytest.raises(NotSimulated, match="leaves a file empty"):
+            await purge
+    else:
+        assert b'"success":true' in (await purge).data
