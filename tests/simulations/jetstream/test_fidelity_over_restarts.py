@@ -12,6 +12,7 @@ from tests.simulations.jetstream.recorded import FLUSHED
 from tests.simulations.jetstream.targets import ServerTarget
 from tests.simulations.jetstream.test_fidelity import difference
 
+SEED = "restarts"
 EPISODES = 12
 RESTARTS = 2
 
@@ -37,7 +38,7 @@ def compare_over_restarts(own_server: ServerProcess, end: Callable[[ServerProces
     """Raises `AssertionError` at the first difference."""
     client = RawClient(own_server.url)
     client.request("$JS.API.STREAM.CREATE.KEEP", b'{"name":"KEEP"}')
-    episodes = [Episode("restart", number) for number in range(EPISODES)]
+    episodes = [Episode(SEED, number) for number in range(EPISODES)]
     servers = [ServerTarget(client) for _ in episodes]
     histories: list[list[object]] = [[] for _ in episodes]
 
@@ -46,7 +47,7 @@ def compare_over_restarts(own_server: ServerProcess, end: Callable[[ServerProces
             observed = servers[number].run(operation, foreseen)
             histories[number].append(operation)
             assert observed == foreseen, difference(
-                "restart", number, histories[number], foreseen, observed
+                SEED, number, histories[number], foreseen, observed
             )
 
     try:
