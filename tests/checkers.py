@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from moonlet.agents import Moon
+from moonlet.agents import Client
 from moonlet.core.commit import Commit
 from moonlet.core.fold import call_id
 from tests.agents.accounts import Account
 
 
-async def histories(moon: Moon, agents: list[str]) -> dict[str, list[Commit[Any]]]:
+async def histories(moon: Client, agents: list[str]) -> dict[str, list[Commit[Any]]]:
     """All commits of the agents, checked one by one."""
     found: dict[str, list[Commit[Any]]] = {}
     for agent in agents:
@@ -51,7 +51,7 @@ def check_sends(found: dict[str, list[Commit[Any]]]) -> None:
                     assert count == 1, f"{id} was applied {count} times by {effect.target}"
 
 
-async def check_states(moon: Moon, found: dict[str, list[Commit[Any]]]) -> None:
+async def check_states(moon: Client, found: dict[str, list[Commit[Any]]]) -> None:
     """The fold equals a sum made by hand (P2)."""
     for agent, commits in found.items():
         balance = 0

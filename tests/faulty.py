@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from moonlet.agents import AgentType, Moon
+from moonlet.agents import AgentType, Client
 from moonlet.core.codec import Encoding
 from moonlet.streams import (
     Bus,
@@ -137,9 +137,9 @@ class FaultyMoon:
                 encoding=encoding,
             )
 
-        self.moon = Moon(open, agents=agents, close=self._stack.aclose)
+        self.moon = Client(open, agents=agents, close=self._stack.aclose)
 
-    async def __aenter__(self) -> tuple[Moon, FaultyJetStream]:
+    async def __aenter__(self) -> tuple[Client, FaultyJetStream]:
         await self.moon.__aenter__()
         return self.moon, self.faults
 

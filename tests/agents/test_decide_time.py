@@ -2,7 +2,7 @@
 
 import asyncio
 
-from moonlet.agents import Host, Moon
+from moonlet.agents import Client, Host
 from moonlet.streams import Bus, SystemClock
 from moonlet.testing.plugin import MoonServer
 from tests.agents.accounts import Deposit, account_type
@@ -28,7 +28,7 @@ async def test_after_a_host_whose_clock_was_ahead_times_still_grow(
         async def ahead() -> Bus:
             return Bus(bus.js, Ahead(), bus.entropy, topology=bus.topology)
 
-        async with Moon(ahead) as early, Host(early, [account]):
+        async with Client(ahead) as early, Host(early, [account]):
             await early.ask("account/a", Deposit(1))
         async with Host(moon, [account]):
             await asyncio.gather(*(moon.ask("account/a", Deposit(1)) for _ in range(20)))

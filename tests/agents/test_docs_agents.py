@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from moonlet.agents import Host, Moon
+from moonlet.agents import Client, Host
 from moonlet.testing.plugin import MoonServer
 from tests.faulty import until_true
 from tests.tools import markdown, tree
@@ -29,7 +29,7 @@ async def test_the_pages_agents_run(module: ModuleType, moon_server: MoonServer)
         await (orders if module.__name__ == "orders" else quotes)(module, moon)
 
 
-async def orders(module: ModuleType, moon: Moon) -> None:
+async def orders(module: ModuleType, moon: Client) -> None:
     async with Host(moon, [module.orders]):
         await moon.ask("orders/main", module.Order("pen", 3))
         assert (await moon.state("orders/main")).total == 3
@@ -37,7 +37,7 @@ async def orders(module: ModuleType, moon: Moon) -> None:
         assert event == module.Ordered("pen", 1)
 
 
-async def quotes(module: ModuleType, moon: Moon) -> None:
+async def quotes(module: ModuleType, moon: Client) -> None:
     async with Host(moon, [module.buyer, module.shop]):
         await moon.ask("buyer/ann", module.Buy("pencil"))
 

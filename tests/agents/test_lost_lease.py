@@ -3,7 +3,7 @@
 The lease is lost as on a busy machine: the server forgets it while the host goes on.
 """
 
-from moonlet.agents import AgentType, Host, Moon, connect
+from moonlet.agents import AgentType, Client, Host, connect
 from moonlet.streams import Bucket, Partition
 from moonlet.streams.leases import Leases
 from moonlet.streams.server_process import ServerProcess
@@ -12,7 +12,7 @@ from tests.streams.support import eventually
 ledger = AgentType("ledger", dict, partitions=2)
 
 
-async def _lose_lease(moon: Moon, host: Host) -> None:
+async def _lose_lease(moon: Client, host: Host) -> None:
     """Have the server forget the lease, and wait until the host owns all again as a newcomer."""
     before = host.id
     bus = moon.bus
@@ -20,7 +20,7 @@ async def _lose_lease(moon: Moon, host: Host) -> None:
     await eventually(lambda: host.id != before and len(host.partitions) == 2)
 
 
-async def _records(moon: Moon) -> list[Partition]:
+async def _records(moon: Client) -> list[Partition]:
     return list((await Leases(moon.bus, 1).partitions()).values())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlet.agents import AgentManager, AgentStatus, Host, Moon, SystemStatus, entity
+from moonlet.agents import AgentManager, AgentStatus, Client, Host, SystemStatus, entity
 from moonlet.agents.recovery import recover
 from moonlet.core.errors import InvalidAgentType, InvalidSettings, Unavailable, UnknownAgentType
 from moonlet.core.ids import AgentId
@@ -197,7 +197,7 @@ async def test_heartbeats_are_published(moon_server: MoonServer) -> None:
         assert beat.health == "healthy" and beat.types == ["account"]
 
 
-async def break_journal(moon: Moon, agent: str) -> None:
+async def break_journal(moon: Client, agent: str) -> None:
     await moon.bus.js.publish(
         moon.bus.subjects.journal(AgentId.parse(agent)), b"rubbish", timeout=5
     )

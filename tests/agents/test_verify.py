@@ -26,7 +26,7 @@ from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.schema import schema, upcast
-from moonlet.streams import Snapshot, StoredMessage, encode_commit, take
+from moonlet.streams import Snapshot, StoredMessage, encode_commit, take_snapshot
 
 ALICE = AgentId("till", "alice")
 STREAM = "moon-journal-main"
@@ -336,7 +336,9 @@ def test_a_firing_or_a_result_that_was_not_open_is_named() -> None:
 
 def snapshot_of(book: Book) -> Snapshot:
     state = book.made.encode_state(book.fold.state)
-    return take(book.fold, ALICE, state=state, incarnation="i", code=book.made.state_code())
+    return take_snapshot(
+        book.fold, ALICE, state=state, incarnation="i", code=book.made.state_code()
+    )
 
 
 def test_a_snapshot_must_agree_with_the_commits() -> None:

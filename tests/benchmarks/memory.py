@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from moonlet.agents import Host, Moon, connect
+from moonlet.agents import Client, Host, connect
 from tests.benchmarks.account import Account, Deposit, account_type
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 from tests.benchmarks.world import WINDOW, World, pipelined, topology, world
@@ -86,7 +86,7 @@ class Child:
         self._process.wait(30)
 
 
-async def fill(w: World, moon: Moon, prefix: str, start: int, stop: int) -> None:
+async def fill(w: World, moon: Client, prefix: str, start: int, stop: int) -> None:
     """One command to each of the agents `start` … `stop` - 1."""
     command = Deposit(5)
     await pipelined(

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import msgspec
 from nats.aio.msg import Msg
 
-from moonlet.agents import Moon
+from moonlet.agents import Client
 from moonlet.core.fold import Fold
 from moonlet.streams import GroupCommit, decode_commit, read_messages
 from tests.benchmarks.account import Account, account_type
@@ -23,7 +23,7 @@ RAW = Row("replay from the server", "messages/s", BASELINE, bar_ratio=0.7)
 FOLDED = Row("replay from the server, every commit folded", "commits/s", BASELINE)
 
 
-async def fill(w: World, moon: Moon, prefix: str, each: int) -> None:
+async def fill(w: World, moon: Client, prefix: str, each: int) -> None:
     """A journal of commits of `AGENTS` agents, `each` of every one."""
     await w.create_streams(prefix, "journal-main")
     writer = GroupCommit(moon.bus.js, f"{prefix}-journal-main")
@@ -70,7 +70,7 @@ async def bare(w: World, stream: str, count: int) -> float:
     return count / taken
 
 
-async def raw(moon: Moon, prefix: str, count: int) -> float:
+async def raw(moon: Client, prefix: str, count: int) -> float:
     """Messages a second by Moonlet's reader."""
     watch = Stopwatch()
     got = 0
@@ -81,7 +81,7 @@ async def raw(moon: Moon, prefix: str, count: int) -> float:
     return count / taken
 
 
-async def folded(moon: Moon, prefix: str, count: int) -> float:
+async def folded(moon: Client, prefix: str, count: int) -> float:
     """Commits a second, digests and chains checked, every agent's state folded."""
     behavior = account_type().behavior
     stream = f"{prefix}-journal-main"

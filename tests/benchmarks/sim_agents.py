@@ -2,7 +2,7 @@
 
 `bare` actors do the least that an agent does, straight on the door: take a delivery, append with
 an expected sequence, publish to the next with a message id, acknowledge. The others are agents of
-a `Host`, told by a `Moon`. Each of 100 passes a token to the next; time is that of one core.
+a `Host`, told by a `Client`. Each of 100 passes a token to the next; time is that of one core.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from time import thread_time
 
 import msgspec
 
-from moonlet.agents import AgentType, Context, Decision, Host, Moon, Send
+from moonlet.agents import AgentType, Client, Context, Decision, Host, Send
 from moonlet.simulations import SimLoop, Universe
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer, Packet
 from moonlet.simulations.jetstream.wire_server import HOST, PORT, serve
@@ -157,12 +157,12 @@ async def hosted(course: Course, rounds: int) -> None:
     async def open_bus() -> Bus:
         return Bus(await course.connect(), SystemClock(), SystemEntropy(), topology=Topology())
 
-    async def tell_all(moon: Moon, left: int) -> None:
+    async def tell_all(moon: Client, left: int) -> None:
         names = [f"relay/a{number}" for number in range(AGENTS)]
         await asyncio.gather(*(moon.tell(name, Pass(left), timeout=60) for name in names))
 
-    async with Moon(open_bus, agents=[relay]) as host, Host(host, [relay]):
-        async with Moon(open_bus, agents=[relay]) as moon:
+    async with Client(open_bus, agents=[relay]) as host, Host(host, [relay]):
+        async with Client(open_bus, agents=[relay]) as moon:
             await tell_all(moon, 0)
             await course.filled("moon-journal-main", AGENTS)
             course.start()

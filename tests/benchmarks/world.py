@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 import nats
-from nats.aio.client import Client
+from nats.aio.client import Client as NatsClient
 
-from moonlet.agents import Moon, connect
+from moonlet.agents import Client, connect
 from moonlet.core.commit import Command, Commit, Event
 from moonlet.core.envelope import Envelope
 from moonlet.core.hlc import Timestamp
@@ -33,7 +33,7 @@ def topology(prefix: str) -> Topology:
 class World:
     """A server, nats-py's client on it, and fresh streams whenever asked."""
 
-    def __init__(self, url: str, nc: Client) -> None:
+    def __init__(self, url: str, nc: NatsClient) -> None:
         self.url = url
         self.nc = nc
         self._count = 0
@@ -43,7 +43,7 @@ class World:
         self._count += 1
         return f"b{self._count}"
 
-    def moon(self, prefix: str) -> Moon:
+    def moon(self, prefix: str) -> Client:
         """A Moonlet client on streams of its own."""
         return connect(self.url, topology=topology(prefix))
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from moonlet.agents import AgentType, Host, Moon, connect
+from moonlet.agents import AgentType, Client, Host, connect
 from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.ids import partition_of
 from moonlet.streams import Topology
@@ -36,7 +36,7 @@ def findings(*options: str) -> tuple[Ended, dict[str, tuple[str, str]]]:
     return ended, {r["check"]: (r["level"], r["message"]) for r in ended.records}
 
 
-def with_host(url: str, work: Callable[[Moon], Awaitable[None]] | None = None) -> None:
+def with_host(url: str, work: Callable[[Client], Awaitable[None]] | None = None) -> None:
     """Run a host for a moment, and `work` beside it."""
 
     async def main() -> None:
@@ -154,7 +154,7 @@ def test_a_stream_that_was_reconfigured_is_a_failure(
 
 
 def test_parked_commands_are_counted(own_server: ServerProcess, folder: Path) -> None:
-    async def park(moon: Moon) -> None:
+    async def park(moon: Client) -> None:
         subject = f"moon.cmd.ledger.{partition_of('a', 4)}.medium.a"
         await moon.bus.js.publish(subject, b"hello", timeout=5)
         async for commit in moon.history("ledger/a", to=1, follow=True):

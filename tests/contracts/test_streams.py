@@ -39,14 +39,14 @@ from moonlet.streams import (
     SystemEntropy,
     Timers,
     Topology,
-    apply,
+    apply_topology,
     decode_commit,
     decode_envelope,
     encode_commit,
     is_full,
-    plan,
+    plan_topology,
     read_messages,
-    take,
+    take_snapshot,
 )
 from moonlet.streams.group_commit import Record
 from tests.faulty import FaultyJetStream, until, until_true
@@ -59,7 +59,7 @@ B = AgentId.parse("account/b")
 async def bus(js: JetStream, name: str) -> Bus:
     """A bus with all streams of a small topology."""
     topology = Topology(prefix=name, mailbox=5, internal=8)
-    await apply(js, topology)
+    await apply_topology(js, topology)
     return Bus(js, SystemClock(), SystemEntropy(), topology=topology)
 
 
@@ -101,18 +101,18 @@ def writer_of(bus: Bus) -> GroupCommit:
 
 
 async def test_applying_twice_changes_nothing(bus: Bus) -> None:
-    assert await plan(bus.js, bus.topology) == []
-    assert await apply(bus.js, bus.topology) == []
+    assert await plan_topology(bus.js, bus.topology) == []
+    assert await apply_topology(bus.js, bus.topology) == []
 
 
 async def test_a_larger_mailbox_is_an_update_and_foreign_settings_are_refused(bus: Bus) -> None:
     larger = msgspec.structs.replace(bus.topology, mailbox=7)
-    assert [step.action for step in await apply(bus.js, larger)] == ["update"]
+    assert [step.action for step in await apply_topology(bus.js, larger)] == ["update"]
     info = await bus.js.stream_info(bus.topology.journal_of("account"))
     assert info is not None
     await bus.js.update_stream({**info["config"], "max_age": 3_600 * 10**9})
     with pytest.raises(InvalidSettings, match="max_age"):
-        await apply(bus.js, larger)
+        await apply_topology(bus.js, larger)
 
 
 # the journal and its group commit
@@ -447,7 +447,7 @@ async def test_the_last_snapshot_is_kept_and_rubbish_is_none(bus: Bus) -> None:
     for revision in (1, 2):
         fold: Fold[str] = Fold("state")
         fold.revision = revision
-        landed = snapshots.store(A, take(fold, A, state=b"s", incarnation="i", code="c"))
+        landed = snapshots.store(A, take_snapshot(fold, A, state=b"s", incarnation="i", code="c"))
         assert landed is not None
         await landed
     found = await snapshots.load(A)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from moonlet.agents import AgentType, Decision, Host, Moon, Plain, Rejected, Reply, connect
+from moonlet.agents import AgentType, Client, Decision, Host, Plain, Rejected, Reply, connect
 from moonlet.core.errors import (
     Corrupt,
     Expired,
@@ -386,7 +386,7 @@ async def test_a_journal_that_went_back_stops_its_agents_until_the_epoch_is_rais
             assert await moon.query("account/a", GetBalance(), timeout=20) == 1
 
 
-async def _query(moon: Moon) -> None:
+async def _query(moon: Client) -> None:
     """Query until the connection is back."""
     for _ in range(20):
         try:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from moonlet.agents import Moon, connect
+from moonlet.agents import Client, connect
 from moonlet.streams import Topology
 from moonlet.streams.server_process import ServerProcess
 from tests.agents.accounts import Deposit, Transfer, account_type
@@ -25,7 +25,7 @@ AGENTS = [f"account/a{i}" for i in range(6)]
 class Load:
     """Commands to a few agents, each sent after the one before was acknowledged."""
 
-    def __init__(self, moon: Moon) -> None:
+    def __init__(self, moon: Client) -> None:
         self.moon = moon
         self.acknowledged: dict[str, list[str]] = {agent: [] for agent in AGENTS}
         self.stopping = False

@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 
-from moonlet.agents import Host, Moon, Plain, connect
+from moonlet.agents import Client, Host, Plain, connect
 from moonlet.core.errors import Conflict, Unknown
 from moonlet.streams import Topology
 from moonlet.streams.server_process import ServerProcess
@@ -15,7 +15,7 @@ from tests.checkers import check_sends, histories
 from tests.faulty import FaultyMoon, until, until_true
 
 
-async def balance_is(moon: Moon, agent: str, balance: int) -> None:
+async def balance_is(moon: Client, agent: str, balance: int) -> None:
     """Wait until an account has this balance."""
 
     async def has() -> bool:
@@ -231,14 +231,14 @@ async def test_a_zombie_owner_that_dispatches_late_changes_nothing(
                 check_sends(await histories(moon, ["account/a", "account/b"]))
 
 
-async def forget_ids(moon: Moon) -> None:
+async def forget_ids(moon: Client) -> None:
     """Let the server's duplicate windows run out, so that only the agents' own remain."""
     for stream in ("internal", "mailboxes"):
         await set_window(moon, stream, 100_000_000)
     await asyncio.sleep(0.15)  # the windows' 100 ms, and half as much
 
 
-async def set_window(moon: Moon, stream: str, nanoseconds: int) -> None:
+async def set_window(moon: Client, stream: str, nanoseconds: int) -> None:
     """Set a stream's duplicate window."""
     js = moon.bus.js
     info = await js.stream_info(moon.bus.topology.stream(stream))

@@ -8,10 +8,10 @@ import pytest
 
 from moonlet.agents import (
     AgentType,
+    Client,
     Context,
     Decision,
     Host,
-    Moon,
     Perform,
     PerformFailed,
     Send,
@@ -311,7 +311,7 @@ def fetcher_type(ran: list[str]) -> AgentType[Notes]:
     return fetcher
 
 
-async def texts(moon: Moon, agent: str, count: int) -> tuple[str, ...]:
+async def texts(moon: Client, agent: str, count: int) -> tuple[str, ...]:
     async def there() -> bool:
         return len((await moon.state(agent)).texts) == count
 
@@ -372,7 +372,7 @@ async def test_a_call_whose_host_died_runs_again_and_its_result_counts_once(
             assert await texts(moon, "fetcher/a", 2) == ("got 5", "got 6")
 
 
-async def texts_of(moon: Moon, agent_type: AgentType[Notes], agent: str) -> tuple[str, ...]:
+async def texts_of(moon: Client, agent_type: AgentType[Notes], agent: str) -> tuple[str, ...]:
     """The same on a client without a host."""
     moon.learn(agent_type)
     return await texts(moon, agent, 1)

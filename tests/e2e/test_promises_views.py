@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from moonlet.agents import Host, Moon, connect
+from moonlet.agents import Client, Host, connect
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica
 from moonlet.streams.server_process import ServerProcess
@@ -25,7 +25,7 @@ TYPES = [account_type(region, partitions=1) for region in REGIONS]
 class Load:
     """Commands to accounts in three journals, until it is stopped."""
 
-    def __init__(self, moon: Moon) -> None:
+    def __init__(self, moon: Client) -> None:
         self.moon = moon
         self.count = 0
         self._stopping = False
@@ -52,7 +52,7 @@ class Load:
         await asyncio.gather(*self._tasks)
 
 
-async def ends(moon: Moon) -> Frontier:
+async def ends(moon: Client) -> Frontier:
     """The journals' ends, once all that was sent is committed: they stand still."""
     bus = moon.bus
     seen: list[int] = []
@@ -67,7 +67,7 @@ async def ends(moon: Moon) -> Frontier:
             await asyncio.sleep(0.02)
 
 
-async def expected_totals(moon: Moon) -> Counter[str]:
+async def expected_totals(moon: Client) -> Counter[str]:
     """The sums by key, by hand, from the agents' own histories."""
     totals: Counter[str] = Counter()
     for agent in ACCOUNTS:

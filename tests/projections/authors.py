@@ -18,7 +18,7 @@ from moonlet.streams import (
     SystemClock,
     SystemEntropy,
     Topology,
-    apply,
+    apply_topology,
     encode_commit,
     open_bus,
 )
@@ -82,7 +82,7 @@ def exposure_view(name: str = "exposure", version: int = 1) -> View:
     return view
 
 
-class Client:
+class Author:
     """What a replica needs of `connect()`'s client."""
 
     def __init__(self, bus: Bus) -> None:
@@ -143,14 +143,14 @@ class World:
         self.topology = Topology(journals=JOURNALS, prefix=prefix)
         self._stack = AsyncExitStack()
 
-    async def client(self) -> Client:
-        return Client(await open_bus(self._stack, self.url, topology=self.topology))
+    async def client(self) -> Author:
+        return Author(await open_bus(self._stack, self.url, topology=self.topology))
 
-    async def hurt_client(self) -> tuple[Client, Hurt]:
+    async def hurt_client(self) -> tuple[Author, Hurt]:
         """A client whose connection can be made to misbehave."""
         hurt = Hurt((await self.client()).bus.js)
         bus = Bus(hurt, SystemClock(), SystemEntropy(), topology=self.topology)
-        return Client(bus), hurt
+        return Author(bus), hurt
 
     def stream(self, journal: str) -> str:
         return self.topology.journal_stream(journal)
@@ -158,7 +158,7 @@ class World:
     async def __aenter__(self) -> "World":
         self.moon = await self.client()
         self.js = self.moon.bus.js
-        await apply(self.js, self.topology)
+        await apply_topology(self.js, self.topology)
         self.authors = Authors(self.moon.bus)
         return self
 

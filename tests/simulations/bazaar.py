@@ -10,8 +10,8 @@ import msgspec
 from moonlet.agents import (
     AgentType,
     Cancel,
+    Client,
     Decision,
-    Moon,
     Perform,
     Publish,
     Rejected,
@@ -188,7 +188,7 @@ STALL = stall_type("stall", 3)
 BANK = stall_type("bank", 1)
 
 
-async def customer(world: World, moon: Moon, name: str, asked: dict[str, int]) -> None:
+async def customer(world: World, moon: Client, name: str, asked: dict[str, int]) -> None:
     """One client's commands, drawn from the seed; `asked` counts what must be noted."""
     dice = world.seed.dice(name)
     everyone = STALLS + BANKS
@@ -225,15 +225,15 @@ async def customer(world: World, moon: Moon, name: str, asked: dict[str, int]) -
         await asyncio.sleep(dice.between(0, 900) / 1_000)
 
 
-Beside = Callable[[World, Moon], contextlib.AbstractAsyncContextManager[None]]
+Beside = Callable[[World, Client], contextlib.AbstractAsyncContextManager[None]]
 
 
-def undisturbed(world: World, moon: Moon) -> contextlib.AbstractAsyncContextManager[None]:
+def undisturbed(world: World, moon: Client) -> contextlib.AbstractAsyncContextManager[None]:
     """Nothing happens beside the customers."""
     return contextlib.nullcontext()
 
 
-async def order(moon: Moon, agent: str, verb: str) -> None:
+async def order(moon: Client, agent: str, verb: str) -> None:
     """Order it until its owner has heard."""
     while True:
         try:
@@ -244,7 +244,7 @@ async def order(moon: Moon, agent: str, verb: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def operated(world: World, moon: Moon) -> AsyncGenerator[None]:
+async def operated(world: World, moon: Client) -> AsyncGenerator[None]:
     """Agents are stopped and started, by chance, until the end; then all are started."""
     dice = world.seed.dice("operator")
 

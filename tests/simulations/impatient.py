@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from moonlet.agents import Moon
+from moonlet.agents import Client
 from moonlet.core.errors import Expired, MailboxFull, Rejected, Unavailable, Unknown
 from moonlet.simulations import Dice, Scenario, World
 from tests.simulations.bazaar import (
@@ -48,7 +48,7 @@ def command(dice: Dice, agent: str, number: int) -> Any:
     return dice.pick((give, Look(number), Pass([])))
 
 
-async def one(world: World, moon: Moon, name: str, number: int) -> Claim | None:
+async def one(world: World, moon: Client, name: str, number: int) -> Claim | None:
     """One command, told or asked, and what was said of it."""
     dice = world.seed.dice(f"{name}-{number}")
     agent = dice.pick(STALLS + BANKS)
@@ -77,7 +77,7 @@ async def one(world: World, moon: Moon, name: str, number: int) -> Claim | None:
         return None
 
 
-async def customer(world: World, moon: Moon, name: str) -> list[Claim]:
+async def customer(world: World, moon: Client, name: str) -> list[Claim]:
     """Several commands at a time, and a while between."""
     dice = world.seed.dice(name)
     claims: list[Claim | None] = []

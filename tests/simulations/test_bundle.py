@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlet.agents import AgentManager, Host, Moon
+from moonlet.agents import AgentManager, Client, Host
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.simulations import World, faults, simulate
@@ -39,7 +39,7 @@ TOTAL = 20 * len(KEYS) + 1 + 7
 """What `live` deposits, the deposit counted that still waits when the hosts have left."""
 
 
-async def live(moon: Moon) -> None:
+async def live(moon: Client) -> None:
     """Some of everything, then the hosts leave and commands wait."""
     async with Host(moon, [ACCOUNT]):
         for key in KEYS:
@@ -55,13 +55,13 @@ async def live(moon: Moon) -> None:
     await moon.tell("account/b", Transfer("account/c", 3))
 
 
-async def go_on(moon: Moon) -> None:
+async def go_on(moon: Client) -> None:
     """What happens next, in the real world and in the simulated one."""
     for key in "acbc":  # c twice: what b sends to it has come by then
         await moon.ask(f"account/{key}", Deposit(1))
 
 
-async def real_states(moon: Moon) -> dict[str, Account]:
+async def real_states(moon: Client) -> dict[str, Account]:
     """The states as of now, from the real journals."""
     return {key: await moon.state(f"account/{key}") for key in (*KEYS, "big")}
 

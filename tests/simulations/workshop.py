@@ -15,8 +15,8 @@ import msgspec
 
 from moonlet.agents import (
     AgentType,
+    Client,
     Decision,
-    Moon,
     Perform,
     PerformFailed,
     Rejected,
@@ -241,7 +241,7 @@ def small_limits() -> Iterator[None]:
             setattr(module, name, value)
 
 
-async def press(moon: Moon, dice: Dice, first: int) -> None:
+async def press(moon: Client, dice: Dice, first: int) -> None:
     """Bursts of commands, of which an agent may have several on their way."""
     names = [f"worker/w{number}" for number in range(WORKERS)]
     for round in range(ROUNDS):

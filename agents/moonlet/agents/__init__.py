@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moonlet.agents.agent_type import AgentType
-from moonlet.agents.client import Moon
+from moonlet.agents.client import Client
 from moonlet.agents.connect import connect
 from moonlet.agents.context import Context
 from moonlet.agents.histories import fold_of
@@ -25,11 +25,11 @@ __all__ = [
     "AgentStatus",
     "AgentType",
     "Cancel",
+    "Client",
     "Context",
     "Decision",
     "Fault",
     "Host",
-    "Moon",
     "Perform",
     "PerformFailed",
     "Plain",

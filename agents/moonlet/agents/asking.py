@@ -20,7 +20,7 @@ from moonlet.streams import (
 )
 
 if TYPE_CHECKING:
-    from moonlet.agents.client import Moon
+    from moonlet.agents.client import Client
 
 ASK_AGAIN: Final = 1.0
 """Seconds without an answer after which the owner is asked what became of a command."""
@@ -57,7 +57,7 @@ async def ask_owner(
 
 
 async def await_outcome(
-    moon: "Moon",
+    moon: "Client",
     agent: AgentId,
     envelope: Envelope,
     partitions: int,

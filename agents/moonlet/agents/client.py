@@ -25,7 +25,7 @@ from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry
 T = TypeVar("T")
 
 
-class Moon:
+class Client:
     """One connection to one system of agents: `async with connect() as moon`.
 
     Every call that waits takes `timeout` in seconds or as a timedelta; cancelling one leaves a
@@ -46,7 +46,7 @@ class Moon:
             self.learn(agent_type)
         self._token = Frontier()
 
-    async def __aenter__(self) -> "Moon":
+    async def __aenter__(self) -> "Client":
         self.bus = await self._open_bus()
         self.registry = Registry(self.bus)
         self._outgoing = Outgoing(self.bus, self.types)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from moonlet.agents.agent_type import AgentType
-from moonlet.agents.client import Moon
+from moonlet.agents.client import Client
 from moonlet.core.codec import Encoding
 from moonlet.streams import Bus, Topology, open_bus
 
@@ -19,7 +19,7 @@ def connect(
     topology: Topology | None = None,
     encoding: Encoding = "json",
     folder: Path | None = None,
-) -> Moon:
+) -> Client:
     """A client to use as `async with connect() as moon`; nothing happens before.
 
     The server: `url`, else MOONLET_NATS_URL, else the `nats` CLI's context (`context`, or the
@@ -45,4 +45,4 @@ def connect(
             await stack.aclose()
             raise
 
-    return Moon(open, agents=agents, close=stack.aclose)
+    return Client(open, agents=agents, close=stack.aclose)

@@ -20,11 +20,11 @@ from moonlet.agents.placement import plan_moves
 from moonlet.agents.services import Services
 from moonlet.agents.tasks import Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
-from moonlet.streams import HostLease, Leases, Partition, apply
+from moonlet.streams import HostLease, Leases, Partition, apply_topology
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from moonlet.agents.client import Moon
+    from moonlet.agents.client import Client
 
 log = get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Host:
 
     def __init__(
         self,
-        moon: "Moon",
+        moon: "Client",
         types: Sequence[AgentType[Any]],
         *,
         lease: int = 5,
@@ -99,7 +99,7 @@ class Host:
         self._running = True
         try:
             await self._neighbours.open()
-            await apply(bus.js, bus.topology)
+            await apply_topology(bus.js, bus.topology)
             for agent_type in self.types.values():
                 await self._register(agent_type)
             await self._join()

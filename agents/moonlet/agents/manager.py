@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from moonlet.agents.agent_type import AgentType
-from moonlet.agents.client import Moon
+from moonlet.agents.client import Client
 from moonlet.agents.host import Host
 from moonlet.agents.receipt import Receipt
 from moonlet.core.errors import InvalidSettings, MoonletError, UnknownAgentType
@@ -63,7 +63,7 @@ class AgentManager:
 
     def __init__(
         self,
-        moon: Moon,
+        moon: Client,
         *,
         heartbeat: float = 30.0,
         restarts: int = 3,

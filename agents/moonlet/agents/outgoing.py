@@ -24,7 +24,7 @@ from moonlet.streams import (
     Mailboxes,
     NoResponders,
     ServerRefused,
-    explain,
+    explain_refusal,
     is_full,
     is_unknown,
 )
@@ -143,7 +143,7 @@ class Outgoing:
                 return
             except ServerRefused as error:
                 if is_full(error) and not stored:
-                    raise explain(error, agent, self._bus.topology.mailbox) from None
+                    raise explain_refusal(error, agent, self._bus.topology.mailbox) from None
                 if is_unknown(error):
                     stored = True
                 elif error.code < 500:

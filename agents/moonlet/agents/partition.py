@@ -27,7 +27,7 @@ from moonlet.streams import (
     ServerRefused,
     StoredMessage,
     decode_commit,
-    take,
+    take_snapshot,
 )
 from moonlet.telemetry import get_logger
 
@@ -362,7 +362,7 @@ class OwnedPartition:
         incarnation = self.services.known_incarnation(self.journal_stream)
         if incarnation is None:
             return
-        snapshot = take(
+        snapshot = take_snapshot(
             fold,
             id,
             state=self.agent_type.encode_state(fold.state),

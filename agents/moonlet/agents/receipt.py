@@ -12,13 +12,13 @@ from moonlet.core.ids import AgentId
 from moonlet.streams import Journal, decode_plain_commit
 
 if TYPE_CHECKING:
-    from moonlet.agents.client import Moon
+    from moonlet.agents.client import Client
 
 
 class Receipt:
     """A stored command: `id` names it for ever."""
 
-    def __init__(self, moon: "Moon", agent: AgentId, envelope: Envelope) -> None:
+    def __init__(self, moon: "Client", agent: AgentId, envelope: Envelope) -> None:
         self._moon = moon
         self._agent = agent
         self._envelope = envelope

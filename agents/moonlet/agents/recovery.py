@@ -18,7 +18,7 @@ from moonlet.core.errors import Corrupt, InvalidMessage, MoonletError, Undecodab
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify, reached
-from moonlet.streams import Snapshot, StoredMessage, decode_commit, restore
+from moonlet.streams import Snapshot, StoredMessage, decode_commit, restore_snapshot
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -91,7 +91,7 @@ async def _after(
     commit, _ = decode_commit(stream, own)
     if commit.digest != snapshot.digest or commit.revision != snapshot.revision:
         return None
-    fold = restore(snapshot, state)
+    fold = restore_snapshot(snapshot, state)
     reached("an agent is recovered from a snapshot")
     if snapshot.sequence == last.sequence:
         return Recovered(fold, [], snapshot.revision)

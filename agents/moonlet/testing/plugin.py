@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moonlet.agents import AgentType, Moon, connect
+from moonlet.agents import AgentType, Client, connect
 from moonlet.core.codec import Encoding
 from moonlet.streams import SystemEntropy, TemporaryServer, Topology
 
@@ -19,7 +19,7 @@ class MoonServer:
 
     def connect(
         self, *, agents: Iterable[AgentType[Any]] = (), encoding: Encoding = "json"
-    ) -> Moon:
+    ) -> Client:
         """As `moonlet.agents.connect`, to this server and this test's streams."""
         return connect(self.url, agents=agents, topology=self.topology, encoding=encoding)
 

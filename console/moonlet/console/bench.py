@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from moonlet.agents import Moon, connect
+from moonlet.agents import Client, connect
 from moonlet.console.bench_agents import Add, counter
 from moonlet.console.host_process import HostProcess
 from moonlet.console.options import Options, command_without
@@ -59,7 +59,7 @@ async def _measure(options: Options, folder: Path) -> list[Row]:
     return rows
 
 
-async def _tell(moon: Moon, advance: Advance) -> list[Row]:
+async def _tell(moon: Client, advance: Advance) -> list[Row]:
     """How fast commands are stored, and how fast they are committed."""
     before = await _commits(moon)
     start = time.perf_counter()
@@ -76,7 +76,7 @@ async def _tell(moon: Moon, advance: Advance) -> list[Row]:
     ]
 
 
-async def _ask(moon: Moon, advance: Advance) -> list[Row]:
+async def _ask(moon: Client, advance: Advance) -> list[Row]:
     """How long one ask after the other takes, and how many go at once."""
     times = []
     for number in range(ASKS):
@@ -116,7 +116,7 @@ def _agent(number: int) -> str:
     return f"{counter.name}/n{number % AGENTS}"
 
 
-async def _commits(moon: Moon) -> int:
+async def _commits(moon: Client) -> int:
     info = await moon.bus.js.stream_info(moon.bus.topology.journal_of(counter.name))
     assert info is not None, "the host has made it"
     return int(info["state"]["messages"])

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from moonlet.agents import Moon
+from moonlet.agents import Client
 from moonlet.console.host_process import HostProcess
 from moonlet.console.output import Output, counted
 from moonlet.console.progress import Advance
@@ -35,7 +35,7 @@ class Kill(msgspec.Struct, frozen=True):
 class DemoHosts:
     """Starts, watches, kills and stops the demo's hosts: one after the other."""
 
-    def __init__(self, moon: Moon, url: str, log: Path, output: Output) -> None:
+    def __init__(self, moon: Client, url: str, log: Path, output: Output) -> None:
         self._moon = moon
         self._url = url
         self._log = log

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from moonlet.agents import Moon, connect
+from moonlet.agents import Client, connect
 from moonlet.console.demo_link import Link
 from moonlet.console.demo_views import Closed, Night, ViewShown
 from moonlet.console.output import Output, counted
@@ -37,7 +37,7 @@ class DemoReplicas:
     Their files are made anew in `folder` each time: losing one costs a rebuild.
     """
 
-    def __init__(self, moon: Moon, url: str, folder: Path, output: Output) -> None:
+    def __init__(self, moon: Client, url: str, folder: Path, output: Output) -> None:
         self._moon = moon
         self._folder = folder
         self._output = output

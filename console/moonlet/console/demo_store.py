@@ -15,7 +15,7 @@ from moonlet.streams import (
     Embedded,
     Registry,
     Topology,
-    apply,
+    apply_topology,
     erase_embedded,
     find_topology,
     open_embedded,
@@ -48,7 +48,7 @@ async def prepared(folder: Path, *, keep: bool) -> AsyncIterator[Embedded]:
             server = await open_embedded(folder)
         async with connect(server.url) as moon:
             if await find_topology(moon.bus.js) is None:
-                await apply(moon.bus.js, TOPOLOGY)
+                await apply_topology(moon.bus.js, TOPOLOGY)
         yield server
     finally:
         await server.stop()

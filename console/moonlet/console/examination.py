@@ -14,7 +14,7 @@ from moonlet.streams import (
     Bus,
     clock_offset,
     may_publish,
-    plan,
+    plan_topology,
     storage_used,
     sync_mode,
 )
@@ -139,7 +139,7 @@ class Examination:
         return [Finding("permissions", "OK", "may do all that clients and hosts do")]
 
     async def _topology(self) -> list[Finding]:
-        steps = await plan(self._bus.js, self._bus.topology)
+        steps = await plan_topology(self._bus.js, self._bus.topology)
         if steps and all(step.action == "create" for step in steps) and not self._ours():
             said = "none of ours yet: the first host makes them"
             return [Finding("streams", "OK", said)]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from moonlet.agents import AgentType, Moon, connect
+from moonlet.agents import AgentType, Client, connect
 from moonlet.console.options import Options
 from moonlet.core.errors import InvalidSettings
 from moonlet.streams import Embedded, open_embedded, resolve_settings
@@ -13,7 +13,7 @@ from moonlet.streams import Embedded, open_embedded, resolve_settings
 class Session:
     """An open client, and the folder's embedded server if that is what it is connected to."""
 
-    def __init__(self, moon: Moon, server: Embedded | None) -> None:
+    def __init__(self, moon: Client, server: Embedded | None) -> None:
         self.moon = moon
         self.server = server
 

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from moonlet.agents import Moon
+from moonlet.agents import Client
 from moonlet.console.agent_types import find_code
 from moonlet.console.options import Options
 from moonlet.console.session import opened
@@ -39,7 +39,7 @@ class Known(NamedTuple):
     """A view whose code is known here, and an open client that knows its agent types."""
 
     view: View
-    moon: Moon
+    moon: Client
 
 
 @asynccontextmanager

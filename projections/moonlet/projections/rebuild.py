@@ -7,7 +7,7 @@ from moonlet.core.frontier import Frontier
 from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.errors import DatabaseCorrupt, InvalidDatabase
 from moonlet.projections.file_notes import read_notes, write_replica
-from moonlet.projections.replica import Client, Replica
+from moonlet.projections.replica import Replica, ReplicaClient
 from moonlet.projections.roster import Roster
 from moonlet.projections.sql import open_reader
 from moonlet.projections.view import View
@@ -18,7 +18,7 @@ NEXT = ".next"
 
 
 async def rebuild(
-    moon: Client,
+    moon: ReplicaClient,
     view: View,
     path: str | Path,
     *,
@@ -61,7 +61,7 @@ def _name_of(target: Path, view: View, disk: Disk) -> str:
     return "" if notes is None else notes.replica
 
 
-async def journal_ends(moon: Client, view: View) -> Frontier:
+async def journal_ends(moon: ReplicaClient, view: View) -> Frontier:
     """The last sequences of the journals that a view folds, as of now."""
     js = moon.bus.js
     infos = {name: await js.stream_info(name) for name in journals_of(moon.bus, view)}

@@ -34,7 +34,7 @@ PASS_SECONDS: Final = 2.0
 """How long an answer to an operator waits for the event that stopped the view to be past."""
 
 
-class Client(Protocol):
+class ReplicaClient(Protocol):
     """What a replica needs of `connect()`'s client, which must be open."""
 
     @property
@@ -59,7 +59,7 @@ class Replica:
 
     def __init__(
         self,
-        moon: Client,
+        moon: ReplicaClient,
         view: View,
         path: str | Path,
         *,

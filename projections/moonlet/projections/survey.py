@@ -12,7 +12,7 @@ from moonlet.projections.dots import Dot
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.heartbeat import read_heartbeat
 from moonlet.projections.probe import find_journal
-from moonlet.projections.replica import Client
+from moonlet.projections.replica import ReplicaClient
 from moonlet.projections.state import ViewState
 from moonlet.projections.upkeep import RUN_LENGTH
 from moonlet.projections.view import View
@@ -37,7 +37,7 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 async def survey(
-    moon: Client, view: View, *, skipped: Iterable[Dot] = (), seconds: float = SURVEY_SECONDS
+    moon: ReplicaClient, view: View, *, skipped: Iterable[Dot] = (), seconds: float = SURVEY_SECONDS
 ) -> list[Sighting]:
     """Listen for so long; the replicas that were heard, sorted by name.
 

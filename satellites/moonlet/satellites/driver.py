@@ -39,7 +39,7 @@ class Receipt(Protocol):
         ...
 
 
-class Moon(Protocol):
+class Client(Protocol):
     """What the driver needs of a client of `connect()`."""
 
     async def tell(
@@ -69,7 +69,7 @@ class Drive(Struct, frozen=True):
 
 
 async def drive(
-    moon: Moon,
+    moon: Client,
     feed: Sequence[Quote],
     *,
     speed: float = 1.0,
@@ -110,7 +110,7 @@ def tick(feed: Sequence[Quote], number: int) -> ValidateOracleFeed:
     return ValidateOracleFeed(FEED, ASSET, number + 1, at, readings(feed, index, at))
 
 
-async def _seed(moon: Moon, feed: Sequence[Quote], log: list[Sent]) -> None:
+async def _seed(moon: Client, feed: Sequence[Quote], log: list[Sent]) -> None:
     """Tell the beginning, and wait until all of it is committed: no tick may overtake it.
 
     The ids are the same each time, so that a driver that died half-way does no harm.
@@ -123,7 +123,7 @@ async def _seed(moon: Moon, feed: Sequence[Quote], log: list[Sent]) -> None:
         await receipt.committed(timeout=PATIENCE)
 
 
-async def _status(moon: Moon) -> dict[str, Any]:
+async def _status(moon: Client) -> dict[str, Any]:
     """Oracle's status, once a host is up that has registered it."""
     until = asyncio.get_running_loop().time() + PATIENCE
     while True:
@@ -136,7 +136,7 @@ async def _status(moon: Moon) -> dict[str, Any]:
             await asyncio.sleep(POLL)
 
 
-async def _tell(moon: Moon, agent: str, command: Any, id: str, log: list[Sent]) -> Receipt:
+async def _tell(moon: Client, agent: str, command: Any, id: str, log: list[Sent]) -> Receipt:
     """Tell until it is known to be stored, then log it. Repeating is harmless: it is one id."""
     until = asyncio.get_running_loop().time() + PATIENCE
     while True:
@@ -151,7 +151,7 @@ async def _tell(moon: Moon, agent: str, command: Any, id: str, log: list[Sent]) 
             return receipt
 
 
-async def settle(moon: Moon, log: Iterable[Sent]) -> dict[str, list[Commit[Any]]]:
+async def settle(moon: Client, log: Iterable[Sent]) -> dict[str, list[Commit[Any]]]:
     """Read all commits once every command, send and call is answered, or `PATIENCE` is over.
 
     Whatever is then still missing shows in the report.

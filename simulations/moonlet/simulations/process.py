@@ -10,7 +10,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from moonlet.agents import Host, Moon
+from moonlet.agents import Client, Host
 from moonlet.core.commit import Commit
 from moonlet.core.errors import MailboxFull, MoonletError, Unavailable
 from moonlet.simulations.jetstream.memory import MemoryServer
@@ -123,9 +123,9 @@ class Process:
         if self.door is not None:
             await self.door.close()
 
-    def moon(self) -> Moon:
+    def moon(self) -> Client:
         """A client over this process's connection."""
-        return Moon(self.open_bus, agents=self.world.agents, close=self.close)
+        return Client(self.open_bus, agents=self.world.agents, close=self.close)
 
 
 class HostProcess(Process):
@@ -166,7 +166,7 @@ class HostProcess(Process):
             await asyncio.sleep(START_AGAIN)
 
 
-class PatientMoon(Moon):
+class PatientMoon(Client):
     """The client of `connect()`, whose calls wait by default as long as a world may take to heal.
 
     With 5 s, as real clients have, each test would have to handle `Unknown` while faults last;
@@ -184,7 +184,7 @@ class PatientMoon(Moon):
         super().__init__(open_bus, agents=agents, close=close)
         self._patience = patience
 
-    async def __aenter__(self) -> Moon:
+    async def __aenter__(self) -> Client:
         while True:
             try:
                 return await super().__aenter__()
@@ -192,21 +192,21 @@ class PatientMoon(Moon):
                 await asyncio.sleep(START_AGAIN)
 
     async def tell(self, agent: str, command: Any, **options: Any) -> Any:
-        """See `Moon.tell`."""
+        """See `Client.tell`."""
         return await self._patiently(super().tell, agent, command, options)
 
     async def ask(self, agent: str, command: Any, **options: Any) -> Any:
-        """See `Moon.ask`."""
+        """See `Client.ask`."""
         return await self._patiently(super().ask, agent, command, options)
 
     async def query(self, agent: str, query: Any, **options: Any) -> Any:
-        """See `Moon.query`."""
+        """See `Client.query`."""
         return await self._patiently(super().query, agent, query, options)
 
     async def history(
         self, agent: str, from_: int = 1, to: int | None = None, follow: bool = False
     ) -> AsyncGenerator[Commit[Any], None]:
-        """See `Moon.history`; it goes on behind the last commit that came."""
+        """See `Client.history`; it goes on behind the last commit that came."""
         until = self.bus.clock.monotonic() + self._patience
         attempt = 0
         while True:
@@ -227,7 +227,7 @@ class PatientMoon(Moon):
     async def state(
         self, agent: str, revision: int | None = None, *, time: datetime | None = None
     ) -> Any:
-        """See `Moon.state`."""
+        """See `Client.state`."""
         until = self.bus.clock.monotonic() + self._patience
         attempt = 0
         while True:
@@ -261,7 +261,7 @@ class PatientMoon(Moon):
 class ClientProcess(Process):
     """A client's place in the world: its code is the test's own, so it can't crash."""
 
-    def moon(self) -> Moon:
+    def moon(self) -> Client:
         """The client; as that of `connect()`, but patient."""
         return PatientMoon(
             self.open_bus,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from moonlet.agents import Moon, PerformFailed
+from moonlet.agents import Client, PerformFailed
 from moonlet.core.errors import InvalidSettings
 from moonlet.core.ids import AgentId
 from moonlet.simulations.drawing import draw
@@ -82,7 +82,7 @@ class Workload:
             yield source, target
 
     async def run(
-        self, moon: Moon, count: int, *, between: Duration = "200ms", **options: Any
+        self, moon: Client, count: int, *, between: Duration = "200ms", **options: Any
     ) -> None:
         """Tell `count` commands one after the other, up to `between` apart; `options` as above."""
         apart = nanoseconds(between)

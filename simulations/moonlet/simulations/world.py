@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from moonlet.agents import AgentType, Moon
+from moonlet.agents import AgentType, Client
 from moonlet.core.commit import Commit
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.bundle import Bundle
@@ -111,7 +111,7 @@ class World:
 
     # what a test uses
 
-    def client(self) -> Moon:
+    def client(self) -> Client:
         """A client, to use as that of `connect()`: `async with world.client() as moon`."""
         name = f"c{len(self.clients) + 1}"
         self.clients[name] = ClientProcess(self, name)

@@ -41,7 +41,7 @@ from moonlet.streams.mailbox import (
     Mailboxes,
     decode_envelope,
     encode_envelope,
-    explain,
+    explain_refusal,
 )
 from moonlet.streams.opening import open_bus
 from moonlet.streams.outcomes import (
@@ -60,12 +60,12 @@ from moonlet.streams.registry import Registry
 from moonlet.streams.replay import read_messages
 from moonlet.streams.settings import Settings
 from moonlet.streams.settings import resolve as resolve_settings
-from moonlet.streams.snapshots import Snapshot, Snapshots, restore, take
+from moonlet.streams.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
 from moonlet.streams.sync_mode import SyncMode, sync_mode
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.temporary import TemporaryServer
 from moonlet.streams.timers import Timers
-from moonlet.streams.topology import Topology, apply, plan
+from moonlet.streams.topology import Topology, apply_topology, plan_topology
 
 __all__ = [
     "MESSAGE_ID",
@@ -111,7 +111,7 @@ __all__ = [
     "TemporaryServer",
     "Timers",
     "Topology",
-    "apply",
+    "apply_topology",
     "attach_embedded",
     "clock_offset",
     "decode_answer",
@@ -124,7 +124,7 @@ __all__ = [
     "encode_envelope",
     "encode_question",
     "erase_embedded",
-    "explain",
+    "explain_refusal",
     "find_topology",
     "foreign_commands",
     "foreign_commits",
@@ -135,13 +135,13 @@ __all__ = [
     "may_publish",
     "open_bus",
     "open_embedded",
-    "plan",
+    "plan_topology",
     "read_messages",
     "resolve_settings",
-    "restore",
+    "restore_snapshot",
     "storage_used",
     "store_apart",
     "sync_mode",
-    "take",
+    "take_snapshot",
     "with_record",
 ]

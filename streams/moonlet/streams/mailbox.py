@@ -70,7 +70,7 @@ class Mailboxes:
     def put(
         self, agent: AgentId, envelope: Envelope, partitions: int, *, timeout: float
     ) -> "asyncio.Future[PubAck]":
-        """A client's command. The future's `ServerRefused` is explained by `explain`."""
+        """A client's command. The future's `ServerRefused` is explained by `explain_refusal`."""
         subject = self._bus.subjects.mailbox(agent, envelope.lane, partitions)
         return self._publish(subject, envelope, self._bus.encoding, timeout)
 
@@ -95,7 +95,7 @@ class Mailboxes:
         return self._bus.js.publish(subject, payload, headers=headers, timeout=timeout)
 
 
-def explain(error: ServerRefused, agent: AgentId, limit: int) -> Exception:
+def explain_refusal(error: ServerRefused, agent: AgentId, limit: int) -> Exception:
     """The error for a sender whose command the server refused."""
     if is_full(error):
         return MailboxFull(

@@ -45,7 +45,9 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
 _CODEC: Final = Codec[Snapshot](Snapshot, "msgpack")
 
 
-def take(fold: Fold[Any], agent: AgentId, *, state: bytes, incarnation: str, code: str) -> Snapshot:
+def take_snapshot(
+    fold: Fold[Any], agent: AgentId, *, state: bytes, incarnation: str, code: str
+) -> Snapshot:
     """The snapshot of a fold whose effects are all out."""
     return Snapshot(
         FORMAT,
@@ -64,8 +66,8 @@ def take(fold: Fold[Any], agent: AgentId, *, state: bytes, incarnation: str, cod
     )
 
 
-def restore(snapshot: Snapshot, state: S) -> Fold[S]:
-    """The fold that `take` saw; effects up to its revision were out."""
+def restore_snapshot(snapshot: Snapshot, state: S) -> Fold[S]:
+    """The fold that `take_snapshot` saw; effects up to its revision were out."""
     fold = Fold(state)
     fold.revision = snapshot.revision
     fold.sequence = snapshot.sequence

@@ -162,7 +162,7 @@ GROWING: Final = frozenset({"subjects", "max_msgs_per_subject", "max_msgs", "num
 """The settings that a newer topology may change on a stream that exists."""
 
 
-async def plan(js: JetStream, topology: Topology) -> list[Step]:
+async def plan_topology(js: JetStream, topology: Topology) -> list[Step]:
     """What must be done; nothing is changed. `refuse` marks differences nobody asked for."""
     steps: list[Step] = []
     for wanted in topology.configs():
@@ -204,12 +204,12 @@ def _equal(found: Any, wanted: Any) -> bool:
     return found == wanted or (not found and not wanted)
 
 
-async def apply(js: JetStream, topology: Topology) -> list[Step]:
+async def apply_topology(js: JetStream, topology: Topology) -> list[Step]:
     """Carry out the plan; returns it. Raises `InvalidSettings` before anything is changed.
 
     Two that apply at once are harmless: creating an equal stream is confirmed by the server.
     """
-    steps = await plan(js, topology)
+    steps = await plan_topology(js, topology)
     refused = [step for step in steps if step.action == "refuse"]
     if refused:
         raise InvalidSettings(
