@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from moonlet.agents import Host
-from moonlet.agents.decide import Chain, Item, Verdict, _known
+from moonlet.agents.deciding.decide import CommitChain, QueuedCommand, Verdict, _known
 from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold, Where, revision_of
 from moonlet.testing.plugin import MoonServer
@@ -27,9 +27,9 @@ def verdict(fold: Fold[None], *, sought: bool = False, **about: Any) -> Verdict 
     """Of the result of a call, or the firing of a timer."""
     envelope = Envelope(id="x", agent="account/a", name="Came", body=msgspec.Raw(b"{}"), **about)
     unused: Any = None
-    item = Item(unused, unused, True)
+    item = QueuedCommand(unused, unused, True)
     item.sought = sought
-    return _known(unused, fold, Chain(fold), item, envelope)
+    return _known(unused, fold, CommitChain(fold), item, envelope)
 
 
 CALL: dict[str, Any] = {"call": "account/a:5.0"}

@@ -5,7 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from moonlet.agents import AgentType, Decision, Host, Perform, calls
+from moonlet.agents import AgentType, Decision, Host, Perform
+from moonlet.agents.calls import call_runner
 from moonlet.testing.plugin import MoonServer
 from tests.faulty import until, until_true
 
@@ -59,7 +60,7 @@ def reader_type(page: asyncio.Event, running: list[int]) -> AgentType[Pages]:
 async def test_a_host_runs_no_more_calls_at_a_time_than_its_limit(
     moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "CALLS_MAX", MOST)
+    monkeypatch.setattr(call_runner, "CALLS_MAX", MOST)
     page, running = asyncio.Event(), [0, 0]
     reader = reader_type(page, running)
 

@@ -50,7 +50,7 @@ def test_another_agent_revision_or_command_draws_others() -> None:
 
 def test_what_is_drawn_is_the_same_in_a_process_with_another_hash_seed() -> None:
     program = (
-        "from moonlet.agents.context import Context;"
+        "from moonlet.agents.definition.context import Context;"
         "c = Context(self_id='a/b', revision=3, now_us=5, command_id='x');"
         "print(c.random.random(), c.uuid(), c.now)"
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from moonlet.agents.counters import Counter
+from moonlet.agents.client.counters import Counter
 from moonlet.core.windows import WINDOW, Windows
 
 

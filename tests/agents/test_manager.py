@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlet.agents import AgentManager, AgentStatus, Client, Host, SystemStatus, entity
-from moonlet.agents.recovery import recover
+from moonlet.agents import AgentManager, AgentStatus, Client, Host, SystemStatus
+from moonlet.agents.live import live_agent
+from moonlet.agents.recovery.recover import recover
 from moonlet.core.errors import InvalidAgentType, InvalidSettings, Unavailable, UnknownAgentType
 from moonlet.core.ids import AgentId
 from moonlet.testing.plugin import MoonServer
@@ -70,8 +71,8 @@ async def test_an_agent_that_is_stopped_with_much_waiting_keeps_the_order(
         await go.wait()
         return await recover(*about)
 
-    monkeypatch.setattr(entity, "QUEUE_MAX", 4)
-    monkeypatch.setattr(entity, "recover", recover_late)
+    monkeypatch.setattr(live_agent, "QUEUE_MAX", 4)
+    monkeypatch.setattr(live_agent, "recover", recover_late)
     account = account_type(partitions=1)
     async with moon_server.connect() as moon, Host(moon, [account]) as host:
         receipts = [await moon.tell("account/a", Deposit(amount)) for amount in range(1, 11)]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from moonlet.agents.neighbours import LOOK_SECONDS, Neighbours
+from moonlet.agents.placement.host_watch import LOOK_SECONDS, HostWatch
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer
 from moonlet.simulations.universe import Universe
 from moonlet.streams import Bus, Leases, SystemClock, SystemEntropy, Topology
@@ -20,7 +20,7 @@ class Watch:
     def __init__(self, js: MemoryJetStream) -> None:
         bus = Bus(js, SystemClock(), SystemEntropy(), topology=Topology())
         self.leases = Leases(bus, LEASE)
-        self.neighbours = Neighbours(self.leases, bus.clock)
+        self.neighbours = HostWatch(self.leases, bus.clock)
 
     async def waits(self) -> float:
         """Seconds until it is time to look."""

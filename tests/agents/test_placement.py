@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonlet.agents.placement import plan_moves
+from moonlet.agents.placement.shares import plan_moves
 from moonlet.streams import HostLease, Partition
 
 hosts_running = st.dictionaries(

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from moonlet.agents.services import Services
+from moonlet.agents.services.host_services import Services
 from moonlet.core.errors import Corrupt
 from moonlet.streams import Bus, Registry
 
@@ -39,9 +39,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 @pytest.fixture
 async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> Services:
     """Of a host that saw the journal's first incarnation up to 9, and was cut off then."""
-    monkeypatch.setattr("moonlet.agents.services.GroupCommit", lambda *_: None)
+    monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", lambda *_: None)
     for name in ("Mailboxes", "Timers", "ParkedStream", "Snapshots"):
-        monkeypatch.setattr(f"moonlet.agents.services.{name}", lambda _: None)
+        monkeypatch.setattr(f"moonlet.agents.services.host_services.{name}", lambda _: None)
     made = Services(cast(Bus, server), cast(Registry, None), "")
     monkeypatch.setattr(made, "journal", lambda _: server)
     await made.incarnation(STREAM)
@@ -97,7 +97,7 @@ async def test_a_journal_that_is_first_written_while_others_drain_disturbs_nobod
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A partition's task died of it, and its agents with it (found by simulation)."""
-    monkeypatch.setattr("moonlet.agents.services.GroupCommit", SlowWriter)
+    monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", SlowWriter)
     first = cast(SlowWriter, services.writer("moon-journal-risk"))
     draining = asyncio.ensure_future(services.drain())
     await asyncio.sleep(0)

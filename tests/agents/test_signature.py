@@ -12,8 +12,8 @@ import pydantic
 import pytest
 
 from moonlet.agents import Context, Decision
-from moonlet.agents import context as contexts
-from moonlet.agents.signature import Signature, read_signature
+from moonlet.agents.definition import context as contexts
+from moonlet.agents.definition.signature import Signature, read_signature
 from moonlet.core.errors import InvalidAgentType
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from moonlet.agents import (
     Perform,
     PerformFailed,
     Send,
-    calls,
     connect,
 )
+from moonlet.agents.calls import call_runner
 from moonlet.core.errors import MailboxFull
 from moonlet.core.ids import AgentId
 from moonlet.streams import Topology
@@ -344,7 +344,7 @@ async def test_a_call_runs_and_its_result_is_one_more_command(
 async def test_a_call_whose_host_died_runs_again_and_its_result_counts_once(
     shared_server: ServerProcess, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "ACK_WAIT", 1.0)
+    monkeypatch.setattr(call_runner, "ACK_WAIT", 1.0)
     ran: list[str] = []
     results: list[tuple[str, bytes]] = []
 

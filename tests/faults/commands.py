@@ -19,12 +19,12 @@ WINDOWS_FORGET = (
 )
 NEVER_LEAVES = (
     (
-        AGENTS + "host.py",
+        AGENTS + "hosting/host.py",
         "                    await self._leases.leave(self.id)\n",
         "                    pass\n",
     ),
     (
-        AGENTS + "host.py",
+        AGENTS + "hosting/host.py",
         'await self._leases.write(msgspec.structs.replace(record, owner="", crashes=0, note=""))\n'
         "        except MoonletError",
         "pass\n        except MoonletError",
@@ -38,7 +38,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "what the state in memory does not know is taken for dealt with",
         (
             (
-                AGENTS + "decide.py",
+                AGENTS + "deciding/decide.py",
                 "if revision <= fold.revision or item.sought else Verdict.AHEAD",
                 "",
             ),
@@ -50,7 +50,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a command is acknowledged before its commit",
         (
             (
-                AGENTS + "entity.py",
+                AGENTS + "live/live_agent.py",
                 "        flying = chain.fly()\n",
                 "        flying = chain.fly()\n"
                 "        for decided in flying:\n"
@@ -94,7 +94,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a message that is no envelope is acknowledged without a commit",
         (
             (
-                AGENTS + "decide.py",
+                AGENTS + "deciding/decide.py",
                 "    verdict = _known(partition, fold, chain, item, envelope)\n",
                 "    if item.problem is not None:\n        return Verdict.DONE\n"
                 "    verdict = _known(partition, fold, chain, item, envelope)\n",
@@ -107,7 +107,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a full journal is not told to anybody",
         (
             (
-                AGENTS + "entity.py",
+                AGENTS + "live/live_agent.py",
                 "        if isinstance(error, LimitExceeded):\n",
                 "        if False:\n",
             ),
@@ -119,7 +119,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "an agent that can't read its journal keeps its partition's credit",
         (
             (
-                AGENTS + "entity.py",
+                AGENTS + "live/live_agent.py",
                 "        self.status = Status.BROKEN\n        self.error = error\n",
                 "        self.error = error\n        return\n",
             ),
@@ -131,7 +131,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "no owner is ever suspicious",
         (
             (
-                AGENTS + "partition.py",
+                AGENTS + "owner/owned_partition.py",
                 "        if self.record.note or self.record.crashes or buggify(",
                 "        if False and buggify(",
             ),
@@ -143,7 +143,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "deadlines are not judged",
         (
             (
-                AGENTS + "decide.py",
+                AGENTS + "deciding/decide.py",
                 "    elif envelope.deadline and now > envelope.deadline:\n",
                 "    elif False:\n",
             ),
@@ -155,7 +155,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a snapshot's digest is not compared with its commit's",
         (
             (
-                AGENTS + "recovery.py",
+                AGENTS + "recovery/recover.py",
                 "    if commit.digest != snapshot.digest or "
                 "commit.revision != snapshot.revision:\n",
                 "    if False:\n",
@@ -176,7 +176,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "ids of commands without a number are not remembered",
         (
             (
-                AGENTS + "decide.py",
+                AGENTS + "deciding/decide.py",
                 "        seen = fold.ids.get(envelope.id)\n",
                 "        seen = None\n",
             ),
@@ -200,7 +200,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a timeout is taken for a failure, and the append blindly tried again",
         (
             (
-                AGENTS + "entity.py",
+                AGENTS + "live/live_agent.py",
                 "        self.forget()\n        self._start_recovery()\n\n    def _drop_chain",
                 "        self.wake()\n\n    def _drop_chain",
             ),
@@ -210,7 +210,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "P3",
         ONCE + "test_an_ask_whose_reply_was_lost_is_answered",
         "the sender never asks again",
-        ((AGENTS + "asking.py", "ASK_AGAIN: Final = 1.0", "ASK_AGAIN: Final = 1_000.0"),),
+        ((AGENTS + "client/asking.py", "ASK_AGAIN: Final = 1.0", "ASK_AGAIN: Final = 1_000.0"),),
     ),
     Fault(
         "P3",
@@ -218,7 +218,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "recovery dispatches nothing again",
         (
             (
-                AGENTS + "recovery.py",
+                AGENTS + "recovery/recover.py",
                 "return Recovered(fold, [job for job in redo if job[0].revision > out], 0)",
                 "return Recovered(fold, [], out * 0)",
             ),
@@ -248,7 +248,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a firing that is not open is applied",
         (
             (
-                AGENTS + "decide.py",
+                AGENTS + "deciding/decide.py",
                 "            return _absent(fold, item, number)",
                 "            return None",
             ),
@@ -260,7 +260,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a result whose call is closed is applied",
         (
             (
-                AGENTS + "decide.py",
+                AGENTS + "deciding/decide.py",
                 "return _absent(fold, item, revision_of(envelope.call))",
                 "return None",
             ),
@@ -272,18 +272,18 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a schedule is counted as dispatched and never set",
         (
             (
-                AGENTS + "outbox.py",
+                AGENTS + "effects/outbox.py",
                 "                await self._schedule(commit, encoding, index, effect)\n",
                 "                return\n",
             ),
-            (AGENTS + "entity.py", "        if fold.timers:\n", "        if False:\n"),
+            (AGENTS + "live/live_agent.py", "        if fold.timers:\n", "        if False:\n"),
         ),
     ),
     Fault(
         "P3",
         TIME + "test_an_open_timer_whose_schedule_was_lost_is_set_again_at_recovery",
         "open timers are not asserted",
-        ((AGENTS + "entity.py", "        if fold.timers:\n", "        if False:\n"),),
+        ((AGENTS + "live/live_agent.py", "        if fold.timers:\n", "        if False:\n"),),
     ),
     Fault(
         "P4",
@@ -291,7 +291,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "what is put back goes to the end of its lane",
         (
             (
-                AGENTS + "waiting.py",
+                AGENTS + "live/waiting.py",
                 "        self._lane(lane).appendleft(item)\n",
                 "        self._lane(lane).append(item)\n",
             ),
@@ -304,7 +304,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "what waits when an agent is stopped goes behind what came later",
         (
             (
-                AGENTS + "entity.py",
+                AGENTS + "live/live_agent.py",
                 "        self.held = waited + (self.held or []) or None",
                 "        self.held = (self.held or []) + waited or None",
             ),
@@ -328,7 +328,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a host that lost its lease does not join again",
         (
             (
-                AGENTS + "host.py",
+                AGENTS + "hosting/host.py",
                 "                await self._start_over()\n",
                 "                pass\n",
             ),
@@ -340,7 +340,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "hosts look for partitions every five seconds",
         (
             (
-                AGENTS + "neighbours.py",
+                AGENTS + "placement/host_watch.py",
                 "asyncio.timeout(LOOK_SECONDS)",
                 "asyncio.timeout(5.0)",
             ),
@@ -364,7 +364,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "the mark is not read",
         (
             (
-                AGENTS + "partition.py",
+                AGENTS + "owner/owned_partition.py",
                 "entity.stopped = key in self.stopped",
                 "entity.stopped = False",
             ),
@@ -376,7 +376,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "the journal's end is not compared with what was known",
         (
             (
-                AGENTS + "services.py",
+                AGENTS + "services/host_services.py",
                 "        if stream not in self._doubted:\n            return\n",
                 "        return\n",
             ),
@@ -407,7 +407,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "P10",
         "tests/agents/test_calls.py::test_a_host_runs_no_more_calls_at_a_time_than_its_limit",
         "calls are asked for though others may still come",
-        ((AGENTS + "calls.py", "if free > 0 and not asked:", "if free > 0:"),),
+        ((AGENTS + "calls/call_runner.py", "if free > 0 and not asked:", "if free > 0:"),),
     ),
     Fault(
         "P10",
@@ -437,7 +437,13 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "P10",
         TIME + "test_effects_wait_while_the_internal_queue_is_full_and_then_go_out",
         "an effect is tried once",
-        ((AGENTS + "outbox.py", "EFFECT_DEADLINE: Final = 30.0", "EFFECT_DEADLINE: Final = 0.0"),),
+        (
+            (
+                AGENTS + "effects/outbox.py",
+                "EFFECT_DEADLINE: Final = 30.0",
+                "EFFECT_DEADLINE: Final = 0.0",
+            ),
+        ),
     ),
     Fault(
         "P10",
@@ -455,7 +461,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "P10",
         TIME + "test_low_is_not_starved_by_higher_lanes",
         "the highest lane always goes first",
-        ((AGENTS + "waiting.py", "                    turns[lane] -= 1\n", ""),),
+        ((AGENTS + "live/waiting.py", "                    turns[lane] -= 1\n", ""),),
     ),
     Fault(
         "bad input",
@@ -469,7 +475,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a parked command is not noted in the parked stream",
         (
             (
-                AGENTS + "outbox.py",
+                AGENTS + "effects/outbox.py",
                 '    if commit.outcome == "parked":\n',
                 "    if False:\n",
             ),
@@ -481,7 +487,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a host answers wherever it is told to",
         (
             (
-                AGENTS + "desk.py",
+                AGENTS + "answering/owner_service.py",
                 "        for subject in filter(bus.subjects.may_answer, subjects):\n",
                 "        for subject in subjects:\n",
             ),

@@ -15,14 +15,14 @@ class Mutant(NamedTuple):
     changes: tuple[tuple[str, str, str], ...]
 
 
-ENTITY = "agents/moonlet/agents/entity.py"
-WAITING = "agents/moonlet/agents/waiting.py"
-DECIDE = "agents/moonlet/agents/decide.py"
-OUTBOX = "agents/moonlet/agents/outbox.py"
-RECOVERY = "agents/moonlet/agents/recovery.py"
-PARTITION = "agents/moonlet/agents/partition.py"
-CALLS = "agents/moonlet/agents/calls.py"
-DESK = "agents/moonlet/agents/desk.py"
+ENTITY = "agents/moonlet/agents/live/live_agent.py"
+WAITING = "agents/moonlet/agents/live/waiting.py"
+DECIDE = "agents/moonlet/agents/deciding/decide.py"
+OUTBOX = "agents/moonlet/agents/effects/outbox.py"
+RECOVERY = "agents/moonlet/agents/recovery/recover.py"
+PARTITION = "agents/moonlet/agents/owner/owned_partition.py"
+CALLS = "agents/moonlet/agents/calls/call_runner.py"
+DESK = "agents/moonlet/agents/answering/owner_service.py"
 COMMIT = "streams/moonlet/streams/group_commit.py"
 INTAKE = "streams/moonlet/streams/intake.py"
 SNAPSHOTS = "streams/moonlet/streams/snapshots.py"
@@ -71,11 +71,11 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         (
             (
                 ENTITY,
-                "            if isinstance(verdict, Decided):\n",
-                "            if isinstance(verdict, Decided) and"
+                "            if isinstance(verdict, PendingCommit):\n",
+                "            if isinstance(verdict, PendingCommit) and"
                 ' verdict.commit.outcome == "rejected":\n'
                 "                self._settle(item)\n"
-                "            elif isinstance(verdict, Decided):\n",
+                "            elif isinstance(verdict, PendingCommit):\n",
             ),
         ),
     ),

@@ -23,10 +23,10 @@ from moonlet.agents import (
     Reply,
     Schedule,
     Send,
-    entity,
-    outbox,
-    partition,
 )
+from moonlet.agents.effects import outbox
+from moonlet.agents.live import live_agent
+from moonlet.agents.owner import owned_partition
 from moonlet.core.ids import LANES
 from moonlet.simulations import faults
 from moonlet.simulations.scenario import Scenario
@@ -216,14 +216,14 @@ def learned(state: Worker, event: Learned) -> Worker:
 
 
 SMALL: tuple[tuple[Any, str, Any], ...] = (
-    (entity, "SNAPSHOT_EVERY", 4),
-    (entity, "SNAPSHOT_AT_REST", 2),
-    (entity, "CHAIN_MAX", 8),
-    (entity, "QUEUE_MAX", 10),
-    (entity, "COMMITS_MAX", 6),
+    (live_agent, "SNAPSHOT_EVERY", 4),
+    (live_agent, "SNAPSHOT_AT_REST", 2),
+    (live_agent, "CHAIN_MAX", 8),
+    (live_agent, "QUEUE_MAX", 10),
+    (live_agent, "COMMITS_MAX", 6),
     (outbox, "COMMITS_MAX", 6),
     (group_commit, "BATCH_FROM", 4),
-    (partition, "CREDIT", dict.fromkeys(LANES, 16)),
+    (owned_partition, "CREDIT", dict.fromkeys(LANES, 16)),
 )
 """Limits in this scenario: at their own values a run would have to be much longer."""
 

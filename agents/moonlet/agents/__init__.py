@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.client import Client
+from moonlet.agents.client.client import Client
+from moonlet.agents.client.outgoing import Plain
+from moonlet.agents.client.receipt import Receipt
 from moonlet.agents.connect import connect
-from moonlet.agents.context import Context
-from moonlet.agents.histories import fold_of
-from moonlet.agents.host import Host
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.definition.context import Context
+from moonlet.agents.histories.reading import fold_of
+from moonlet.agents.histories.verification import Fault, Verification
+from moonlet.agents.hosting.host import Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
-from moonlet.agents.outgoing import Plain
-from moonlet.agents.receipt import Receipt
-from moonlet.agents.verify import Fault, Verification
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
 from moonlet.core.errors import Rejected
 from moonlet.core.schema import schema, upcast

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.context import Context
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.definition.context import Context
 from moonlet.core.behavior import Decision, Handler
 from moonlet.core.codec import Encoding
 from moonlet.core.errors import InvalidMessage, UnknownCommand

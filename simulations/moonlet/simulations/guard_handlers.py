@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
-from moonlet.agents.desk import Desk
+from moonlet.agents.answering.owner_service import OwnerService
 from moonlet.core import behavior
 from moonlet.core.behavior import Behavior
 from moonlet.core.schema import MessageType
@@ -77,7 +77,7 @@ def _upcasting(frame: FrameType, below: FrameType | None) -> Handling | None:
 _SITES: Final[dict[int, Site]] = {
     id(Behavior._decide.__code__): _deciding,
     id(behavior._evolved.__code__): _evolving,
-    id(Desk._query.__code__): _answering,
+    id(OwnerService._query.__code__): _answering,
     id(MessageType._upcasted.__code__): _upcasting,
 }
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.context import Context
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.definition.context import Context
 from moonlet.core.behavior import Decision
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit, Effect, Event

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from moonlet.agents.context import Context
-from moonlet.agents.decide import Decided
-from moonlet.agents.entity import Entity
-from moonlet.agents.services import answer_of, conflict_answer, same_command
-from moonlet.agents.status import Status
+from moonlet.agents.deciding.decide import PendingCommit
+from moonlet.agents.definition.context import Context
+from moonlet.agents.live.live_agent import LiveAgent
+from moonlet.agents.live.phases import Status
+from moonlet.agents.services.host_services import answer_of, conflict_answer, same_command
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
@@ -31,7 +31,7 @@ from moonlet.streams import (
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from moonlet.agents.partition import OwnedPartition
+    from moonlet.agents.owner.owned_partition import OwnedPartition
 
 log = get_logger(__name__)
 
@@ -42,7 +42,7 @@ READY: Final = 5.0
 """Seconds that a question waits for its agent to be recovered."""
 
 
-class Desk:
+class OwnerService:
     """The three services of one partition. Whoever asks while it is closed asks the next owner."""
 
     def __init__(self, partition: "OwnedPartition") -> None:
@@ -75,7 +75,7 @@ class Desk:
 
     # outcomes
 
-    def tell(self, decided: Decided, reply: str) -> None:
+    def tell(self, decided: PendingCommit, reply: str) -> None:
         """Send a landed commit's outcome to its sender and to those who asked for it."""
         commit = decided.commit
         subjects = self.awaited.pop((commit.agent, commit.command.id), []) if self.awaited else []
@@ -159,7 +159,7 @@ class Desk:
             if not replies:
                 del self.awaited[key]
 
-    def _committed(self, entity: Entity, question: Question) -> bool:
+    def _committed(self, entity: LiveAgent, question: Question) -> bool:
         fold = entity.fold
         if fold is None:
             return True  # it was forgotten meanwhile: the journal knows
@@ -211,7 +211,7 @@ class Desk:
             revision=fold.revision,
         )
 
-    async def _see(self, entity: Entity, at_least: int) -> None:
+    async def _see(self, entity: LiveAgent, at_least: int) -> None:
         """Have the agent's state no older than the sequence that the client has seen."""
         partition = self._partition
         fold = entity.fold
@@ -260,7 +260,7 @@ class Desk:
         if result is not None and message.reply:
             self._post([message.reply], result, encoding)
 
-    async def _warm(self, question: Question) -> Entity:
+    async def _warm(self, question: Question) -> LiveAgent:
         """The agent, recovered; raises what stands against it."""
         agent = AgentId.parse(question.agent)
         partition = self._partition
@@ -275,7 +275,7 @@ class Desk:
             await self._until_ready(entity)
         return entity
 
-    async def _until_ready(self, entity: Entity) -> None:
+    async def _until_ready(self, entity: LiveAgent) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(entity.id.key, []).append(future)
         entity.wake()

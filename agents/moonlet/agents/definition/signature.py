@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from moonlet.agents.context import Context
+from moonlet.agents.definition.context import Context
 from moonlet.core.errors import InvalidAgentType
 from moonlet.core.schema import is_message_class
 

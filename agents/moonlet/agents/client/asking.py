@@ -3,8 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from moonlet.agents.histories import find_commit
-from moonlet.agents.services import answer_of, conflict_answer, same_command
+from moonlet.agents.histories.reading import find_commit
+from moonlet.agents.services.host_services import answer_of, conflict_answer, same_command
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Unavailable, Unknown
 from moonlet.core.fold import body_digest, plain_body
@@ -20,7 +20,7 @@ from moonlet.streams import (
 )
 
 if TYPE_CHECKING:
-    from moonlet.agents.client import Client
+    from moonlet.agents.client.client import Client
 
 ASK_AGAIN: Final = 1.0
 """Seconds without an answer after which the owner is asked what became of a command."""

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from moonlet.agents.answers import error_of
-from moonlet.agents.asking import await_outcome
-from moonlet.agents.outgoing import Timeout, seconds
+from moonlet.agents.client.answers import error_of
+from moonlet.agents.client.asking import await_outcome
+from moonlet.agents.client.outgoing import Timeout, seconds
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt
@@ -12,7 +12,7 @@ from moonlet.core.ids import AgentId
 from moonlet.streams import Journal, decode_plain_commit
 
 if TYPE_CHECKING:
-    from moonlet.agents.client import Client
+    from moonlet.agents.client.client import Client
 
 
 class Receipt:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.outbox import indexes_to_dispatch
-from moonlet.agents.services import Services
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.effects.outbox import indexes_to_dispatch
+from moonlet.agents.services.host_services import Services
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Corrupt, InvalidMessage, MoonletError, Undecodable, UnknownCommand

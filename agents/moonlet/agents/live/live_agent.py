@@ -9,11 +9,11 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from moonlet.agents.decide import Chain, Decided, Item, Verdict, judge
-from moonlet.agents.outbox import COMMITS_MAX, Outbox, indexes_to_dispatch
-from moonlet.agents.recovery import recover, to_dispatch
-from moonlet.agents.status import Status
-from moonlet.agents.waiting import Held, Waiting
+from moonlet.agents.deciding.decide import CommitChain, PendingCommit, QueuedCommand, Verdict, judge
+from moonlet.agents.effects.outbox import COMMITS_MAX, Outbox, indexes_to_dispatch
+from moonlet.agents.live.phases import Status
+from moonlet.agents.live.waiting import Held, Waiting
+from moonlet.agents.recovery.recover import recover, to_dispatch
 from moonlet.core.commit import place
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
 from moonlet.core.fold import Fold
@@ -23,7 +23,7 @@ from moonlet.streams import Delivery, Intake, store_apart
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from moonlet.agents.partition import OwnedPartition
+    from moonlet.agents.owner.owned_partition import OwnedPartition
 
 log = get_logger(__name__)
 
@@ -45,7 +45,7 @@ SNAPSHOT_AT_REST: Final = 16
 """Commits from which passivating is worth a snapshot."""
 
 
-class Entity:
+class LiveAgent:
     """One agent of an owned partition. At most one append of it is in flight."""
 
     __slots__ = (
@@ -76,7 +76,7 @@ class Entity:
         self.held: list[Held] | None = None
         self.last_used = 0.0
         self._waiting = Waiting()
-        self._chain: Chain | None = None
+        self._chain: CommitChain | None = None
         self._outbox: Outbox | None = None
         self._recovering: asyncio.Task[None] | None = None
         self._snapshot_revision = 0
@@ -97,7 +97,7 @@ class Entity:
             self.held.append((lane, intake, delivery.sequence, delivery.reply))
             intake.release()
             return
-        item = Item(intake, delivery, True)
+        item = QueuedCommand(intake, delivery, True)
         if not self._waiting.count and self._may_decide():
             self._decide((lane, item))
         else:
@@ -137,11 +137,11 @@ class Entity:
         self._decide(None, most=1)
         return self._chain is not None
 
-    def peek(self) -> Item | None:
+    def peek(self) -> QueuedCommand | None:
         """The delivery that would be decided next, for the note of a suspicious owner."""
         return self._waiting.peek()
 
-    def _decide(self, first: tuple[int, Item] | None, *, most: int = CHAIN_MAX) -> None:
+    def _decide(self, first: tuple[int, QueuedCommand] | None, *, most: int = CHAIN_MAX) -> None:
         """Decide `first`, or what waits, up to `most` ahead; append it if nothing is in flight.
 
         What is decided on commits in flight is held until they have landed.
@@ -149,7 +149,7 @@ class Entity:
         fold = self.fold
         assert fold is not None
         partition, waiting = self._partition, self._waiting
-        chain = self._chain or Chain(fold)
+        chain = self._chain or CommitChain(fold)
         room = COMMITS_MAX if self._outbox is None else self._outbox.room_left
         while True:
             taken, first = first or waiting.take(), None
@@ -166,7 +166,7 @@ class Entity:
                 self._chain = chain
                 self.break_down(MoonletError(f"deciding failed: {error!r}; report this bug"))
                 return
-            if isinstance(verdict, Decided):
+            if isinstance(verdict, PendingCommit):
                 verdict.lane = lane
                 chain.add(verdict)
             elif verdict is Verdict.LATER:
@@ -190,7 +190,7 @@ class Entity:
     def _dispatched(self, revision: int) -> int:
         return revision if self._outbox is None else self._outbox.dispatched(revision)
 
-    def _settle(self, item: Item) -> None:
+    def _settle(self, item: QueuedCommand) -> None:
         """Acknowledge what an earlier commit dealt with, once that commit's effects are out."""
         outbox = self._outbox
         if outbox is None or outbox.empty:
@@ -198,7 +198,7 @@ class Entity:
         else:
             outbox.when_empty(item.acknowledge)
 
-    def _append(self, chain: Chain) -> None:
+    def _append(self, chain: CommitChain) -> None:
         """Send off all that is decided."""
         flying = chain.fly()
         if chain.apart:
@@ -206,7 +206,7 @@ class Entity:
         else:
             self._hand_over(chain, flying)
 
-    async def _append_apart(self, chain: Chain, flying: list[Decided]) -> None:
+    async def _append_apart(self, chain: CommitChain, flying: list[PendingCommit]) -> None:
         """Store the records that are too large for a message, then the commits that name them."""
         bus = self._partition.services.bus
         try:
@@ -221,7 +221,7 @@ class Entity:
         if self._chain is chain:
             self._hand_over(chain, flying)
 
-    def _hand_over(self, chain: Chain, flying: list[Decided]) -> None:
+    def _hand_over(self, chain: CommitChain, flying: list[PendingCommit]) -> None:
         assert self.fold is not None
         partition = self._partition
         partition.writer.append(
@@ -231,7 +231,7 @@ class Entity:
             partial(self._landed, chain),
         )
 
-    def _landed(self, chain: Chain, result: "list[int] | MoonletError") -> None:
+    def _landed(self, chain: CommitChain, result: "list[int] | MoonletError") -> None:
         """The append's outcome. Of a chain dropped meanwhile it is not asked.
 
         A closed agent's deliveries come again to the next owner.
@@ -264,12 +264,12 @@ class Entity:
             self.snapshot()
         self._pump()
 
-    def _take_back(self, dropped: list[Decided]) -> None:
+    def _take_back(self, dropped: list[PendingCommit]) -> None:
         """What was decided for nothing waits again, before all that came later."""
         for decided in reversed(dropped):
             self._waiting.put_back(decided.lane, decided.item)
 
-    def _dispatch(self, decided: Decided, indexes: list[int]) -> None:
+    def _dispatch(self, decided: PendingCommit, indexes: list[int]) -> None:
         outbox = self._outbox
         if outbox is None:
             outbox = self._outbox = Outbox(self.id, self._partition.services)
@@ -424,7 +424,7 @@ class Entity:
         else:
             self.wake()
 
-    def take_back(self, lane: int, item: Item) -> None:
+    def take_back(self, lane: int, item: QueuedCommand) -> None:
         """One held delivery that was read back."""
         self._waiting.add(lane, item)
 

@@ -28,7 +28,7 @@ from moonlet.streams import MESSAGE_ID, ServerRefused, encode_envelope, is_full
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from moonlet.agents.services import Services
+    from moonlet.agents.services.host_services import Services
 
 log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from moonlet.agents.context import Context
+from moonlet.agents.definition.context import Context
 from moonlet.core.behavior import Decision, parked
 from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.commit import Command, Commit
@@ -30,7 +30,7 @@ from moonlet.core.windows import sent_by_agent
 from moonlet.streams import Delivery, Intake, decode_envelope, encode_commit
 
 if TYPE_CHECKING:
-    from moonlet.agents.partition import OwnedPartition
+    from moonlet.agents.owner.owned_partition import OwnedPartition
 
 OPEN_MAX: Final = 256
 """Timers, and calls, that one agent may have open."""
@@ -50,7 +50,7 @@ class Verdict(Enum):
     AHEAD = "ahead"
 
 
-class Item:
+class QueuedCommand:
     """A delivery in an agent's queue; `credited` if it holds a credit of its intake.
 
     `problem` is set when it is no envelope, `readable` when its body was decoded by its class,
@@ -76,7 +76,7 @@ class Item:
         self.intake.acknowledge(self.delivery.reply, credited=self.credited)
 
 
-class Decided:
+class PendingCommit:
     """A commit that is ready to be appended, and what to do when it is.
 
     `apart`: its record is over `limit` bytes, and has to be stored before the commit names it.
@@ -100,7 +100,7 @@ class Decided:
 
     def __init__(
         self,
-        item: Item,
+        item: QueuedCommand,
         envelope: Envelope,
         commit: Commit[Any],
         state: Any,
@@ -121,7 +121,7 @@ class Decided:
         self.has_effects = bool(commit.effects) or commit.outcome == "parked"
 
 
-class Chain:
+class CommitChain:
     """Commits of one agent that are decided and not known to be stored.
 
     The first `flying` of them are being appended, all or none; those `ahead` are decided on them,
@@ -144,7 +144,7 @@ class Chain:
     )
 
     def __init__(self, fold: Fold[Any]) -> None:
-        self.commits: list[Decided] = []
+        self.commits: list[PendingCommit] = []
         self.flying = 0
         self.revision = fold.revision
         self.digest = fold.digest
@@ -162,7 +162,7 @@ class Chain:
         """How many wait for those in flight."""
         return len(self.commits) - self.flying
 
-    def add(self, decided: Decided) -> None:
+    def add(self, decided: PendingCommit) -> None:
         """The next commit; the one after it is decided on its state."""
         self.commits.append(decided)
         self._head(decided)
@@ -172,20 +172,20 @@ class Chain:
         if decided.has_effects:
             self.with_effects += 1
 
-    def _head(self, last: Decided) -> None:
+    def _head(self, last: PendingCommit) -> None:
         self.revision = last.commit.revision
         self.digest = last.digest
         self.time = last.commit.time
         self.state = last.state
 
-    def fly(self) -> list[Decided]:
+    def fly(self) -> list[PendingCommit]:
         """All of them are being appended from now on; `apart` says whether one needs it."""
         assert not self.flying
         self.flying = len(self.commits)
         self.bytes = 0
         return self.commits[:]
 
-    def land(self) -> list[Decided]:
+    def land(self) -> list[PendingCommit]:
         """Those in flight are stored: they leave the chain."""
         if self.flying < len(self.commits):
             return self._cut(0, self.flying)
@@ -194,7 +194,7 @@ class Chain:
         self._forget_numbers()
         return landed
 
-    def drop_ahead(self) -> list[Decided]:
+    def drop_ahead(self) -> list[PendingCommit]:
         """What is not in flight leaves the chain, as if it had not been decided."""
         dropped = self._cut(self.flying, len(self.commits))
         self.bytes = 0
@@ -202,7 +202,7 @@ class Chain:
             self._head(self.commits[-1])
         return dropped
 
-    def _cut(self, start: int, stop: int) -> list[Decided]:
+    def _cut(self, start: int, stop: int) -> list[PendingCommit]:
         cut = self.commits[start:stop]
         del self.commits[start:stop]
         if start == 0:
@@ -235,10 +235,10 @@ def judge(
     partition: "OwnedPartition",
     agent: AgentId,
     fold: Fold[Any],
-    chain: Chain,
-    item: Item,
+    chain: CommitChain,
+    item: QueuedCommand,
     dispatched: Callable[[int], int],
-) -> "Decided | Verdict":
+) -> "PendingCommit | Verdict":
     """Decide one delivery on the state after `chain`, the commits decided ahead of it."""
     envelope = item.envelope
     if envelope is None:
@@ -270,7 +270,9 @@ def judge(
         body = body_digest(command.name, plain_body(command.body))
     limit = services.bus.js.max_payload - RECORD_MARGIN
 
-    def commit_of(decision: "Decision[Any]") -> Decided:  # quoted, or evaluated for each command
+    def commit_of(
+        decision: "Decision[Any]",
+    ) -> PendingCommit:  # quoted, or evaluated for each command
         commit: Commit[Any] = Commit(
             agent=envelope.agent,
             revision=chain.revision + 1,
@@ -286,7 +288,7 @@ def judge(
             previous_digest=chain.digest,
             dispatched=dispatched(fold.revision),
         )
-        return Decided(item, envelope, commit, decision.state, decision.stack, body, limit)
+        return PendingCommit(item, envelope, commit, decision.state, decision.stack, body, limit)
 
     try:
         return commit_of(decision)
@@ -294,7 +296,7 @@ def judge(
         return commit_of(parked(state, error))
 
 
-def _open(partition: "OwnedPartition", agent: AgentId, item: Item) -> Envelope:
+def _open(partition: "OwnedPartition", agent: AgentId, item: QueuedCommand) -> Envelope:
     """The envelope of a delivery; for foreign bytes one that names where they stand."""
     delivery = item.delivery
     headers = delivery.headers
@@ -329,7 +331,7 @@ def _trusted(partition: "OwnedPartition", envelope: Envelope, stream: str) -> En
     return msgspec.structs.replace(envelope, **replace) if replace else envelope
 
 
-def _absent(fold: Fold[Any], item: Item, revision: int) -> Verdict:
+def _absent(fold: Fold[Any], item: QueuedCommand, revision: int) -> Verdict:
     """What it means that the timer or call of that revision is not open.
 
     A former owner may have committed after we read the journal (found by simulation).
@@ -340,8 +342,8 @@ def _absent(fold: Fold[Any], item: Item, revision: int) -> Verdict:
 def _known(
     partition: "OwnedPartition",
     fold: Fold[Any],
-    chain: Chain,
-    item: Item,
+    chain: CommitChain,
+    item: QueuedCommand,
     envelope: Envelope,
 ) -> Verdict | None:
     """Whether an earlier commit dealt with it; LATER if only the fold after `chain` can say."""
@@ -376,7 +378,7 @@ def _decide(
     partition: "OwnedPartition",
     agent: AgentId,
     envelope: Envelope,
-    item: Item,
+    item: QueuedCommand,
     state: Any,
     revision: int,
     now_us: int,
@@ -406,7 +408,9 @@ def _decide(
     return agent_type.behavior.decide(state, handler, command, context, item.encoding)
 
 
-def _bounded(fold: Fold[Any], chain: Chain, decision: Decision[Any], state: Any) -> Decision[Any]:
+def _bounded(
+    fold: Fold[Any], chain: CommitChain, decision: Decision[Any], state: Any
+) -> Decision[Any]:
     """Park what would leave more timers or calls open than an agent may have."""
     ahead = [effect for decided in chain.commits for effect in decided.commit.effects]
     for kind, opened in (("schedule", len(fold.timers)), ("perform", len(fold.calls))):
@@ -424,7 +428,7 @@ def _bounded(fold: Fold[Any], chain: Chain, decision: Decision[Any], state: Any)
     return decision
 
 
-def _command(envelope: Envelope, item: Item) -> Command[Any]:
+def _command(envelope: Envelope, item: QueuedCommand) -> Command[Any]:
     """The command as it is recorded; a body that no reader could decode is left out."""
     body: Any = envelope.body
     if not item.readable:

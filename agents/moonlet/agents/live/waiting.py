@@ -7,7 +7,7 @@ from moonlet.core.ids import LANES
 from moonlet.streams import Intake
 
 if TYPE_CHECKING:
-    from moonlet.agents.decide import Item
+    from moonlet.agents.deciding.decide import QueuedCommand
 
 WEIGHTS: Final = (64, 16, 4, 1)
 """Turns that the lanes have of each other, from critical to low."""
@@ -24,20 +24,20 @@ class Waiting:
 
     def __init__(self) -> None:
         self.count = 0
-        self._lanes: list[deque[Item] | None] | None = None
+        self._lanes: list[deque[QueuedCommand] | None] | None = None
         self._turns: list[int] | None = None
 
-    def add(self, lane: int, item: "Item") -> None:
+    def add(self, lane: int, item: "QueuedCommand") -> None:
         """The last of its lane."""
         self._lane(lane).append(item)
         self.count += 1
 
-    def put_back(self, lane: int, item: "Item") -> None:
+    def put_back(self, lane: int, item: "QueuedCommand") -> None:
         """The first of its lane again."""
         self._lane(lane).appendleft(item)
         self.count += 1
 
-    def _lane(self, lane: int) -> "deque[Item]":
+    def _lane(self, lane: int) -> "deque[QueuedCommand]":
         lanes = self._lanes
         if lanes is None:
             lanes = self._lanes = [None] * len(LANES)
@@ -47,7 +47,7 @@ class Waiting:
             waiting = lanes[lane] = deque()
         return waiting
 
-    def take(self) -> "tuple[int, Item] | None":
+    def take(self) -> "tuple[int, QueuedCommand] | None":
         """The next: of the highest lane that has one and turns left; 64 : 16 : 4 : 1."""
         lanes, turns = self._lanes, self._turns
         if not self.count or lanes is None or turns is None:
@@ -62,7 +62,7 @@ class Waiting:
             turns[:] = WEIGHTS
         raise AssertionError("the count is wrong")
 
-    def peek(self) -> "Item | None":
+    def peek(self) -> "QueuedCommand | None":
         """What `take` would give; it stays."""
         taken = self.take()
         if taken is None:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.services import Services
-from moonlet.agents.tasks import Tasks
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.services.host_services import Services
+from moonlet.agents.services.tasks import Tasks
 from moonlet.core.behavior import MAX_REASON
 from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.effects import PerformFailed

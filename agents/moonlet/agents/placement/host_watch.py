@@ -25,7 +25,7 @@ TRUSTED: Final = 2 / 3
 """The part of its lease for which a host that was heard of is taken for alive: two renewals."""
 
 
-class Neighbours:
+class HostWatch:
     """The other hosts, as far as `host` hears of them; each look at the leases is told to `saw`."""
 
     def __init__(self, leases: Leases, clock: Clock) -> None:

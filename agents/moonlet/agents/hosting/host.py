@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.calls import CallRunner
-from moonlet.agents.neighbours import Neighbours
-from moonlet.agents.partition import OwnedPartition
-from moonlet.agents.placement import plan_moves
-from moonlet.agents.services import Services
-from moonlet.agents.tasks import Tasks
+from moonlet.agents.calls.call_runner import CallRunner
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.owner.owned_partition import OwnedPartition
+from moonlet.agents.placement.host_watch import HostWatch
+from moonlet.agents.placement.shares import plan_moves
+from moonlet.agents.services.host_services import Services
+from moonlet.agents.services.tasks import Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
 from moonlet.streams import HostLease, Leases, Partition, apply_topology
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from moonlet.agents.client import Client
+    from moonlet.agents.client.client import Client
 
 log = get_logger(__name__)
 
@@ -95,7 +95,7 @@ class Host:
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.js.on_reconnect(self._reconnected)
-        self._neighbours = Neighbours(self._leases, bus.clock)
+        self._neighbours = HostWatch(self._leases, bus.clock)
         self._running = True
         try:
             await self._neighbours.open()

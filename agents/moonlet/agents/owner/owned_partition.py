@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.careful import AGAIN, Careful, note_of
-from moonlet.agents.decide import Decided, Item
-from moonlet.agents.desk import Desk
-from moonlet.agents.entity import Entity
-from moonlet.agents.outbox import caused_envelope
-from moonlet.agents.services import Services
-from moonlet.agents.tasks import Tasks
-from moonlet.agents.waiting import lane_index
+from moonlet.agents.answering.owner_service import OwnerService
+from moonlet.agents.deciding.decide import PendingCommit, QueuedCommand
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.effects.outbox import caused_envelope
+from moonlet.agents.live.live_agent import LiveAgent
+from moonlet.agents.live.waiting import lane_index
+from moonlet.agents.owner.crash_guard import AGAIN, CrashGuard, note_of
+from moonlet.agents.services.host_services import Services
+from moonlet.agents.services.tasks import Tasks
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, MoonletError
 from moonlet.core.fold import Fold
@@ -60,7 +60,7 @@ class OwnedPartition:
         self.agent_type = agent_type
         self.record = record
         self.name = f"{record.type}-p{record.number}"
-        self.entities: dict[str, Entity] = {}
+        self.entities: dict[str, LiveAgent] = {}
         self.stopped: set[str] = set()
         self.closed = False
         topology = services.bus.topology
@@ -68,13 +68,13 @@ class OwnedPartition:
         self.timer_stream = topology.stream("timers")
         self.internal_stream = topology.stream("internal")
         self.writer = services.writer(self.journal_stream)
-        self.careful: Careful | None = None
+        self.careful: CrashGuard | None = None
         self.owns = owns
         self._lost = lost
         self._tasks = Tasks(on_death)
         self._write_record = write_record
         self._intakes: list[Intake] = []
-        self._desk = Desk(self)
+        self._desk = OwnerService(self)
         self._reading: set[str] = set()
         self.noted = record.note
         self._subject_prefix = services.bus.subjects.journal(AgentId(agent_type.name, ""))
@@ -85,7 +85,7 @@ class OwnedPartition:
         """Create the consumers and start. Raises what the server says; then `close` it."""
         self.stopped = stopped
         if self.record.note or self.record.crashes or buggify("an owner is suspicious for nothing"):
-            self.careful = Careful(self)
+            self.careful = CrashGuard(self)
         await self._desk.open()
         bus = self.services.bus
         type_, number = self.record.type, self.record.number
@@ -175,11 +175,11 @@ class OwnedPartition:
 
     # agents
 
-    def entity(self, key: str) -> Entity:
+    def entity(self, key: str) -> LiveAgent:
         """The agent of this key, cold if it is not in memory."""
         entity = self.entities.get(key)
         if entity is None:
-            entity = self.entities[key] = Entity(AgentId(self.agent_type.name, key), self)
+            entity = self.entities[key] = LiveAgent(AgentId(self.agent_type.name, key), self)
             entity.stopped = key in self.stopped
         return entity
 
@@ -196,7 +196,7 @@ class OwnedPartition:
         """The subject of an agent's commits."""
         return self._subject_prefix + id.key
 
-    def touched(self, entity: Entity) -> None:
+    def touched(self, entity: LiveAgent) -> None:
         """Note the use, and the journal's end; agents stand in order of their last use."""
         services = self.services
         if entity.fold is not None:
@@ -235,7 +235,7 @@ class OwnedPartition:
         entity.stopped = False
         entity.resume()
 
-    def status_of(self, id: AgentId, entity: Entity | None) -> dict[str, Any]:
+    def status_of(self, id: AgentId, entity: LiveAgent | None) -> dict[str, Any]:
         """What is known of an agent here, as plain data."""
         status = "stopped" if id.key in self.stopped else "passive"
         if entity is not None and not entity.stopped:
@@ -253,21 +253,21 @@ class OwnedPartition:
 
     # called by entities
 
-    def committed(self, decided: Decided) -> None:
+    def committed(self, decided: PendingCommit) -> None:
         """A commit has landed: tell the sender, and who else asked."""
         self.services.remember(decided.commit, decided.encoding)
         reply = decided.envelope.reply
         if reply or self._desk.awaited:
             self._desk.tell(decided, reply)
 
-    def answer_again(self, item: Item, envelope: Envelope, *, conflict: bool) -> None:
+    def answer_again(self, item: QueuedCommand, envelope: Envelope, *, conflict: bool) -> None:
         """Answer a command that an earlier commit dealt with, if its sender wants an answer."""
         if conflict:
             log.warning("an id was used again", agent=envelope.agent, command=envelope.id)
         if envelope.reply:
             self._desk.answer_again(envelope, conflict)
 
-    def recovered(self, entity: Entity) -> None:
+    def recovered(self, entity: LiveAgent) -> None:
         """An agent is warm, or broken: those who wait for it can go on."""
         self._desk.ready(entity.id.key)
 
@@ -284,13 +284,13 @@ class OwnedPartition:
 
         self._tasks.spawn(wait(), f"later {self.name}")
 
-    def read_back(self, entity: Entity) -> None:
+    def read_back(self, entity: LiveAgent) -> None:
         """Read the messages of held deliveries, in order, and queue them again."""
         if entity.id.key not in self._reading:
             self._reading.add(entity.id.key)
             self._tasks.spawn(self._read_back(entity), f"read back {entity.id}")
 
-    async def _read_back(self, entity: Entity) -> None:
+    async def _read_back(self, entity: LiveAgent) -> None:
         js = self.services.bus.js
         attempt = 0
         try:
@@ -317,7 +317,7 @@ class OwnedPartition:
                         1,
                         stored.time,
                     )
-                    entity.take_back(lane, Item(intake, delivery, False))
+                    entity.take_back(lane, QueuedCommand(intake, delivery, False))
         finally:
             self._reading.discard(entity.id.key)
         entity.wake()
@@ -377,7 +377,7 @@ class OwnedPartition:
 
     # suspicion
 
-    def crashed_by(self, item: Item) -> MoonletError | None:
+    def crashed_by(self, item: QueuedCommand) -> MoonletError | None:
         """The reason to park a command that the last two owners died deciding."""
         if self.noted != note_of(item) + AGAIN:
             return None

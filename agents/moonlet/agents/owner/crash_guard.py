@@ -8,13 +8,13 @@ parked innocent commands (found by simulation).
 
 from typing import TYPE_CHECKING
 
-from moonlet.agents.decide import Item
+from moonlet.agents.deciding.decide import QueuedCommand
 from moonlet.core.errors import MoonletError
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from moonlet.agents.entity import Entity
-    from moonlet.agents.partition import OwnedPartition
+    from moonlet.agents.live.live_agent import LiveAgent
+    from moonlet.agents.owner.owned_partition import OwnedPartition
 
 log = get_logger(__name__)
 
@@ -25,16 +25,16 @@ AGAIN = " again"
 """Stands behind the note of a command that the owner before had noted, too."""
 
 
-class Careful:
+class CrashGuard:
     """The turns of a suspicious partition's agents. One turn ends when its commit has landed."""
 
     def __init__(self, partition: "OwnedPartition") -> None:
         self._partition = partition
-        self._waiting: dict[str, Entity] = {}
+        self._waiting: dict[str, LiveAgent] = {}
         self._running = False
         self._decided = 0
 
-    def enter(self, entity: "Entity") -> None:
+    def enter(self, entity: "LiveAgent") -> None:
         """Line up for a turn."""
         self._waiting[entity.id.key] = entity
         if not self._running:
@@ -75,6 +75,6 @@ class Careful:
                 waiting.wake()
 
 
-def note_of(item: Item) -> str:
+def note_of(item: QueuedCommand) -> str:
     """What names a delivery in a note: the stream and its sequence."""
     return f"{item.intake.stream}:{item.delivery.sequence}"

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from moonlet.agents.signature import Signature, read_signature
+from moonlet.agents.definition.signature import Signature, read_signature
 from moonlet.core.behavior import Behavior, Handler
 from moonlet.core.digest import record_digest
 from moonlet.core.effects import EFFECTS, Reply

@@ -8,12 +8,12 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from moonlet.agents.agent_type import AgentType
-from moonlet.agents.answers import Answers, error_of
-from moonlet.agents.asking import ask_owner, await_outcome
-from moonlet.agents.histories import read_commits, state_of
-from moonlet.agents.outgoing import Outgoing, Timeout, seconds
-from moonlet.agents.receipt import Receipt
+from moonlet.agents.client.answers import Answers, error_of
+from moonlet.agents.client.asking import ask_owner, await_outcome
+from moonlet.agents.client.outgoing import Outgoing, Timeout, seconds
+from moonlet.agents.client.receipt import Receipt
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.histories.reading import read_commits, state_of
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage, NoHost, Unavailable, UnknownAgentType

@@ -1,0 +1,3 @@
+"""A room."""
+
+__all__: list[str] = []
