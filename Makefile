@@ -63,6 +63,7 @@ check: $(ready) ## format, lint, layers, types (the README's code too), links, p
 	@$(python) -m mypy
 	@$(python) -m tests.tools.markdown_types
 	@$(python) -m tests.tools.rooms
+	@$(python) -m tests.tools.unused
 	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py tests/test_promises.py
 
 chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each

@@ -11,9 +11,6 @@ from moonlet.simulations.marks import declared
 if TYPE_CHECKING:
     from moonlet.simulations.scenario import Run
 
-MATTERED_EVERY = 100
-"""One run in so many is repeated without one of its faults: did it matter?"""
-
 
 class Coverage:
     """Counts by kind. `pairs` counts runs in which two kinds fired both.

@@ -196,11 +196,6 @@ class Node:
         return self._drift_from_ns - (-gone * MILLION // (MILLION + self._drift_ppm))
 
 
-def current_life() -> Life | None:
-    """The life whose step is running, or None outside all nodes (the driver of the run)."""
-    return LIFE.get(None)
-
-
 def current_node() -> Node | None:
     """The node whose step is running, or None outside all nodes (the driver of the run)."""
     life = LIFE.get(None)

@@ -10,7 +10,6 @@ from moonlet.simulations.jetstream.refusals import NotSimulated, refused
 VERSION: Final = "2.15.1"  # the server whose rules this model follows
 API_LEVEL: Final = 5
 DUPLICATE_WINDOW: Final = 120_000_000_000  # ns
-_SECOND: Final = 1_000_000_000
 _TENTH: Final = 100_000_000
 _OMITTED_IF_EMPTY: Final = (
     "description",
