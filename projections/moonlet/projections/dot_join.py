@@ -5,15 +5,12 @@ changes: a dot outside the sender's own frontier, or one dot with two values, is
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from moonlet.projections.dots import JOURNAL_MASK, SEQUENCE_SHIFT, Packed, ends_of
 from moonlet.projections.store import forged, past_end
-
-if TYPE_CHECKING:
-    from moonlet.projections.dot_store import DotStore
 
 
 class Put(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -44,6 +41,24 @@ class RegisterSection(DotSection, array_like=True):
 
     ones: dict[str, Put]
     many: dict[str, tuple[Put, ...]]
+
+
+class DotRows(Protocol):
+    """What joining reads of a store: its rows, what it awaits, and how far it is."""
+
+    frontier: list[int]
+    rows: dict[str, Any]
+    ahead: dict[str, dict[int, int]]
+    bare: bool
+    """Whether an atom is a dot, and not a `Put`."""
+
+    def atoms(self, key: str) -> tuple[Any, ...]:
+        """The atoms of a key, ascending by dot; none if it is absent."""
+        ...
+
+    def dot_of(self, atom: Any) -> int:
+        """The dot of an atom."""
+        ...
 
 
 def check_values(section: DotSection, *, timed: bool) -> None:
@@ -84,7 +99,7 @@ _NOTHING: Ahead = {}
 
 
 def plan_join(
-    store: "DotStore", section: DotSection, to: Sequence[int], full: bool
+    store: DotRows, section: DotSection, to: Sequence[int], full: bool
 ) -> dict[str, Any]:
     """The keys whose entry changes, with the new one as the store keeps it; None: it goes."""
     ones, many, gone = section.ones, section.many, section.gone
@@ -110,7 +125,7 @@ def plan_join(
 
 
 def _plan_puts(
-    store: "DotStore", ones: Mapping[str, Put], to: Sequence[int], plan: dict[str, Any]
+    store: DotRows, ones: Mapping[str, Put], to: Sequence[int], plan: dict[str, Any]
 ) -> None:
     """The common case, one put here and one there and nothing ahead, without building lists.
 
@@ -140,7 +155,7 @@ def _plan_puts(
 
 
 def _plan_dots(
-    store: "DotStore", ones: Mapping[str, int], to: Sequence[int], plan: dict[str, Any]
+    store: DotRows, ones: Mapping[str, int], to: Sequence[int], plan: dict[str, Any]
 ) -> None:
     """The same for sets, whose atoms are bare dots."""
     theirs_end, mine_end = ends_of(to), ends_of(store.frontier)
@@ -160,7 +175,7 @@ def _plan_dots(
 
 
 def _plan_gone(
-    store: "DotStore", gone: Sequence[str], to: Sequence[int], plan: dict[str, Any]
+    store: DotRows, gone: Sequence[str], to: Sequence[int], plan: dict[str, Any]
 ) -> None:
     bare, theirs_end = store.bare, ends_of(to)
     for key, mine in zip(gone, map(store.rows.get, gone), strict=True):
@@ -173,7 +188,7 @@ def _plan_gone(
 
 
 def _plan_key(
-    store: "DotStore",
+    store: DotRows,
     key: str,
     theirs: tuple[Any, ...],
     to: Sequence[int],
@@ -209,14 +224,14 @@ def _has_seen(dot: int, frontier: Sequence[int], ahead: Ahead) -> bool:
     return dot >> SEQUENCE_SHIFT <= frontier[journal] or dot <= ahead.get(journal, -1)
 
 
-def _checked(store: "DotStore", atom: Any, to: Sequence[int]) -> Any:
+def _checked(store: DotRows, atom: Any, to: Sequence[int]) -> Any:
     dot = store.dot_of(atom)
     if dot & JOURNAL_MASK >= len(to) or dot >> SEQUENCE_SHIFT > to[dot & JOURNAL_MASK]:
         raise past_end(dot, to)
     return atom
 
 
-def _check_many(store: "DotStore", atoms: tuple[Any, ...], to: Sequence[int]) -> None:
+def _check_many(store: DotRows, atoms: tuple[Any, ...], to: Sequence[int]) -> None:
     last = -1
     for atom in atoms:
         dot = store.dot_of(_checked(store, atom, to))

@@ -12,8 +12,7 @@ from moonlet.projections.delta import apply_delta
 from moonlet.projections.disk import FILES, Disk
 from moonlet.projections.dots import Dot
 from moonlet.projections.errors import DatabaseLocked, PoisonedEvent
-from moonlet.projections.journals import JournalId
-from moonlet.projections.probe import Mark
+from moonlet.projections.journals import JournalId, Mark
 from moonlet.projections.state import ViewState
 from moonlet.projections.view import View
 from moonlet.streams import StoredMessage, decode_commit

@@ -16,6 +16,12 @@ NAME_BYTES: Final = 2
 FILTER_BYTES: Final = 3
 INCARNATION_BYTES: Final = 4
 
+Mark = tuple[int, str]
+"""A commit folded of a journal: its sequence and digest."""
+
+UNMARKED: Final[Mark] = (0, "")
+"""The mark of a journal of which nothing was folded."""
+
 
 class JournalId(msgspec.Struct, frozen=True, order=True):
     """One journal as a view folds it: its name, its incarnation, the subjects that are read.

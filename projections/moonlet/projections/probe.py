@@ -10,14 +10,8 @@ from typing import Final, NamedTuple
 from moonlet.core.errors import Unavailable, Undecodable
 from moonlet.core.frontier import Frontier
 from moonlet.projections.errors import Break, DeltaRefused, JournalFault
-from moonlet.projections.journals import JournalId
+from moonlet.projections.journals import UNMARKED, JournalId, Mark
 from moonlet.streams import Bus, Journal, StoredMessage, decode_commit
-
-UNMARKED: Final = (0, "")
-"""The mark of a journal of which nothing was folded."""
-
-Mark = tuple[int, str]
-"""A commit folded of a journal: its sequence and digest."""
 
 _UNKNOWN_END: Final = 2**62
 

@@ -17,7 +17,7 @@ from moonlet.projections.delta import MAX_DELTA, make_delta
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.frames import MAX_FRAME, Assembly, split
 from moonlet.projections.heartbeat import make_ask, read_ask
-from moonlet.projections.probe import Mark
+from moonlet.projections.journals import Mark
 from moonlet.projections.state import ViewState
 from moonlet.projections.store import forged
 from moonlet.streams import Bus, Message

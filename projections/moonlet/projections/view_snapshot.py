@@ -14,7 +14,7 @@ from moonlet.projections import view_subjects
 from moonlet.projections.delta import make_delta
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.frames import Assembly, split
-from moonlet.projections.probe import Mark
+from moonlet.projections.journals import Mark
 from moonlet.projections.roster import Roster
 from moonlet.projections.state import ViewState
 from moonlet.projections.transfer import MAX_FRAMES, Taken
