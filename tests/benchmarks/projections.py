@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncGenerator
 
 from moonlet.projections import ViewState, apply_delta
-from moonlet.projections.transfer import Giver, take
+from moonlet.projections.exchange import Giver, take
 from moonlet.streams import decode_commit, read_messages
 from tests.benchmarks.projections_ours import JOURNALS, Replica, commits, map_view, set_view
 from tests.benchmarks.projections_work import (

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from moonlet.projections import ViewDatabase, ViewState
-from moonlet.projections.holding import Holding
+from moonlet.projections.replica.materialized_view import Holding
 from tests.benchmarks.projections_ours import JOURNALS, Replica, commits, map_view
 from tests.benchmarks.projections_work import (
     WRITES,

@@ -23,7 +23,7 @@ from moonlet.projections import (
     apply_delta,
     make_delta,
 )
-from moonlet.projections.dots import SEQUENCE_SHIFT
+from moonlet.projections.values import SEQUENCE_SHIFT
 
 Write = tuple[str, str | None]
 """A key and its new value; None deletes it."""

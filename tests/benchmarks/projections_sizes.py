@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 
 from moonlet.core.frontier import Frontier
 from moonlet.projections import JournalId, ViewState, make_delta
-from moonlet.projections.audit import Audit
-from moonlet.projections.heartbeat import make_heartbeat
+from moonlet.projections.exchange import make_heartbeat
+from moonlet.projections.exchange.audit import Audit
 from tests.benchmarks.projections_ours import Replica, commits, map_view, set_view
 from tests.benchmarks.projections_work import WRITES, Writes, set_changes
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from moonlet.projections import ViewDatabase
-from moonlet.projections.disk import Disk, Files
-from moonlet.projections.memory_disk import MemoryDisk
+from moonlet.projections.files import Disk, Files, MemoryDisk
 from tests.projections.helpers import Opened, Raised, commit, new_state
 
 

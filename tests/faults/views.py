@@ -17,13 +17,19 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "P8",
         VIEW_FAULTS + "test_a_journal_created_anew_under_a_reader_is_noticed_before_a_wrong_read",
         "a journal's incarnation is not compared",
-        ((PROJECTIONS + "probe.py", "    if journal.incarnation != now:\n", "    if False:\n"),),
+        (
+            (
+                PROJECTIONS + "replica/probe.py",
+                "    if journal.incarnation != now:\n",
+                "    if False:\n",
+            ),
+        ),
     ),
     Fault(
         "P8",
         VIEW_FAULTS + "test_a_journal_that_went_back_is_refused",
         "a journal's end is not compared with the frontier",
-        ((PROJECTIONS + "probe.py", "    if ends.last < frontier:\n", "    if False:\n"),),
+        ((PROJECTIONS + "replica/probe.py", "    if ends.last < frontier:\n", "    if False:\n"),),
     ),
     Fault(
         "P8",
@@ -31,7 +37,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "the last commit folded is not compared with the journal's",
         (
             (
-                PROJECTIONS + "probe.py",
+                PROJECTIONS + "replica/probe.py",
                 "    if digest_of(name, message) != digest:\n",
                 "    if False:\n",
             ),
@@ -41,7 +47,13 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "P8",
         VIEW_FAULTS + "test_a_hole_between_frontier_and_journal_is_refused",
         "a journal's beginning is not compared with the frontier",
-        ((PROJECTIONS + "probe.py", "    if ends.first > frontier + 1:\n", "    if False:\n"),),
+        (
+            (
+                PROJECTIONS + "replica/probe.py",
+                "    if ends.first > frontier + 1:\n",
+                "    if False:\n",
+            ),
+        ),
     ),
     Fault(
         "P8",
@@ -49,7 +61,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "what the server says it sent is not compared with what came",
         (
             (
-                PROJECTIONS + "feed.py",
+                PROJECTIONS + "replica/feed.py",
                 "and self._got + status.missing >= self._asked:\n",
                 "and True:\n",
             ),
@@ -61,7 +73,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a delta may run ahead of the journals",
         (
             (
-                PROJECTIONS + "holding.py",
+                PROJECTIONS + "replica/materialized_view.py",
                 "apply_delta(state, delta, ends=ends)",
                 "apply_delta(state, delta)",
             ),
@@ -73,7 +85,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "another replica's marks are not compared with the journals",
         (
             (
-                PROJECTIONS + "probe.py",
+                PROJECTIONS + "replica/probe.py",
                 "    if message is not None and digest_of(name, message) != digest:\n",
                 "    if False:\n",
             ),
@@ -85,7 +97,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a replica never asks another",
         (
             (
-                PROJECTIONS + "exchange.py",
+                PROJECTIONS + "replica/peers.py",
                 "        if peer is not None:\n            await self._take_from(peer)\n",
                 "        if False:\n            await self._take_from(peer)\n",
             ),
@@ -97,7 +109,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "the frontier never rises over what isn't read",
         (
             (
-                PROJECTIONS + "feed.py",
+                PROJECTIONS + "replica/feed.py",
                 "            self._holding.rise(name, end, digest)\n",
                 "            pass\n",
             ),
@@ -109,8 +121,8 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a skipped commit is not noted in the file",
         (
             (
-                PROJECTIONS + "life.py",
-                "        file_notes.write_skipped(self.path, skipped, self._disk)\n",
+                PROJECTIONS + "replica/lifecycle.py",
+                "        write_skipped(self.path, skipped, self._disk)\n",
                 "        pass\n",
             ),
         ),
@@ -121,7 +133,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a replica reports what is not on disk yet",
         (
             (
-                PROJECTIONS + "holding.py",
+                PROJECTIONS + "replica/materialized_view.py",
                 "            log.warning(\"a view's file is locked",
                 "            self.durable = frontier\n"
                 "            log.warning(\"a view's file is locked",
@@ -134,7 +146,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "the file's frontier runs ahead of its rows",
         (
             (
-                PROJECTIONS + "database.py",
+                PROJECTIONS + "files/database.py",
                 "                if store.unsaved:\n",
                 "                if store.unsaved and not store.unsaved:\n",
             ),
@@ -146,7 +158,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "waiting for a token returns at once",
         (
             (
-                PROJECTIONS + "replica.py",
+                PROJECTIONS + "replica/replica.py",
                 "        if holding.state.frontier.covers(wanted):\n            return\n",
                 "        if True:\n            return\n",
             ),
@@ -158,7 +170,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a commit is folded again when it comes again",
         (
             (
-                PROJECTIONS + "holding.py",
+                PROJECTIONS + "replica/materialized_view.py",
                 "                    if message.sequence > vector[index]:\n"
                 "                        self._fold_one(journal, message)\n",
                 "                    if message.sequence <= vector[index]:\n"
@@ -166,7 +178,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
                 "                    self._fold_one(journal, message)\n",
             ),
             (
-                PROJECTIONS + "feed.py",
+                PROJECTIONS + "replica/feed.py",
                 '"opt_start_seq": self._at + 1',
                 '"opt_start_seq": max(1, self._at)',
             ),
@@ -178,7 +190,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "an event that can't be folded is passed over",
         (
             (
-                PROJECTIONS + "holding.py",
+                PROJECTIONS + "replica/materialized_view.py",
                 "        state.fold(commit, journal, encoding=encoding)\n",
                 "        try:\n"
                 "            state.fold(commit, journal, encoding=encoding)\n"
@@ -193,7 +205,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "replicas' digests are not compared",
         (
             (
-                PROJECTIONS + "exchange.py",
+                PROJECTIONS + "replica/peers.py",
                 "        if digest and differs(holding.state, heartbeat, digest):\n",
                 "        if False:\n",
             ),
@@ -205,7 +217,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a snapshot is never joined",
         (
             (
-                PROJECTIONS + "upkeep.py",
+                PROJECTIONS + "replica/tasks.py",
                 "            if taken is not None:\n",
                 "            if False:\n",
             ),
@@ -217,7 +229,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "what an event's author had seen is not looked at",
         (
             (
-                PROJECTIONS + "recorder.py",
+                PROJECTIONS + "fields/recorder.py",
                 "        return None if self.seen is None else self.seen.get((store, key))\n",
                 "        return None\n",
             ),
@@ -229,7 +241,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a file that was deleted is written on",
         (
             (
-                PROJECTIONS + "database.py",
+                PROJECTIONS + "files/database.py",
                 "        if self._disk.identity(self.path) != self._identity:\n",
                 "        if False:\n",
             ),
@@ -241,7 +253,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "two replicas write to one file",
         (
             (
-                PROJECTIONS + "database.py",
+                PROJECTIONS + "files/database.py",
                 "            if cursor.rowcount != 1:\n",
                 "            if False:\n",
             ),
@@ -253,7 +265,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "a seek that is refused has begun the file anew",
         (
             (
-                PROJECTIONS + "replica.py",
+                PROJECTIONS + "replica/replica.py",
                 "            await rewind.check_reachable(life.bus, life.held(), frontier)\n",
                 "            if not frontier.covers(life.held().state.frontier):\n"
                 "                await life.pause()\n"
@@ -268,7 +280,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "two replicas have one name",
         (
             (
-                PROJECTIONS + "life.py",
+                PROJECTIONS + "replica/lifecycle.py",
                 "            if not await is_here(bus, self.view.name, notes.replica):\n",
                 "            if True:\n",
             ),
@@ -280,7 +292,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "orders to a replica wait without limit",
         (
             (
-                PROJECTIONS + "control.py",
+                PROJECTIONS + "replica/control.py",
                 "        elif len(self._tasks) >= MAX_ORDERS:\n",
                 "        elif False:\n",
             ),
@@ -304,7 +316,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "an order may have fields that mean nothing",
         (
             (
-                PROJECTIONS + "control.py",
+                PROJECTIONS + "replica/control.py",
                 "class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):\n",
                 "class Order(msgspec.Struct, frozen=True):\n",
             ),

@@ -7,7 +7,7 @@ from typing import Any
 from moonlet.core.errors import MoonletError
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, View
-from moonlet.projections.memory_disk import MemoryDisk, Stored
+from moonlet.projections.files.memory_disk import MemoryDisk, Stored
 from moonlet.simulations import Dice, World
 from moonlet.simulations.process import Process
 from tests.replica_process import ledger

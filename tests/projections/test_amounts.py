@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonlet.core.errors import InvalidMessage
-from moonlet.projections.amounts import (
+from moonlet.projections.values.amounts import (
     MAX_AMOUNT,
     Amount,
     check_amount,

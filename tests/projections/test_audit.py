@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from moonlet.projections import DeltaRefused, ViewState
-from moonlet.projections.audit import Audit, Difference
+from moonlet.projections.exchange.audit import Audit, Difference
 from tests.projections.helpers import Raised, Rated, commit, journals, new_state
 from tests.projections.test_delta import giver
 from tests.projections.world import World

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from moonlet.projections.changes import Changes
+from moonlet.projections.fields.changes import Changes
 from tests.projections.helpers import Raised, commit, new_state
 
 
@@ -27,7 +27,7 @@ def test_what_changed_since_a_sequence_is_exactly_that_compacted_or_not() -> Non
 def test_the_index_is_bounded_and_says_how_far_back_it_knows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("moonlet.projections.state.MAX_INDEX", 50)
+    monkeypatch.setattr("moonlet.projections.view.state.MAX_INDEX", 50)
     state = new_state()
     last: dict[str, int] = {}
     chance = random.Random(2)

@@ -332,7 +332,7 @@ def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
 def test_a_locked_file_is_told_and_can_be_saved_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moonlet.projections.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("moonlet.projections.files.database.BUSY_SECONDS", 0.05)
     path = tmp_path / "view.db"
     state, database = opened(path)
     state.fold(commit(1, Raised("a")), "eu")

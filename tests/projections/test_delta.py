@@ -20,16 +20,16 @@ from moonlet.projections import (
     apply_delta,
     make_delta,
 )
-from moonlet.projections.delta import MAX_DELTA
-from moonlet.projections.dots import pack
-from moonlet.projections.frames import MAX_FRAME, MAX_PENDING, Assembly, split
-from moonlet.projections.heartbeat import (
+from moonlet.projections.exchange.delta import MAX_DELTA
+from moonlet.projections.exchange.frames import MAX_FRAME, MAX_PENDING, Assembly, split
+from moonlet.projections.exchange.heartbeat import (
     differs,
     make_ask,
     make_heartbeat,
     read_ask,
     read_heartbeat,
 )
+from moonlet.projections.values import pack
 from tests.projections.helpers import (
     Acknowledged,
     Opened,

@@ -19,8 +19,8 @@ from moonlet.projections import (
     apply_delta,
     make_delta,
 )
-from moonlet.projections.dot_join import Put
-from moonlet.projections.memory_disk import MemoryDisk
+from moonlet.projections.fields.dot_join import Put
+from moonlet.projections.files import MemoryDisk
 from tests.projections import world
 from tests.projections.helpers import Opened, Rated, commit, new_state
 from tests.projections.test_delta import body_of, refused, sealed

@@ -347,7 +347,7 @@ def test_the_laws_have_at_least_ten_thousand_examples_together() -> None:
 def test_deltas_are_sound_however_little_the_index_remembers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("moonlet.projections.state.MAX_INDEX", 3)
+    monkeypatch.setattr("moonlet.projections.view.state.MAX_INDEX", 3)
     few = settings(laws, max_examples=150)
     check(a_delta_is_as_good_as_the_state, few)
     check(nothing_removed_comes_back, few)

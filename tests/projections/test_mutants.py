@@ -12,16 +12,15 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from moonlet.projections import delta, dot_join, fields, recorder
-from moonlet.projections.bounded_store import BoundedStore
-from moonlet.projections.changes import Changes
-from moonlet.projections.dot_store import DotStore
-from moonlet.projections.lattice_store import LatticeStore
-from moonlet.projections.state import ViewState
+from moonlet.projections.exchange import delta
+from moonlet.projections.fields import BoundedStore, DotStore, declared, dot_join, recorder
+from moonlet.projections.fields.changes import Changes
+from moonlet.projections.fields.lattice_store import LatticeStore
+from moonlet.projections.view import ViewState
 from tests.projections import test_laws
 from tests.projections.world import World
 
-COUNTER = "moonlet.projections.counter_store"
+COUNTER = "moonlet.projections.fields.counter_store"
 
 
 class Fault(NamedTuple):
@@ -177,7 +176,7 @@ FAULTS: dict[str, tuple[test_laws.Law, *tuple[Fault, ...]]] = {
     ),
     "a register shows the greater dot, not the later time": (
         test_laws.every_step_shows_what_the_definition_says,
-        Fault(fields.Field, "_one", "(*put.value[:2], put.dot)", "put.dot"),
+        Fault(declared.Field, "_one", "(*put.value[:2], put.dot)", "put.dot"),
     ),
 }
 
@@ -207,7 +206,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
 
 
 def test_an_index_that_forgets_and_does_not_say_so_dies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonlet.projections.state.MAX_INDEX", 3)
+    monkeypatch.setattr("moonlet.projections.view.state.MAX_INDEX", 3)
     floor = "self.floor[journal] = max(self.floor[journal], changes.forget(count))"
     plant(monkeypatch, Fault(ViewState, "settle", floor, "changes.forget(count)"))
     with pytest.raises(AssertionError):

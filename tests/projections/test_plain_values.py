@@ -29,7 +29,7 @@ from moonlet.projections import (
     apply_delta,
     make_delta,
 )
-from moonlet.projections.memory_disk import MemoryDisk
+from moonlet.projections.files import MemoryDisk
 from tests.projections.helpers import commit, journals
 
 

@@ -22,7 +22,7 @@ from moonlet.core.errors import (
 )
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, Roster, Status, operate
-from moonlet.projections.control import MAX_ORDERS, is_here
+from moonlet.projections.replica.control import MAX_ORDERS, is_here
 from moonlet.streams import Bus
 from moonlet.streams.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type

@@ -8,7 +8,7 @@ import pytest
 
 from moonlet.core.errors import Corrupt
 from moonlet.projections import Replica, Roster, Status, operate
-from moonlet.projections.control import MAX_ORDER, Refusal
+from moonlet.projections.replica.control import MAX_ORDER, Refusal
 from moonlet.streams import Bucket, Bus, Message
 from tests.faulty import until_true
 from tests.projections.authors import Opened, World, exposure_view

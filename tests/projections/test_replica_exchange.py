@@ -9,14 +9,13 @@ import pytest
 
 from moonlet.core.errors import MoonletError, PayloadTooLarge, Unavailable
 from moonlet.core.frontier import Frontier
-from moonlet.projections import Replica, Roster, view_subjects
-from moonlet.projections.delta import make_delta
+from moonlet.projections import Replica, Roster
 from moonlet.projections.errors import DeltaRefused
-from moonlet.projections.exchange import Exchange
-from moonlet.projections.frames import MAX_FRAME, split
-from moonlet.projections.heartbeat import make_heartbeat
-from moonlet.projections.state import ViewState
-from moonlet.projections.transfer import FRAME, OFFER, REFUSAL, Offer, take
+from moonlet.projections.exchange import make_delta, make_heartbeat
+from moonlet.projections.exchange.frames import MAX_FRAME, split
+from moonlet.projections.exchange.transfer import FRAME, OFFER, REFUSAL, Offer, take
+from moonlet.projections.replica.peers import Exchange
+from moonlet.projections.view import ViewState, heartbeat_subject, replica_subject
 from moonlet.streams import Message
 from tests.faulty import until
 from tests.projections.authors import (
@@ -112,9 +111,9 @@ async def test_concurrent_intent_of_two_replicas_that_were_apart_stays_visible(
 async def test_a_replica_far_behind_joins_from_a_peer_in_many_frames(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moonlet.projections.upkeep.FAR_BEHIND", 1_000)
-    monkeypatch.setattr("moonlet.projections.frames.MAX_FRAME", 512)
-    monkeypatch.setattr("moonlet.projections.frames._ROOM", 448)
+    monkeypatch.setattr("moonlet.projections.replica.tasks.FAR_BEHIND", 1_000)
+    monkeypatch.setattr("moonlet.projections.exchange.frames.MAX_FRAME", 512)
+    monkeypatch.setattr("moonlet.projections.exchange.frames._ROOM", 448)
     token = await fill(world, 1_500)
     moon, _ = await world.hurt_client()
     async with Replica(world.moon, exposure_view(), tmp_path / "a.db") as a:
@@ -135,9 +134,9 @@ async def test_a_replica_far_behind_joins_from_a_peer_in_many_frames(
 async def test_a_replica_without_peers_joins_from_the_snapshot(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moonlet.projections.upkeep.FAR_BEHIND", 100)
-    monkeypatch.setattr("moonlet.projections.frames.MAX_FRAME", 1_024)
-    monkeypatch.setattr("moonlet.projections.frames._ROOM", 1_000)
+    monkeypatch.setattr("moonlet.projections.replica.tasks.FAR_BEHIND", 100)
+    monkeypatch.setattr("moonlet.projections.exchange.frames.MAX_FRAME", 1_024)
+    monkeypatch.setattr("moonlet.projections.exchange.frames._ROOM", 1_000)
     token = await fill(world, 300)
     async with Replica(world.moon, exposure_view(), tmp_path / "a.db") as a:
         await a.wait_for(token)
@@ -237,7 +236,7 @@ async def test_at_rest_replicas_say_little_and_exchange_no_data(
         await a.wait_for(token)
         await b.wait_for(token)
         await until(lambda: any(p.heartbeat.digest for p in exchange_of(b).peers.values()))
-        beats = view_subjects.heartbeats(moon.bus, b.view)
+        beats = heartbeat_subject(moon.bus, b.view)
         hurt.posted.clear()
         await until(lambda: len(hurt.posted) >= 2)
         assert {subject for subject, _ in hurt.posted} == {beats}
@@ -253,10 +252,10 @@ async def test_unequal_digests_at_one_frontier_are_noticed_and_the_other_isnt_as
         await a.wait_for(token)
         digest = a.digest
         wrong = make_heartbeat(state_of(a), "liar", durable=a.durable, digest=digest[::-1])
-        world.js.post(view_subjects.heartbeats(world.moon.bus, a.view), wrong)
+        world.js.post(heartbeat_subject(world.moon.bus, a.view), wrong)
         await until(lambda: exchange_of(a).diverged == {"liar"})
         right = make_heartbeat(state_of(a), "liar", durable=a.durable, digest=digest)
-        world.js.post(view_subjects.heartbeats(world.moon.bus, a.view), right)
+        world.js.post(heartbeat_subject(world.moon.bus, a.view), right)
         await until(lambda: exchange_of(a).diverged == set())
 
 
@@ -277,10 +276,10 @@ class Liar:
         state = ViewState(self._victim.view, state_of(self._victim).journals.ids)
         state.vector[:] = [n + 10_000 for n in state_of(self._victim).vector]
         bus = self._world.moon.bus
-        subject = view_subjects.replica(bus, self._victim.view, "liar")
+        subject = replica_subject(bus, self._victim.view, "liar")
         await bus.js.subscribe(subject, self._reply)
         beat = make_heartbeat(state, "liar", durable=Frontier())
-        bus.js.post(view_subjects.heartbeats(bus, self._victim.view), beat)
+        bus.js.post(heartbeat_subject(bus, self._victim.view), beat)
 
     def _reply(self, message: Message) -> None:
         self.asked += 1
@@ -370,10 +369,10 @@ async def test_a_forged_request_is_refused_and_stops_nobody(
     world: World, tmp_path: Path, data: bytes, error: type[MoonletError]
 ) -> None:
     async with Replica(world.moon, exposure_view(), tmp_path / "a.db") as a:
-        subject = view_subjects.replica(world.moon.bus, a.view, exchange_of(a).name)
+        subject = replica_subject(world.moon.bus, a.view, exchange_of(a).name)
         answer = await world.js.request(subject, data, timeout=2)
         assert answer.data[:1] == REFUSAL
-        world.js.post(view_subjects.heartbeats(world.moon.bus, a.view), data)
+        world.js.post(heartbeat_subject(world.moon.bus, a.view), data)
         world.js.post(subject, data)  # without a reply
         await until(lambda: exchange_of(a).refused.total() > 0)
         await a.wait_for(await fill(world, 1))
@@ -382,7 +381,7 @@ async def test_a_forged_request_is_refused_and_stops_nobody(
 async def test_a_peer_that_never_answers_costs_nothing_but_time(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moonlet.projections.transfer.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("moonlet.projections.exchange.transfer.ANSWER_SECONDS", 0.05)
     async with Replica(world.moon, exposure_view(), tmp_path / "a.db") as a:
         with pytest.raises(Unavailable):
             await take(world.moon.bus, "nobody.is.here", state_of(a))

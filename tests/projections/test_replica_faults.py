@@ -9,9 +9,9 @@ import pytest
 from moonlet.core.errors import Conflict, Unavailable
 from moonlet.core.frontier import Frontier
 from moonlet.projections import InvalidDatabase, JournalFault, Replica, View
-from moonlet.projections.delta import apply_delta, make_delta
 from moonlet.projections.errors import DeltaRefused
-from moonlet.projections.state import ViewState
+from moonlet.projections.exchange import apply_delta, make_delta
+from moonlet.projections.view import ViewState
 from moonlet.streams.server_process import ServerProcess
 from tests.faulty import until, until_true
 from tests.projections.authors import FIELDS, Authors, Opened, World, exposure_view

@@ -57,9 +57,9 @@ def locked(path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Locks are given up on soon."""
-    for module in ("database", "file_notes"):
-        monkeypatch.setattr(f"moonlet.projections.{module}.BUSY_SECONDS", 0.05)
-    monkeypatch.setattr("moonlet.projections.holding.LOCK_PAUSE", 0.05)
+    for module in ("database", "notes"):
+        monkeypatch.setattr(f"moonlet.projections.files.{module}.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("moonlet.projections.replica.materialized_view.LOCK_PAUSE", 0.05)
 
 
 async def test_a_closed_file_is_read_again_and_only_the_rest_is_folded(
@@ -159,7 +159,7 @@ async def test_a_lock_is_borne_for_a_while_and_reads_go_on(world: World, tmp_pat
 async def test_a_lock_that_does_not_end_stops_the_replica(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moonlet.projections.holding.LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr("moonlet.projections.replica.materialized_view.LOCK_PATIENCE", 0.2)
     path = tmp_path / "v.db"
     await file_of(world, path)
     async with Replica(world.moon, exposure_view(), path) as replica:

@@ -10,7 +10,7 @@ import pytest
 
 from moonlet.core.errors import MoonletError
 from moonlet.projections import Replica
-from moonlet.projections.memory_disk import MemoryDisk
+from moonlet.projections.files import MemoryDisk
 from moonlet.simulations import Scenario, World, faults
 from moonlet.simulations.marks import declared
 from moonlet.simulations.simulate import asked_seeds

@@ -26,7 +26,7 @@ from moonlet.projections import (
     View,
     journal_ends,
 )
-from moonlet.projections.disk import FILES
+from moonlet.projections.files import FILES
 from moonlet.telemetry import configure
 
 FOLDER: Final = Path(".moonlet/views")

@@ -1,10 +1,5 @@
 """Shared views of the journals that converge on every replica."""
 
-from moonlet.projections.amounts import Amount
-from moonlet.projections.control import Action, Status, operate
-from moonlet.projections.database import ViewDatabase
-from moonlet.projections.delta import apply_delta, make_delta
-from moonlet.projections.dots import Dot
 from moonlet.projections.errors import (
     DatabaseConflict,
     DatabaseCorrupt,
@@ -17,14 +12,13 @@ from moonlet.projections.errors import (
     JournalFault,
     PoisonedEvent,
 )
-from moonlet.projections.explain import FieldPlan
-from moonlet.projections.fields import Fields
-from moonlet.projections.journals import JournalId
-from moonlet.projections.kinds import (
+from moonlet.projections.exchange import Enrolled, Roster, apply_delta, make_delta
+from moonlet.projections.fields import (
     AWSet,
     BoundedCounter,
     Doc,
     EWFlag,
+    Fields,
     GSet,
     LexCounter,
     LWWRegister,
@@ -33,14 +27,19 @@ from moonlet.projections.kinds import (
     MVRegister,
     ORMap,
 )
-from moonlet.projections.observed import Observed
-from moonlet.projections.rebuild import journal_ends, rebuild
-from moonlet.projections.replica import Replica
-from moonlet.projections.roster import Enrolled, Roster
-from moonlet.projections.sql import Rows, open_reader, select
-from moonlet.projections.state import At, ViewState
-from moonlet.projections.survey import Sighting, survey
-from moonlet.projections.view import View
+from moonlet.projections.files import Rows, ViewDatabase, open_reader, select
+from moonlet.projections.replica import (
+    Action,
+    Replica,
+    Sighting,
+    Status,
+    journal_ends,
+    operate,
+    rebuild,
+    survey,
+)
+from moonlet.projections.values import Amount, Dot, JournalId, Observed
+from moonlet.projections.view import At, FieldPlan, View, ViewState
 
 __all__ = [
     "AWSet",

@@ -1,0 +1,38 @@
+"""Becoming the view as of an older frontier: from nothing, in the journals' own order."""
+
+from contextlib import aclosing
+
+from moonlet.core.errors import Invalid
+from moonlet.core.frontier import Frontier
+from moonlet.projections.replica.materialized_view import Holding
+from moonlet.projections.replica.probe import probe
+from moonlet.streams import Bus, read_messages
+
+
+async def check_reachable(bus: Bus, holding: Holding, target: Frontier) -> None:
+    """Raise `Invalid` if a journal ends before `target`; else as a probe does."""
+    state = holding.state
+    for journal, at, mark in zip(state.journals.ids, state.vector, state.marks, strict=True):
+        end = (await probe(bus, journal, at, mark)).last
+        if target.at(journal.name) > end:
+            raise Invalid(
+                f"view {state.view.name} can't seek to sequence {target.at(journal.name)} of"
+                f" {journal.name}, which ends at {end}"
+            )
+
+
+async def fold_until(bus: Bus, holding: Holding, target: Frontier) -> None:
+    """Fold every journal up to `target`, inclusive; the holding must not be past it."""
+    state = holding.state
+    for journal, at in zip(state.journals.ids, list(state.vector), strict=True):
+        until = target.at(journal.name)
+        if until <= at:
+            continue
+        for subject in journal.subjects:
+            start = at + 1
+            async with aclosing(read_messages(bus, journal.name, subject, start=start)) as batches:
+                async for batch in batches:
+                    holding.fold(journal.name, [m for m in batch if m.sequence <= until])
+                    if batch[-1].sequence >= until:
+                        break
+        holding.rise(journal.name, until, "")
