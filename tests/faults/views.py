@@ -266,11 +266,11 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         (
             (
                 PROJECTIONS + "replica/replica.py",
-                "            await rewind.check_reachable(life.bus, life.held(), frontier)\n",
+                "            await check_reachable(life.bus, life.held(), frontier)\n",
                 "            if not frontier.covers(life.held().state.frontier):\n"
                 "                await life.pause()\n"
                 "                life._begin_anew()\n"
-                "            await rewind.check_reachable(life.bus, life.held(), frontier)\n",
+                "            await check_reachable(life.bus, life.held(), frontier)\n",
             ),
         ),
     ),
