@@ -110,6 +110,11 @@ def _copy(source: "asyncio.Future[PubAck]", target: "asyncio.Future[PubAck]") ->
     source.add_done_callback(done)
 
 
+def bus_over(js: Any, topology: Topology | None = None) -> Bus:
+    """A bus over a connection that is open already, by the system's clock."""
+    return Bus(js, SystemClock(), SystemEntropy(), topology=topology)
+
+
 class FaultyMoon:
     """A client, and the hosts on it, whose connection is faulty."""
 
@@ -128,7 +133,7 @@ class FaultyMoon:
 
         async def open() -> Bus:
             bus = await open_bus(self._stack, url, topology=topology, encoding=encoding)
-            self.faults = FaultyJetStream(bus.js)
+            self.faults = FaultyJetStream(bus._js)
             return Bus(
                 self.faults,  # the rest is delegated
                 SystemClock(),

@@ -26,7 +26,7 @@ async def test_after_a_host_whose_clock_was_ahead_times_still_grow(
         bus = moon.bus
 
         async def ahead() -> Bus:
-            return Bus(bus.js, Ahead(), bus.entropy, topology=bus.topology)
+            return Bus(bus._js, Ahead(), bus.entropy, topology=bus.topology)
 
         async with Client(ahead) as early, Host(early, [account]):
             await early.ask("account/a", Deposit(1))

@@ -16,7 +16,7 @@ async def _lose_lease(moon: Client, host: Host) -> None:
     """Have the server forget the lease, and wait until the host owns all again as a newcomer."""
     before = host.id
     bus = moon.bus
-    await Bucket(bus.js, bus.topology.bucket("leases")).delete(f"host.{before}")
+    await Bucket(bus, bus.topology.bucket("leases")).delete(f"host.{before}")
     await eventually(lambda: host.id != before and len(host.partitions) == 2)
 
 

@@ -185,7 +185,7 @@ async def test_heartbeats_are_published(moon_server: MoonServer) -> None:
     async with moon_server.connect() as moon:
         heard: list[bytes] = []
         subject = f"{moon.bus.topology.prefix}.heartbeat.*"
-        await moon.bus.js.subscribe(subject, lambda message: heard.append(message.data))
+        await moon.bus.subscribe(subject, lambda message: heard.append(message.data))
         manager = AgentManager(moon, heartbeat=0.05)
         await manager.register_agent(account_type())
 
@@ -199,6 +199,4 @@ async def test_heartbeats_are_published(moon_server: MoonServer) -> None:
 
 
 async def break_journal(moon: Client, agent: str) -> None:
-    await moon.bus.js.publish(
-        moon.bus.subjects.journal(AgentId.parse(agent)), b"rubbish", timeout=5
-    )
+    await moon.bus.publish(moon.bus.subjects.journal(AgentId.parse(agent)), b"rubbish", timeout=5)

@@ -1,13 +1,13 @@
 """What a host remembers of its journals over a reconnect."""
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from moonlet.agents.services.host_services import Services
 from moonlet.core.errors import Corrupt
-from moonlet.streams import Bus, Registry
+from moonlet.streams import Bus, Registry, StreamFacts
 
 STREAM = "moon-journal-main"
 
@@ -20,11 +20,10 @@ class Server:
         self.now = incarnation
         self.open = asyncio.Event()
         self.open.set()
-        self.js = self
 
-    async def stream_info(self, stream: str) -> dict[str, Any]:
+    async def facts(self, stream: str) -> StreamFacts:
         await self.open.wait()
-        return {"state": {"last_seq": self.end}}
+        return StreamFacts(stream, 1, self.end, self.end, 0, 0, self.now, 0, 0, {})
 
     async def incarnation(self) -> str:
         await self.open.wait()
@@ -42,6 +41,9 @@ async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", lambda *_: None)
     for name in ("Mailboxes", "Timers", "ParkedStream", "Snapshots"):
         monkeypatch.setattr(f"moonlet.agents.services.host_services.{name}", lambda _: None)
+    monkeypatch.setattr(
+        "moonlet.agents.services.host_services.stream_facts", lambda _, name: server.facts(name)
+    )
     made = Services(cast(Bus, server), cast(Registry, None), "")
     monkeypatch.setattr(made, "journal", lambda _: server)
     await made.incarnation(STREAM)

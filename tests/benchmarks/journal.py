@@ -79,7 +79,7 @@ async def moonlet(w: World, count: int) -> float:
     prefix = w.prefix()
     await w.create_streams(prefix, "journal-main")
     async with w.moon(prefix) as moon:
-        writer = GroupCommit(moon.bus.js, f"{prefix}-journal-main")
+        writer = GroupCommit(moon.bus, f"{prefix}-journal-main")
         agents = [
             Agent(i, writer, f"{prefix}.evt.account.a{i}", count // AGENTS) for i in range(AGENTS)
         ]

@@ -150,7 +150,7 @@ async def catching_up(scale: Scale) -> AsyncGenerator[Round, None]:
             await asyncio.sleep(0.01)
         async with w.moon(prefix) as moon:
             subject = f"{prefix}.view.prices.peer"
-            await moon.bus.js.subscribe(subject, Giver(moon.bus, peer).answer)
+            await moon.bus.subscribe(subject, Giver(moon.bus, peer).answer)
             while True:
                 watch = Stopwatch()
                 by_peer = ViewState(map_view, JOURNALS)

@@ -26,7 +26,7 @@ FOLDED = Row("replay from the server, every commit folded", "commits/s", BASELIN
 async def fill(w: World, moon: Client, prefix: str, each: int) -> None:
     """A journal of commits of `AGENTS` agents, `each` of every one."""
     await w.create_streams(prefix, "journal-main")
-    writer = GroupCommit(moon.bus.js, f"{prefix}-journal-main")
+    writer = GroupCommit(moon.bus, f"{prefix}-journal-main")
     landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     open = [AGENTS]
     for index in range(AGENTS):

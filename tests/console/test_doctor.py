@@ -116,7 +116,7 @@ def test_what_others_published_is_found(own_server: ServerProcess, folder: Path)
                 "moon.cmd.ledger.3.medium.main",
                 "moon.in.ghost.0.low.main",
             ):
-                await moon.bus.js.publish(subject, b"hello", timeout=5)
+                await moon.bus.publish(subject, b"hello", timeout=5)
 
     asyncio.run(publish())
     ended, found = findings("--url", own_server.url)
@@ -142,9 +142,9 @@ def test_a_stream_that_was_reconfigured_is_a_failure(
     async def change() -> None:
         async with connect(own_server.url) as moon:
             name = Topology().stream("mailboxes")
-            info = await moon.bus.js.stream_info(name)
+            info = await moon.bus._js.stream_info(name)
             assert info is not None
-            await moon.bus.js.update_stream({**info["config"], "max_age": 10**12})
+            await moon.bus._js.update_stream({**info["config"], "max_age": 10**12})
 
     asyncio.run(change())
     ended, found = findings("--url", own_server.url)
@@ -156,7 +156,7 @@ def test_a_stream_that_was_reconfigured_is_a_failure(
 def test_parked_commands_are_counted(own_server: ServerProcess, folder: Path) -> None:
     async def park(moon: Client) -> None:
         subject = f"moon.cmd.ledger.{partition_of('a', 4)}.medium.a"
-        await moon.bus.js.publish(subject, b"hello", timeout=5)
+        await moon.bus.publish(subject, b"hello", timeout=5)
         async for commit in moon.history("ledger/a", to=1, follow=True):
             assert commit.outcome == "parked"
 
@@ -177,7 +177,7 @@ def test_a_forged_commit_is_found_by_verify(own_server: ServerProcess, folder: P
     async def publish() -> None:
         async with connect(own_server.url) as moon:
             headers = {DIGEST_HEADER: record_digest(data)}
-            await moon.bus.js.publish("moon.evt.ledger.a", data, headers=headers, timeout=5)
+            await moon.bus.publish("moon.evt.ledger.a", data, headers=headers, timeout=5)
 
     asyncio.run(publish())
     ended = invoke("verify", "ledger/a", "--url", own_server.url)
@@ -195,7 +195,7 @@ def test_a_wrong_password_and_a_foreign_record_have_their_own_exit_codes(
 
     async def publish() -> None:
         async with connect(url) as moon:
-            await moon.bus.js.publish("moon.evt.ledger.main", b"hello", timeout=5)
+            await moon.bus.publish("moon.evt.ledger.main", b"hello", timeout=5)
 
     asyncio.run(publish())
     wrong = invoke("agents", "--url", server.url.replace("://", "://all:secret@"))

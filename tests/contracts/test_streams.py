@@ -35,8 +35,6 @@ from moonlet.streams import (
     ServerRefused,
     SignOfLife,
     Snapshots,
-    SystemClock,
-    SystemEntropy,
     Timers,
     Topology,
     apply_topology,
@@ -49,7 +47,7 @@ from moonlet.streams import (
     take_snapshot,
 )
 from moonlet.streams.group_commit import Record
-from tests.faulty import FaultyJetStream, until, until_true
+from tests.faulty import FaultyJetStream, bus_over, until, until_true
 
 A = AgentId.parse("account/a")
 B = AgentId.parse("account/b")
@@ -58,9 +56,9 @@ B = AgentId.parse("account/b")
 @pytest.fixture
 async def bus(js: JetStream, name: str) -> Bus:
     """A bus with all streams of a small topology."""
-    topology = Topology(prefix=name, mailbox=5, internal=8)
-    await apply_topology(js, topology)
-    return Bus(js, SystemClock(), SystemEntropy(), topology=topology)
+    bus = bus_over(js, Topology(prefix=name, mailbox=5, internal=8))
+    await apply_topology(bus)
+    return bus
 
 
 def commit(agent: AgentId, revision: int, text: str = "") -> Commit[msgspec.Raw]:
@@ -94,25 +92,25 @@ async def append(
 
 
 def writer_of(bus: Bus) -> GroupCommit:
-    return GroupCommit(bus.js, bus.topology.journal_of("account"))
+    return GroupCommit(bus, bus.topology.journal_of("account"))
 
 
 # topology
 
 
 async def test_applying_twice_changes_nothing(bus: Bus) -> None:
-    assert await plan_topology(bus.js, bus.topology) == []
-    assert await apply_topology(bus.js, bus.topology) == []
+    assert await plan_topology(bus, bus.topology) == []
+    assert await apply_topology(bus, bus.topology) == []
 
 
 async def test_a_larger_mailbox_is_an_update_and_foreign_settings_are_refused(bus: Bus) -> None:
     larger = msgspec.structs.replace(bus.topology, mailbox=7)
-    assert [step.action for step in await apply_topology(bus.js, larger)] == ["update"]
-    info = await bus.js.stream_info(bus.topology.journal_of("account"))
+    assert [step.action for step in await apply_topology(bus, larger)] == ["update"]
+    info = await bus._js.stream_info(bus.topology.journal_of("account"))
     assert info is not None
-    await bus.js.update_stream({**info["config"], "max_age": 3_600 * 10**9})
+    await bus._js.update_stream({**info["config"], "max_age": 3_600 * 10**9})
     with pytest.raises(InvalidSettings, match="max_age"):
-        await apply_topology(bus.js, larger)
+        await apply_topology(bus, larger)
 
 
 # the journal and its group commit
@@ -177,15 +175,15 @@ async def test_a_chain_lands_whole_or_not_at_all(bus: Bus) -> None:
 
 async def test_an_oversized_record_is_refused_before_it_meets_others(bus: Bus) -> None:
     writer = writer_of(bus)
-    huge: Record = (b"x" * (bus.js.max_payload + 1), {})
+    huge: Record = (b"x" * (bus.max_payload + 1), {})
     with pytest.raises(PayloadTooLarge):
         await append(writer, bus, A, 0, [huge])
     assert await append(writer, bus, B, 0, [record(B, 1)]) == [1]
 
 
 async def test_an_append_without_an_answer_is_told_so_and_the_next_one_goes_on(bus: Bus) -> None:
-    faults = FaultyJetStream(bus.js)
-    writer = GroupCommit(faults, bus.topology.journal_of("account"), timeout=0.5)
+    faults = FaultyJetStream(bus._js)
+    writer = GroupCommit(bus_over(faults), bus.topology.journal_of("account"), timeout=0.5)
     faults.publishing = lambda _subject, _data: "lose ack"
     with pytest.raises(MoonletError) as caught:
         await append(writer, bus, A, 0, [record(A, 1)])
@@ -298,11 +296,11 @@ async def test_what_was_not_acknowledged_comes_to_the_next_owner_at_once_and_in_
     stale.acknowledge(first[3].reply, credited=True)
 
     async def acknowledged() -> bool:
-        info = await bus.js.stream_info(bus.topology.stream("mailboxes"))
+        info = await bus._js.stream_info(bus.topology.stream("mailboxes"))
         return info is not None and info["state"]["messages"] == 3
 
     await until_true(acknowledged)
-    await bus.js.delete_consumer(bus.topology.stream("mailboxes"), "r1")
+    await bus._js.delete_consumer(bus.topology.stream("mailboxes"), "r1")
     second: list[Delivery] = []
     heir = await open_intake(bus, lambda _, d: second.append(d), credit=8, name="r2")
     await until(lambda: len(second) == 3)
@@ -337,7 +335,7 @@ async def open_intake(
 
 
 async def test_a_key_is_written_by_compare_and_set(bus: Bus) -> None:
-    bucket = Bucket(bus.js, bus.topology.bucket("registry"))
+    bucket = Bucket(bus, bus.topology.bucket("registry"))
     assert await bucket.get("k") is None
     first = await bucket.put("k", b"1", revision=0)
     with pytest.raises(Conflict):
@@ -377,13 +375,13 @@ async def test_hosts_hear_that_there_is_something_to_see(bus: Bus) -> None:
     leases.tell()
     leases.tell("h1")
     for forged in (b"h1", b"{}", b'{"host":"h1","lease":0}', b'{"host":"h1","lease":1e9}'):
-        bus.js.post(bus.subjects.hosts(), forged)
-    bus.js.post(bus.subjects.hosts(), b'{"host":"h1","lease":1,"more":"' + b"x" * 2_000 + b'"}')
+        bus.post(bus.subjects.hosts(), forged)
+    bus.post(bus.subjects.hosts(), b'{"host":"h1","lease":1,"more":"' + b"x" * 2_000 + b'"}')
     await until(lambda: len(heard) == 7)
     assert heard == [None, SignOfLife("h1", 1), None, None, None, None, None]
     await ear.unsubscribe()
     leases.tell()
-    await bus.js.server_info()  # a round trip: what was told has been carried
+    await bus._js.server_info()  # a round trip: what was told has been carried
     assert len(heard) == 7
 
 
@@ -419,8 +417,8 @@ async def test_a_type_keeps_its_number_of_partitions(bus: Bus) -> None:
 async def test_a_timer_fires_once_and_a_cancelled_one_does_not(bus: Bus) -> None:
     timers = Timers(bus)
     # By the server's clock: the model has one of its own.
-    ack = await bus.js.publish(bus.subjects.snapshot(B), b"now", timeout=5)
-    asked = await bus.js.message(bus.topology.stream("snapshots"), ack.sequence)
+    ack = await bus.publish(bus.subjects.snapshot(B), b"now", timeout=5)
+    asked = await bus._js.message(bus.topology.stream("snapshots"), ack.sequence)
     assert asked is not None
     now = asked.time // 1_000
     for name, revision in (("one", 1), ("two", 2)):
@@ -433,11 +431,11 @@ async def test_a_timer_fires_once_and_a_cancelled_one_does_not(bus: Bus) -> None
     stream = bus.topology.stream("timers")
 
     async def fired() -> bool:
-        return await bus.js.last_message(stream, fire) is not None
+        return await bus._js.last_message(stream, fire) is not None
 
     await until_true(fired)
-    assert await bus.js.stream_subjects(stream, ">") == {fire: 1}
-    message = await bus.js.last_message(stream, fire)
+    assert await bus._js.stream_subjects(stream, ">") == {fire: 1}
+    message = await bus._js.last_message(stream, fire)
     assert message is not None and decode_envelope(message.data, None)[0].timer == "two"
 
 
@@ -452,5 +450,5 @@ async def test_the_last_snapshot_is_kept_and_rubbish_is_none(bus: Bus) -> None:
         await landed
     found = await snapshots.load(A)
     assert found is not None and (found.revision, found.state) == (2, b"s")
-    await bus.js.publish(bus.subjects.snapshot(A), b"rubbish", timeout=5)
+    await bus.publish(bus.subjects.snapshot(A), b"rubbish", timeout=5)
     assert await snapshots.load(A) is None

@@ -157,10 +157,10 @@ async def test_a_handler_that_raises_parks_its_command_and_the_agent_goes_on(
             stream = moon.bus.topology.stream("parked")
 
             async def noted() -> bool:
-                return await moon.bus.js.last_message(stream, subject) is not None
+                return await moon.bus._js.last_message(stream, subject) is not None
 
             await until_true(noted)
-            message = await moon.bus.js.last_message(stream, subject)
+            message = await moon.bus._js.last_message(stream, subject)
             assert message is not None and message.headers is not None
             assert "no luck" in message.headers["Moonlet-Cause"]
             assert "accounts.py" in message.headers["Moonlet-Stack"]
@@ -189,7 +189,7 @@ async def test_foreign_bytes_in_every_subject_stop_nobody(
     async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
         async with Host(moon, [account_type()]):
             assert await moon.ask("account/a", Deposit(1)) == 1
-            a, js = AgentId.parse("account/a"), moon.bus.js
+            a, js = AgentId.parse("account/a"), moon.bus._js
             subjects = moon.bus.subjects
             for data in junk:
                 for subject in (
@@ -227,7 +227,7 @@ async def test_an_answer_is_never_stored_in_a_stream_of_ours(
         ]
         await asyncio.gather(*asked, return_exceptions=True)
         stream = moon.bus.topology.journal_of("account")
-        subjects = await moon.bus.js.stream_subjects(stream, ">")
+        subjects = await moon.bus._js.stream_subjects(stream, ">")
         assert subjects == {f"{name}.evt.account.a": 2}
 
 
@@ -240,7 +240,7 @@ async def test_an_undecodable_record_stops_its_agent_and_no_other(
         async with Host(moon, [account]):
             await moon.ask("account/bad", Deposit(1))
         stream = moon.bus.topology.journal_of("account")
-        ack = await moon.bus.js.publish(
+        ack = await moon.bus.publish(
             moon.bus.subjects.journal(AgentId.parse("account/bad")), b"rubbish", timeout=5
         )
         deep = [await moon.tell("account/bad", Deposit(1)) for _ in range(1_500)]
@@ -263,9 +263,9 @@ async def test_a_record_that_was_changed_is_corrupt(
             await moon.ask("account/a", Deposit(1))
             await moon.ask("account/a", Deposit(1))
         stream = moon.bus.topology.journal_of("account")
-        first = await moon.bus.js.message(stream, 1)
+        first = await moon.bus._js.message(stream, 1)
         assert first is not None
-        await moon.bus.js.publish(first.subject, first.data, timeout=5)
+        await moon.bus.publish(first.subject, first.data, timeout=5)
         async with Host(moon, [account]):
             with pytest.raises(Corrupt, match="history was changed"):
                 await moon.query("account/a", GetBalance())
@@ -275,7 +275,7 @@ async def test_nobody_edits_history(shared_server: ServerProcess, name: str) -> 
     async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
         async with Host(moon, [account_type()]):
             await moon.ask("account/a", Deposit(1))
-            js, stream = moon.bus.js, moon.bus.topology.journal_of("account")
+            js, stream = moon.bus._js, moon.bus.topology.journal_of("account")
             with pytest.raises(ServerRefused):
                 await js.purge_stream(stream, moon.bus.subjects.journal(AgentId("account", "a")))
             answer = await js.request(
@@ -340,7 +340,7 @@ async def test_a_full_journal_pushes_back_and_goes_on_when_there_is_room(
     async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
         async with Host(moon, [account]) as host:
             await moon.ask("account/a", Deposit(1))
-            js, stream = moon.bus.js, moon.bus.topology.journal_of("account")
+            js, stream = moon.bus._js, moon.bus.topology.journal_of("account")
             info = await js.stream_info(stream)
             assert info is not None
             await js.update_stream({**info["config"], "max_msgs": 3, "discard": "new"})
@@ -378,9 +378,9 @@ async def test_a_journal_that_went_back_stops_its_agents_until_the_epoch_is_rais
             with pytest.raises(Corrupt, match="older state"):
                 await _query(moon)
             stream = moon.bus.topology.journal_of("account")
-            info = await moon.bus.js.stream_info(stream)
+            info = await moon.bus._js.stream_info(stream)
             assert info is not None
-            await moon.bus.js.update_stream({**info["config"], "metadata": {"moonlet.epoch": "1"}})
+            await moon.bus._js.update_stream({**info["config"], "metadata": {"moonlet.epoch": "1"}})
             await until(lambda: len(host.partitions) == 4)  # the leases went back too
         async with Host(moon, [account], lease=2):
             assert await moon.query("account/a", GetBalance(), timeout=20) == 1

@@ -240,7 +240,7 @@ async def forget_ids(moon: Client) -> None:
 
 async def set_window(moon: Client, stream: str, nanoseconds: int) -> None:
     """Set a stream's duplicate window."""
-    js = moon.bus.js
+    js = moon.bus._js
     info = await js.stream_info(moon.bus.topology.stream(stream))
     assert info is not None
     await js.update_stream({**info["config"], "duplicate_window": nanoseconds})

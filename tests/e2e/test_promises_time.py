@@ -78,21 +78,21 @@ async def test_a_firing_that_comes_late_or_twice_is_only_acknowledged(
             stream = moon.bus.topology.stream("timers")
 
             async def stands() -> bool:
-                return await moon.bus.js.last_message(stream, subject) is not None
+                return await moon.bus._js.last_message(stream, subject) is not None
 
             await until_true(stands)
-            schedule = await moon.bus.js.last_message(stream, subject)
+            schedule = await moon.bus._js.last_message(stream, subject)
             assert schedule is not None
             fire = moon.bus.subjects.fire(agent, 4)
             for _ in range(3):  # as a server does that fires once too often
-                await moon.bus.js.publish(fire, schedule.data, timeout=5)
+                await moon.bus.publish(fire, schedule.data, timeout=5)
             await balance_is(moon, "account/a", 1)
             await moon.ask("account/a", Forget("far"))
-            await moon.bus.js.publish(fire, schedule.data, timeout=5)
+            await moon.bus.publish(fire, schedule.data, timeout=5)
             assert await moon.ask("account/a", Deposit(1)) == 2
 
             async def consumed() -> bool:
-                return await moon.bus.js.stream_subjects(stream, fire) == {}
+                return await moon.bus._js.stream_subjects(stream, fire) == {}
 
             await until_true(consumed)
             assert len([c async for c in moon.history("account/a")]) == 4
@@ -109,7 +109,7 @@ async def test_an_open_timer_whose_schedule_was_lost_is_set_again_at_recovery(
                 await moon.ask("account/a", Deposit(2))
         stream = moon.bus.topology.stream("timers")
         subject = moon.bus.subjects.timer(AgentId.parse("account/a"), "deposit", 1)
-        assert await moon.bus.js.purge_stream(stream, subject) == 1
+        assert await moon.bus._js.purge_stream(stream, subject) == 1
         async with Host(moon, [account]):
             assert await moon.query("account/a", GetBalance()) == 4
             await balance_is(moon, "account/a", 5)
@@ -156,7 +156,7 @@ async def test_a_critical_command_overtakes_thousands_of_queued_low_ones(
             assert commit.revision < 1 + count / 4, commit.revision
 
             async def drained() -> bool:
-                last = await moon.bus.js.last_message(
+                last = await moon.bus._js.last_message(
                     moon.bus.topology.journal_of("account"),
                     moon.bus.subjects.journal(AgentId.parse("account/a")),
                 )
@@ -367,7 +367,7 @@ async def test_a_call_whose_host_died_runs_again_and_its_result_counts_once(
             await until(lambda: len(ran) == 2)
             assert ran[0] == ran[1], "the same call"
             subject, data = results[0]  # and its result again, when the server forgot its id
-            await moon.bus.js.publish(subject, data, timeout=5)
+            await moon.bus.publish(subject, data, timeout=5)
             await moon.ask("fetcher/a", Start("prices"), timeout=15)
             assert await texts(moon, "fetcher/a", 2) == ("got 5", "got 6")
 
@@ -386,10 +386,10 @@ async def test_a_topic_holds_what_agents_publish(shared_server: ServerProcess, n
             stream = moon.bus.topology.stream("topics")
 
             async def published() -> bool:
-                return await moon.bus.js.last_message(stream, subject) is not None
+                return await moon.bus._js.last_message(stream, subject) is not None
 
             await until_true(published)
-            message = await moon.bus.js.last_message(stream, subject)
+            message = await moon.bus._js.last_message(stream, subject)
             assert message is not None and message.headers is not None
             assert msgspec.json.decode(message.data) == {"text": "up"}
             assert message.headers["Moonlet-Agent"] == "account/a"

@@ -58,9 +58,9 @@ async def ends(moon: Client) -> Frontier:
     seen: list[int] = []
     async with asyncio.timeout(30):
         while True:
-            infos = [await bus.js.stream_info(name) for name in bus.topology.journal_streams]
+            infos = [await bus._js.stream_info(name) for name in bus.topology.journal_streams]
             now = [info["state"]["last_seq"] for info in infos if info is not None]
-            waiting = await bus.js.stream_info(bus.topology.stream("internal"))
+            waiting = await bus._js.stream_info(bus.topology.stream("internal"))
             if now == seen and waiting is not None and not waiting["state"]["messages"]:
                 return Frontier(dict(zip(bus.topology.journal_streams, now, strict=True)))
             seen = now

@@ -65,8 +65,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 STREAMS + "intake.py",
-                "bus.js.on_reconnect(self._renew)",
-                "bus.js.on_reconnect(lambda: None)",
+                "bus.on_reconnect(self._renew)",
+                "bus.on_reconnect(lambda: None)",
             ),
             (STREAMS + "intake.py", "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
             (

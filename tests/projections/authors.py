@@ -121,7 +121,7 @@ class Authors:
             previous_digest=previous,
         )
         record, digest = encode_commit(commit, self.bus.encoding)
-        writer = self._writers.setdefault(stream, GroupCommit(self.bus.js, stream))
+        writer = self._writers.setdefault(stream, GroupCommit(self.bus, stream))
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Any) -> None:
@@ -148,7 +148,7 @@ class World:
 
     async def hurt_client(self) -> tuple[Author, Hurt]:
         """A client whose connection can be made to misbehave."""
-        hurt = Hurt((await self.client()).bus.js)
+        hurt = Hurt((await self.client()).bus._js)
         bus = Bus(hurt, SystemClock(), SystemEntropy(), topology=self.topology)
         return Author(bus), hurt
 
@@ -157,8 +157,8 @@ class World:
 
     async def __aenter__(self) -> "World":
         self.moon = await self.client()
-        self.js = self.moon.bus.js
-        await apply_topology(self.js, self.topology)
+        self.js = self.moon.bus._js
+        await apply_topology(self.moon.bus, self.topology)
         self.authors = Authors(self.moon.bus)
         return self
 

@@ -129,7 +129,7 @@ async def settled(world: World, nodes: list[ReplicaNode], moon: Any) -> list[Rep
         node.restart()
     ends: dict[str, int] = {}
     for name in world.topology.journal_streams:
-        info = await moon.bus.js.stream_info(name)
+        info = await moon.bus._js.stream_info(name)
         assert info is not None
         ends[name] = info["state"]["last_seq"]
 

@@ -27,7 +27,7 @@ def subject_of(world: World, replica: Replica) -> str:
 async def answer_to(world: World, replica: Replica, order: bytes) -> dict[str, Any]:
     """The raw answer to raw bytes."""
     bus = await outsider(world)
-    message = await bus.js.request(subject_of(world, replica), order, timeout=5)
+    message = await bus.request(subject_of(world, replica), order, timeout=5)
     answer: dict[str, Any] = json.loads(message.data)
     return answer
 
@@ -78,7 +78,7 @@ async def test_an_answer_is_never_stored_in_a_stream_of_ours(world: World, tmp_p
         assert upkeep is not None
         for asked in (subject_of(world, replica), f"{prefix}.view.exposure.{upkeep.exchange.name}"):
             for reply in (f"{prefix}.evt.us.a", f"{prefix}.cmd.us.0.high.a", "$KV.registry.x"):
-                stranger.js.post(asked, b'{"action": "status"}', reply=reply)
+                stranger.post(asked, b'{"action": "status"}', reply=reply)
         # What came after those was answered, so those were heard.
         assert (await operate(stranger, "exposure", replica.name, "status")).standing == "running"
         info = await world.js.stream_info(world.stream("us"))
@@ -88,7 +88,7 @@ async def test_an_answer_is_never_stored_in_a_stream_of_ours(world: World, tmp_p
 async def test_nobody_is_answered_who_does_not_ask(world: World, tmp_path: Path) -> None:
     async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
         bus = await outsider(world)
-        bus.js.post(subject_of(world, replica), b'{"action": "pause"}')
+        bus.post(subject_of(world, replica), b'{"action": "pause"}')
         assert (await operate(bus, "exposure", replica.name, "status")).standing == "running"
 
 
@@ -120,7 +120,7 @@ async def test_an_answer_of_another_kind_is_told(world: World, tmp_path: Path) -
 async def test_registry_entries_that_no_replica_wrote_are_passed_over(
     world: World, tmp_path: Path
 ) -> None:
-    bucket = Bucket(world.js, world.topology.bucket("registry"))
+    bucket = Bucket(world.moon.bus, world.topology.bucket("registry"))
     async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
         await until_true(lambda: _is_enrolled(world, replica))
         for key, value in (("a", b"\x00"), ("b", b"{}"), ("c", b"[]"), ("d", b"null")):

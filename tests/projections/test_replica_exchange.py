@@ -277,9 +277,9 @@ class Liar:
         state.vector[:] = [n + 10_000 for n in state_of(self._victim).vector]
         bus = self._world.moon.bus
         subject = replica_subject(bus, self._victim.view, "liar")
-        await bus.js.subscribe(subject, self._reply)
+        await bus.subscribe(subject, self._reply)
         beat = make_heartbeat(state, "liar", durable=Frontier())
-        bus.js.post(heartbeat_subject(bus, self._victim.view), beat)
+        bus.post(heartbeat_subject(bus, self._victim.view), beat)
 
     def _reply(self, message: Message) -> None:
         self.asked += 1

@@ -449,7 +449,7 @@ DELIVERED: tuple[Mutant, ...] = (
         "no-renewal-at-reconnect",
         "consumers are not made anew at a reconnect, nor after a silence",
         (
-            (INTAKE, "bus.js.on_reconnect(self._renew)", "bus.js.on_reconnect(lambda: None)"),
+            (INTAKE, "bus.on_reconnect(self._renew)", "bus.on_reconnect(lambda: None)"),
             (INTAKE, "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
         ),
     ),

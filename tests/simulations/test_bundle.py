@@ -190,12 +190,12 @@ def test_what_an_operator_removed_from_the_parked_stream_is_not_missed(
                 await moon.ask("account/a", Deposit(1))
 
                 async def noted() -> bool:
-                    held = await moon.bus.js.stream_info(moon.bus.topology.stream("parked"))
+                    held = await moon.bus._js.stream_info(moon.bus.topology.stream("parked"))
                     return held is not None and held["state"]["last_seq"] == 2
 
                 await until_true(noted, within=30)
                 await moon.ask("account/a", Deposit(1))  # its commit says that all is out
-            await moon.bus.js.purge_stream(moon.bus.topology.stream("parked"), ">")
+            await moon.bus._js.purge_stream(moon.bus.topology.stream("parked"), ">")
             write_bundle(path, await take_bundle(moon.bus))
 
     async def body(world: World) -> None:
@@ -211,7 +211,7 @@ async def test_a_server_that_is_never_still_is_refused(moon_server: MoonServer) 
     async with moon_server.connect() as moon, Host(moon, [ACCOUNT]):
         await moon.ask("account/a", Deposit(1))
         states = 0
-        real = moon.bus.js.stream_info
+        real = moon.bus._js.stream_info
 
         async def busy(name: str) -> object:
             nonlocal states
@@ -220,7 +220,7 @@ async def test_a_server_that_is_never_still_is_refused(moon_server: MoonServer) 
                 await moon.tell("account/a", Deposit(1))
             return await real(name)
 
-        moon.bus.js.stream_info = busy  # type: ignore[method-assign,assignment]
+        moon.bus._js.stream_info = busy  # type: ignore[method-assign,assignment]
         with pytest.raises(Unavailable, match=r"not still for one moment in 0\.2 s"):
             await take_bundle(moon.bus, patience=0.2)
         assert states > 20
@@ -247,10 +247,10 @@ async def test_a_history_that_was_changed_is_refused(moon_server: MoonServer) ->
             await moon.ask("account/a", Deposit(1))
         bus = moon.bus
         subject = bus.subjects.journal(AgentId.parse("account/a"))
-        last = await bus.js.last_message(bus.topology.journal_streams[0], subject)
+        last = await bus._js.last_message(bus.topology.journal_streams[0], subject)
         assert last is not None
         headers = {k: v for k, v in (last.headers or {}).items() if "Expected" not in k}
-        await bus.js.publish(subject, last.data, headers=headers, timeout=5)
+        await bus.publish(subject, last.data, headers=headers, timeout=5)
         with pytest.raises(Corrupt, match="account/a revision 2: revision 1 follows revision 1"):
             await take_bundle(bus)
 

@@ -21,6 +21,7 @@ from moonlet.streams.nats_api import NatsJetStream
 from moonlet.streams.server_process import ServerProcess, find_server
 from moonlet.streams.settings import from_url
 from moonlet.streams.sync_mode import sync_mode
+from tests.faulty import bus_over
 from tests.streams.support import eventually
 
 # Opens the folder's server, tells of it, and does what its second argument says.
@@ -365,10 +366,10 @@ async def test_the_sync_mode_is_read_back_from_the_server(
     for fsync, mode in ((True, "always"), (False, 120.0)):
         async with await embedded.open(tmp_path, fsync=fsync) as server:
             js = await connect(server.url)
-            assert await sync_mode(js, server.monitoring_url) == mode
-            assert await sync_mode(js) == "unknown"
+            assert await sync_mode(bus_over(js), server.monitoring_url) == mode
+            assert await sync_mode(bus_over(js)) == "unknown"
             await js.close()
-            assert await sync_mode(js, "http://127.0.0.1:1") == "unknown"
+            assert await sync_mode(bus_over(js), "http://127.0.0.1:1") == "unknown"
     # A foreign server tells it where an account was allowed to ask.
     accounts = """
     accounts {
@@ -385,5 +386,5 @@ async def test_the_sync_mode_is_read_back_from_the_server(
     """
     foreign = new_server(extra=accounts, fsync=True)
     js = await connect(foreign.url.replace("://", "://a:a@"))
-    assert await sync_mode(js) == "always"
+    assert await sync_mode(bus_over(js)) == "always"
     await js.close()

@@ -179,9 +179,7 @@ class AgentManager:
         status = await self.status()
         assert isinstance(status, SystemStatus)
         try:
-            bus.js.post(
-                f"{bus.topology.prefix}.heartbeat.{status.host}", msgspec.json.encode(status)
-            )
+            bus.post(f"{bus.topology.prefix}.heartbeat.{status.host}", msgspec.json.encode(status))
         except MoonletError as error:
             log.info("a heartbeat was not sent", error=str(error))
 

@@ -14,7 +14,7 @@ from moonlet.console.options import Options, command_without
 from moonlet.console.output import table
 from moonlet.console.progress import Advance, progress
 from moonlet.core.errors import Unavailable
-from moonlet.streams import open_embedded
+from moonlet.streams import open_embedded, stream_facts
 
 AGENTS: Final = 100
 TELLS: Final = 3_000
@@ -117,6 +117,6 @@ def _agent(number: int) -> str:
 
 
 async def _commits(moon: Client) -> int:
-    info = await moon.bus.js.stream_info(moon.bus.topology.journal_of(counter.name))
-    assert info is not None, "the host has made it"
-    return int(info["state"]["messages"])
+    facts = await stream_facts(moon.bus, moon.bus.topology.journal_of(counter.name))
+    assert facts is not None, "the host has made it"
+    return facts.messages

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -16,7 +16,17 @@ from moonlet.console.progress import Advance, progress
 from moonlet.console.session import opened
 from moonlet.core.errors import Corrupt, Invalid
 from moonlet.core.ids import AgentId
-from moonlet.streams import Bus, Journal, Snapshot, Snapshots, StoredMessage, read_messages
+from moonlet.streams import (
+    Bus,
+    Snapshot,
+    Snapshots,
+    StoredMessage,
+    StreamFacts,
+    read_messages,
+    stored_message,
+    stream_facts,
+    subject_counts,
+)
 
 
 @command
@@ -63,15 +73,15 @@ class _Check:
     async def run(self, target: AgentId | None) -> list[Fault]:
         """The faults found on the way."""
         bus, stream = self._bus, self._stream
-        info = await bus.js.stream_info(stream)
-        if info is None:
+        facts = await stream_facts(bus, stream)
+        if facts is None:
             return []
-        faults = [] if target is not None else _holes(stream, info["state"])
-        self._incarnation = await Journal(bus, stream).incarnation()
+        faults = [] if target is not None else _holes(facts)
+        self._incarnation = facts.incarnation
         subject = bus.subjects.journal(target) if target is not None else ">"
-        total = int(info["state"]["messages"])
+        total = facts.messages
         if target is not None:
-            total = sum((await bus.js.stream_subjects(stream, subject)).values())
+            total = sum((await subject_counts(bus, stream, subject)).values())
         done = 0
         self._advance(done, total)
         try:
@@ -105,16 +115,16 @@ class _Check:
 
     async def _unreadable(self, error: Corrupt) -> Fault:
         """An outcome that stands apart and is gone: what follows in this stream was not read."""
-        message = await self._bus.js.message(self._stream, error.sequence)
+        message = await stored_message(self._bus, self._stream, error.sequence)
         agent = self._bus.subjects.journal_agent(message.subject) if message is not None else None
         what = f"{error}; nothing behind it was read"
         return Fault(str(agent or ""), 0, error.sequence, "corrupt", what)
 
 
-def _holes(stream: str, state: dict[str, Any]) -> list[Fault]:
+def _holes(facts: StreamFacts) -> list[Fault]:
     """Messages that were deleted or purged, though a journal forbids both."""
     found = []
-    deleted, first = int(state.get("num_deleted", 0)), int(state.get("first_seq", 1))
+    stream, deleted, first = facts.name, facts.deleted, facts.first
     if deleted:
         what = f"{deleted} messages were deleted from {stream}: restore it from a backup"
         found.append(Fault("", 0, 0, "chain", what))

@@ -12,6 +12,7 @@ from moonlet.console.host_process import HostProcess
 from moonlet.console.output import Output, counted
 from moonlet.console.progress import Advance
 from moonlet.satellites.driver import Drive
+from moonlet.streams import stream_facts
 
 KILL_AT: Final = 0.4
 """The part of the ticks after which --kill strikes."""
@@ -115,6 +116,6 @@ class DemoHosts:
         bus = self._moon.bus
         count = 0
         for name in ("mailboxes", "internal"):
-            info = await bus.js.stream_info(bus.topology.stream(name))
-            count += info["state"]["messages"] if info is not None else 0
+            facts = await stream_facts(bus, bus.topology.stream(name))
+            count += facts.messages if facts is not None else 0
         return count

@@ -17,6 +17,7 @@ from moonlet.projections import Replica, Roster
 from moonlet.satellites import SATELLITES, VIEWS, alerts
 from moonlet.satellites.messages.operators import CloseAlert
 from moonlet.satellites.script import DESK
+from moonlet.streams import stream_facts
 
 CUT_AT: Final = 0.15
 LOOK_AT: Final = 0.5
@@ -156,8 +157,8 @@ class DemoReplicas:
     async def _ends(self) -> Frontier:
         """The journals' ends."""
         bus = self._moon.bus
-        infos = {name: await bus.js.stream_info(name) for name in bus.topology.journal_streams}
-        return Frontier.of({n: info["state"]["last_seq"] for n, info in infos.items() if info})
+        found = [await stream_facts(bus, name) for name in bus.topology.journal_streams]
+        return Frontier.of({facts.name: facts.last for facts in found if facts})
 
 
 def _words(operator: tuple[str, str], replica: Replica, names: list[str]) -> list[CloseAlert]:

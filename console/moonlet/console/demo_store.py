@@ -19,6 +19,8 @@ from moonlet.streams import (
     erase_embedded,
     find_topology,
     open_embedded,
+    stream_names,
+    subject_counts,
 )
 
 SHOWN: Final = 5
@@ -47,8 +49,8 @@ async def prepared(folder: Path, *, keep: bool) -> AsyncIterator[Embedded]:
             erase_embedded(folder)
             server = await open_embedded(folder)
         async with connect(server.url) as moon:
-            if await find_topology(moon.bus.js) is None:
-                await apply_topology(moon.bus.js, TOPOLOGY)
+            if await find_topology(moon.bus) is None:
+                await apply_topology(moon.bus, TOPOLOGY)
         yield server
     finally:
         await server.stop()
@@ -67,7 +69,7 @@ async def _is_used(folder: Path, server: Embedded) -> bool:
     """Whether a demo's data is there; raises `InvalidSettings` if anything else is."""
     async with connect(server.url) as moon:
         bus = moon.bus
-        streams = await bus.js.stream_names()
+        streams = await stream_names(bus)
         if not streams:
             return False
         strangers = await _strangers(bus, streams)
@@ -91,7 +93,7 @@ async def _strangers(bus: Bus, streams: list[str]) -> list[str]:
     found.update(f"subject {subject}" for subject in foreign)
     for name in ("mailboxes", "internal", "timers"):
         if topology.stream(name) in streams:
-            for subject in await bus.js.stream_subjects(topology.stream(name), ">"):
+            for subject in await subject_counts(bus, topology.stream(name)):
                 _, family, *rest = subject.split(".")
                 agent = f"{rest[0]}/{rest[1 if family in ('timer', 'call') else -1]}"
                 if agent not in AGENTS:

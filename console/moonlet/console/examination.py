@@ -15,7 +15,9 @@ from moonlet.streams import (
     clock_offset,
     may_publish,
     plan_topology,
+    server_facts,
     storage_used,
+    stream_names,
     sync_mode,
 )
 
@@ -69,14 +71,14 @@ class Examination:
         return Inhabitants(self._bus, self._streams, is_ours=is_ours)
 
     async def _server(self) -> list[Finding]:
-        info = await self._bus.js.server_info()
+        info = await server_facts(self._bus)
         where = self._session.where
         rtt = f"{info['rtt'] * 1_000:.2f} ms away"
         return [Finding("server", "OK", f"nats-server {info['version']} at {where}, {rtt}")]
 
     async def _jetstream(self) -> list[Finding]:
-        used, limit = await storage_used(self._bus.js)
-        self._streams = await self._bus.js.stream_names()
+        used, limit = await storage_used(self._bus)
+        self._streams = await stream_names(self._bus)
         said = f"{counted(len(self._streams), 'stream')}, {_bytes(used)} stored"
         if limit < 0:
             return [Finding("jetstream", "OK", said)]
@@ -88,7 +90,7 @@ class Examination:
 
     async def _fsync(self) -> list[Finding]:
         server = self._session.server
-        mode = await sync_mode(self._bus.js, server.monitoring_url if server else None)
+        mode = await sync_mode(self._bus, server.monitoring_url if server else None)
         if mode == "always":
             said = "the server waits for the disk: what it acknowledged survives power loss"
             return [Finding("fsync", "OK", said)]
@@ -108,7 +110,7 @@ class Examination:
 
     async def _permissions(self) -> list[Finding]:
         """Try what clients and hosts do, in a way that stores nothing."""
-        prefix, js = self._bus.subjects.prefix, self._bus.js
+        prefix = self._bus.subjects.prefix
         probe = AgentId("doctor", "doctor")
         subjects = self._bus.subjects
         wanted = [
@@ -124,14 +126,14 @@ class Examination:
             f"$KV.{prefix}-leases.doctor",
             f"$KV.{prefix}-registry.doctor",
         ]
-        denied = [subject for subject in wanted if not await may_publish(js, subject)]
+        denied = [subject for subject in wanted if not await may_publish(self._bus, subject)]
         if denied:
             said = f"may not publish to {', '.join(denied)}"
             fix = "clients need cmd, hosts all of them: allow these subjects to the user"
             return [Finding("permissions", "FAIL", said, fix)]
         subject = subjects.owner("query", "doctor", 0)
         try:
-            subscription = await js.subscribe(subject, lambda message: None)
+            subscription = await self._bus.subscribe(subject, lambda message: None)
         except PermissionDenied:
             said = f"may not subscribe to {subject}: a host could answer no query"
             return [Finding("permissions", "FAIL", said, f"allow {prefix}.> to the user")]
@@ -139,7 +141,7 @@ class Examination:
         return [Finding("permissions", "OK", "may do all that clients and hosts do")]
 
     async def _topology(self) -> list[Finding]:
-        steps = await plan_topology(self._bus.js, self._bus.topology)
+        steps = await plan_topology(self._bus)
         if steps and all(step.action == "create" for step in steps) and not self._ours():
             said = "none of ours yet: the first host makes them"
             return [Finding("streams", "OK", said)]

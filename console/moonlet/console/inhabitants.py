@@ -12,6 +12,7 @@ from moonlet.streams import (
     foreign_commands,
     foreign_commits,
     foreign_subjects,
+    subject_counts,
 )
 
 Level = Literal["OK", "WARN", "FAIL"]
@@ -107,7 +108,7 @@ class Inhabitants:
         name = self._bus.topology.stream("parked")
         if name not in self._streams:
             return [Finding("parked", "OK", "nothing")]
-        counts = await self._bus.js.stream_subjects(name, ">")
+        counts = await subject_counts(self._bus, name)
         total = sum(counts.values())
         if not total:
             return [Finding("parked", "OK", "nothing")]

@@ -17,7 +17,7 @@ from moonlet.core.commit import Commit, Effect, plain
 from moonlet.core.digest import state_digest
 from moonlet.core.errors import Invalid, UnknownAgentType
 from moonlet.core.ids import AgentId
-from moonlet.streams import Bus
+from moonlet.streams import Bus, stream_facts, subject_counts
 
 COLORS = {"accepted": "green", "rejected": "yellow", "expired": "yellow", "parked": "red"}
 
@@ -46,9 +46,9 @@ async def count_commits(bus: Bus) -> tuple[dict[str, int], list[str]]:
     counts: dict[str, int] = {}
     foreign: list[str] = []
     for stream in bus.topology.journal_streams:
-        if await bus.js.stream_info(stream) is None:
+        if await stream_facts(bus, stream) is None:
             continue
-        for subject, count in (await bus.js.stream_subjects(stream, ">")).items():
+        for subject, count in (await subject_counts(bus, stream)).items():
             agent = bus.subjects.journal_agent(subject)
             if agent is None:
                 foreign.append(subject)

@@ -102,7 +102,7 @@ async def _until_stopped(
         if host.failure is not None:
             raise host.failure
         server = session.server
-        if server is None or session.moon.bus.js.connected:
+        if server is None or session.moon.bus.connected:
             continue
         # An embedded server that comes back does so at another address.
         found = await attach_embedded(options.folder)

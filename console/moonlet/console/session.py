@@ -21,7 +21,7 @@ class Session:
     def where(self) -> str:
         """The server in words."""
         if self.server is None:
-            return self.moon.bus.js.description
+            return self.moon.bus.description
         return f"{self.server.url} (embedded{'' if self.server.owned else ', attached'})"
 
 

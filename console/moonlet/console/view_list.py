@@ -14,7 +14,7 @@ from moonlet.console.session import opened
 from moonlet.core.errors import Invalid, MoonletError
 from moonlet.core.ids import check_name
 from moonlet.projections import Enrolled, Roster, Status, operate
-from moonlet.streams import Bus
+from moonlet.streams import Bus, stream_facts
 
 LISTEN_SECONDS: Final = 2.0
 """How long a replica has to answer; one that is gone is known to be at once."""
@@ -105,8 +105,8 @@ async def ask_all(bus: Bus, known: Sequence[Enrolled]) -> list[Status | None]:
 
 
 async def _ends(bus: Bus) -> dict[str, int]:
-    infos = {name: await bus.js.stream_info(name) for name in bus.topology.journal_streams}
-    return {name: int(info["state"]["last_seq"]) for name, info in infos.items() if info}
+    found = [await stream_facts(bus, name) for name in bus.topology.journal_streams]
+    return {facts.name: facts.last for facts in found if facts}
 
 
 def _print(

@@ -10,13 +10,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from moonlet.agents import Verification
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 from moonlet.simulations.bundle import PLAIN_MAX, Bundle, Held, check_bundle, names_of
-from moonlet.simulations.jetstream.headers import from_rfc3339
-from moonlet.streams import Bus, StoredMessage, Topology, find_topology, with_record
+from moonlet.streams import (
+    Bus,
+    StoredMessage,
+    StreamFacts,
+    Topology,
+    find_topology,
+    next_message,
+    read_page,
+    server_facts,
+    stream_facts,
+    with_record,
+)
 
 PAGE: Final = 500
 """Messages asked for at a time."""
@@ -59,20 +69,19 @@ async def take_bundle(
 
 async def _topology(bus: Bus) -> Topology:
     """The server's own, with its bounds."""
-    js = bus.js
-    found = await find_topology(js, bus.topology.prefix)
+    found = await find_topology(bus, bus.topology.prefix)
     if found is None:
         raise InvalidSettings(
-            f"no journals of agents are on {js.description}: name the server that hosts use"
+            f"no journals of agents are on {bus.description}: name the server that hosts use"
         )
     limits = {}
     for name, key, field in (
         ("mailboxes", "max_msgs_per_subject", "mailbox"),
         ("internal", "max_msgs", "internal"),
     ):
-        info = await js.stream_info(found.stream(name))
-        if info is not None and int(info["config"].get(key) or 0) > 0:
-            limits[field] = int(info["config"][key])
+        facts = await stream_facts(bus, found.stream(name))
+        if facts is not None and int(facts.config.get(key) or 0) > 0:
+            limits[field] = int(facts.config[key])
     return Topology(journals=found.journals, prefix=found.prefix, **limits)
 
 
@@ -83,7 +92,7 @@ class _Taker:
         self._progress = progress
         self._leases = topology.bucket("leases")
         self._read: dict[str, tuple[_State, list[StoredMessage]]] = {}
-        self._infos: dict[str, dict[str, Any]] = {}
+        self._facts: dict[str, StreamFacts] = {}
 
     async def take(self, patience: float) -> Bundle:
         """Read until a round saw no change."""
@@ -108,16 +117,13 @@ class _Taker:
         """The state of each stream but the leases', which hosts renew all the time."""
         states: dict[str, _State] = {}
         for name in names_of(self._topology):
-            info = await self._bus.js.stream_info(name)
-            if info is None:
+            facts = await stream_facts(self._bus, name)
+            if facts is None:
                 continue
-            self._infos[name] = info
+            self._facts[name] = facts
             if name != self._leases:
-                state = info["state"]
-                states[name] = _State(
-                    int(state["first_seq"]), int(state["last_seq"]), int(state["messages"])
-                )
-        size = sum(int(self._infos[name]["state"]["bytes"]) for name in states)
+                states[name] = _State(facts.first, facts.last, facts.messages)
+        size = sum(self._facts[name].bytes for name in states)
         if size > PLAIN_MAX:
             raise InvalidSettings(
                 f"the server holds {size:,} bytes of agents, a world can take {PLAIN_MAX:,}:"
@@ -137,15 +143,15 @@ class _Taker:
     async def _messages(
         self, name: str, known: list[StoredMessage], state: _State
     ) -> list[StoredMessage]:
-        js = self._bus.js
-        direct = bool(self._infos[name]["config"].get("allow_direct"))
+        bus = self._bus
+        direct = bool(self._facts[name].config.get("allow_direct"))
         start = known[-1].sequence + 1 if known else max(state.first, 1)
         found: list[StoredMessage] = []
         while start <= state.last and len(found) + len(known) < state.messages:
             if direct:
-                page, _ = await js.read_batch(name, ">", start=start, batch=PAGE)
+                page = await read_page(bus, name, ">", start=start, most=PAGE)
             else:
-                one = await js.next_message(name, ">", start=start)
+                one = await next_message(bus, name, ">", start=start)
                 page = [one] if one is not None else []
             if not page:
                 break
@@ -155,33 +161,30 @@ class _Taker:
         return found
 
     def _tell(self, here: int) -> None:
-        total = sum(int(info["state"]["messages"]) for info in self._infos.values())
+        total = sum(facts.messages for facts in self._facts.values())
         done = sum(len(messages) for _, messages in self._read.values()) + here
         self._progress(min(done, total), total)
 
     async def _bundle(self) -> Bundle:
         """What was read; the records of partitions, without the leases of living hosts."""
         streams = [self._held(name, *self._read[name]) for name in self._read]
-        info = self._infos.get(self._leases)
-        if info is not None:
-            records, _ = await self._bus.js.read_batch(
-                self._leases, f"$KV.{self._topology.prefix}-leases.part.>", start=1, batch=RECORDS
-            )
+        facts = self._facts.get(self._leases)
+        if facts is not None:
+            subject = f"$KV.{self._topology.prefix}-leases.part.>"
+            records = await read_page(self._bus, self._leases, subject, start=1, most=RECORDS)
             ends = [record.sequence for record in records]
-            last = max([int(info["state"]["last_seq"]), *ends])
+            last = max([facts.last, *ends])
             state = _State(min(ends, default=last + 1), last, len(records))
             streams.append(self._held(self._leases, state, records))
-        now = max(_nanoseconds(info["ts"]) for info in self._infos.values())
+        now = max(facts.time for facts in self._facts.values())
         times = [message.time for held in streams for message in held.messages]
-        server = await self._bus.js.server_info()
+        server = await server_facts(self._bus)
         return Bundle(max([now, *times]), str(server["version"]), self._topology, streams)
 
     def _held(self, name: str, state: _State, messages: list[StoredMessage]) -> Held:
-        info = self._infos[name]
+        facts = self._facts[name]
         first = state.first if messages else state.last + 1
-        return Held(
-            name, info["config"], _nanoseconds(info["created"]), first, state.last, messages
-        )
+        return Held(name, facts.config, facts.created, first, state.last, messages)
 
 
 async def _check_histories(bus: Bus, bundle: Bundle) -> None:
@@ -206,11 +209,3 @@ async def _check_histories(bus: Bus, bundle: Bundle) -> None:
                     stream=stream,
                     sequence=fault.sequence,
                 )
-
-
-def _nanoseconds(text: str) -> int:
-    """A server's time, to the nanosecond: it is part of a journal's incarnation."""
-    found = from_rfc3339(text)
-    if found is None:
-        raise Unavailable(f"the server says {text!r} where a time belongs: is it a nats-server?")
-    return found

@@ -61,11 +61,24 @@ from moonlet.streams.replay import read_messages
 from moonlet.streams.settings import Settings
 from moonlet.streams.settings import resolve as resolve_settings
 from moonlet.streams.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
+from moonlet.streams.stream_facts import (
+    StreamFacts,
+    last_message,
+    next_message,
+    purge_subject,
+    read_page,
+    server_facts,
+    stored_message,
+    stream_facts,
+    stream_names,
+    subject_counts,
+)
 from moonlet.streams.sync_mode import SyncMode, sync_mode
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.temporary import TemporaryServer
 from moonlet.streams.timers import Timers
-from moonlet.streams.topology import Topology, apply_topology, plan_topology
+from moonlet.streams.topology import Topology
+from moonlet.streams.topology_plan import apply_topology, plan_topology
 
 __all__ = [
     "MESSAGE_ID",
@@ -104,6 +117,7 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "StoredMessage",
+    "StreamFacts",
     "Subscription",
     "SyncMode",
     "SystemClock",
@@ -132,15 +146,24 @@ __all__ = [
     "is_conflict",
     "is_full",
     "is_unknown",
+    "last_message",
     "may_publish",
+    "next_message",
     "open_bus",
     "open_embedded",
     "plan_topology",
+    "purge_subject",
     "read_messages",
+    "read_page",
     "resolve_settings",
     "restore_snapshot",
+    "server_facts",
     "storage_used",
     "store_apart",
+    "stored_message",
+    "stream_facts",
+    "stream_names",
+    "subject_counts",
     "sync_mode",
     "take_snapshot",
     "with_record",

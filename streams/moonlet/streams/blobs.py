@@ -27,11 +27,11 @@ async def store_apart(bus: Bus, digest: str, payload: bytes) -> tuple[bytes, dic
 
     Raises what the server says; then nothing names the chunks.
     """
-    size = bus.js.max_payload - HEADER_ROOM
+    size = bus.max_payload - HEADER_ROOM
     chunks = [payload[start : start + size] for start in range(0, len(payload), size)]
     for number, chunk in enumerate(chunks):
         subject = bus.subjects.blob(digest, number)
-        await bus.js.publish(subject, chunk, headers={"Nats-Msg-Id": subject}, timeout=5.0)
+        await bus.publish(subject, chunk, headers={"Nats-Msg-Id": subject}, timeout=5.0)
     return digest.encode(), {DIGEST_HEADER: digest, BLOB_HEADER: str(len(chunks))}
 
 
@@ -43,7 +43,7 @@ async def with_record(bus: Bus, stream: str, message: StoredMessage) -> StoredMe
     count = int(headers[BLOB_HEADER]) if headers[BLOB_HEADER].isdigit() else 0
     digest = headers.get(DIGEST_HEADER, "")
     store = bus.topology.stream("outcomes")
-    most = 1 + MAX_PLAIN // (bus.js.max_payload - HEADER_ROOM)
+    most = 1 + MAX_PLAIN // (bus.max_payload - HEADER_ROOM)
     if not 1 <= count <= most or not digest.isalnum():
         raise Corrupt(
             f"{stream}: the message at sequence {message.sequence} names no readable outcome",
@@ -51,7 +51,7 @@ async def with_record(bus: Bus, stream: str, message: StoredMessage) -> StoredMe
             sequence=message.sequence,
         )
     chunks = await asyncio.gather(
-        *(bus.js.last_message(store, bus.subjects.blob(digest, n)) for n in range(count))
+        *(bus._js.last_message(store, bus.subjects.blob(digest, n)) for n in range(count))
     )
     if any(chunk is None for chunk in chunks):
         raise Corrupt(

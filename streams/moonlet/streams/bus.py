@@ -1,11 +1,12 @@
 """What every part of a process shares: the connection, the clock, chance, and the topology."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from moonlet.core.codec import Encoding
 from moonlet.core.ports import Clock, Entropy
-from moonlet.streams.api import JetStream
+from moonlet.streams.api import Headers, JetStream, Message, PubAck, Subscription
 from moonlet.streams.subjects import Subjects
 from moonlet.streams.topology import Topology
 
@@ -18,9 +19,13 @@ at most 2,000 characters (8,000 bytes as UTF-8, 12,000 escaped in JSON).
 
 
 class Bus:
-    """One process's way to one system of streams; made by `connect` or by a simulated world."""
+    """One process's way to one system of streams; made by `connect` or by a simulated world.
 
-    __slots__ = ("clock", "encoding", "entropy", "js", "subjects", "topology")
+    The verbs here are core NATS and the plain publish; whatever else is asked of JetStream has a
+    function or a class of its own in `moonlet.streams`, which alone uses `_js`.
+    """
+
+    __slots__ = ("_js", "clock", "encoding", "entropy", "subjects", "topology")
 
     def __init__(
         self,
@@ -31,17 +36,68 @@ class Bus:
         topology: Topology | None = None,
         encoding: Encoding = "json",
     ) -> None:
-        self.js = js
+        self._js = js
         self.clock = clock
         self.entropy = entropy
         self.topology = topology or Topology()
         self.subjects = Subjects(self.topology.prefix)
         self.encoding: Encoding = encoding
 
+    # the connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent now."""
+        return self._js.connected
+
+    @property
+    def description(self) -> str:
+        """Where this connects to, for messages to people; holds no secret."""
+        return self._js.description
+
+    @property
+    def max_payload(self) -> int:
+        """The server's limit for one message, headers included, in bytes."""
+        return self._js.max_payload
+
     @property
     def command_limit(self) -> int:
         """The most bytes that a command's envelope may have, headers included."""
-        return self.js.max_payload - COMMAND_OVERHEAD
+        return self._js.max_payload - COMMAND_OVERHEAD
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every reconnect, in order of registration; returns what removes it."""
+        return self._js.on_reconnect(callback)
+
+    # messages
+
+    def post(
+        self, subject: str, data: bytes = b"", *, headers: Headers | None = None, reply: str = ""
+    ) -> None:
+        """Send without an answer, at most once. Raises `Disconnected`, `PayloadTooLarge`."""
+        self._js.post(subject, data, headers=headers, reply=reply)
+
+    async def request(
+        self, subject: str, data: bytes = b"", *, headers: Headers | None = None, timeout: float
+    ) -> Message:
+        """Send and wait for one answer. Raises `NoResponders`, `NoAnswer`, `Disconnected`."""
+        return await self._js.request(subject, data, headers=headers, timeout=timeout)
+
+    def new_inbox(self) -> str:
+        """A subject that nobody else knows, under the user's inbox prefix."""
+        return self._js.new_inbox()
+
+    async def subscribe(
+        self, subject: str, handler: Callable[[Message], None], *, queue: str = ""
+    ) -> Subscription:
+        """Call `handler` for each message, in order; returns once the server knows."""
+        return await self._js.subscribe(subject, handler, queue=queue)
+
+    def publish(
+        self, subject: str, data: bytes, *, headers: Headers | None = None, timeout: float
+    ) -> "asyncio.Future[PubAck]":
+        """Store one message in the stream that takes `subject`; every error comes by the future."""
+        return self._js.publish(subject, data, headers=headers, timeout=timeout)
 
     async def backoff(self, attempt: int) -> None:
         """Wait before try `attempt` (from 1): 50 ms doubling to 2 s, half of it by chance."""

@@ -10,12 +10,18 @@ WRONG_LAST_SEQUENCE: Final = 10071
 WRONG_LAST_SEQUENCE_IN_FLIGHT: Final = 10164
 """The same without N: another write to the subject is in flight, or came before in the batch."""
 
+SUBJECTS_OVERLAP: Final = 10065
+"""Another stream takes some of the subjects already."""
+
 CONSUMER_NOT_FOUND: Final = 10014
 CONSUMER_OVERLAPS: Final = 10100
 """A work queue has a consumer whose filter overlaps."""
 
 STORAGE_CODES: Final = frozenset({10023, 10047, 10077, 10122})
 """Insufficient resources, storage exceeded, a limit of the stream with discard new."""
+
+TOO_LARGE_CODES: Final = frozenset({10054, 10097})
+"""Message larger than the stream allows, headers larger than a message may have."""
 
 UNKNOWN_CODES: Final = frozenset({10158, 10163, 10210})
 """The same id is being stored, leader catching up, too many open batches: nothing is known."""
@@ -35,6 +41,11 @@ def is_conflict(error: ServerRefused) -> bool:
 def is_full(error: ServerRefused) -> bool:
     """Whether the server refused because a limit is reached: nothing was stored."""
     return error.err_code in STORAGE_CODES
+
+
+def is_too_large(error: ServerRefused) -> bool:
+    """Whether the server refused because the message is too large for it: nothing was stored."""
+    return error.err_code in TOO_LARGE_CODES
 
 
 def is_unknown(error: ServerRefused) -> bool:

@@ -4,18 +4,20 @@ from typing import Any, Final
 
 from moonlet.core.errors import InvalidId, PermissionDenied, Unavailable
 from moonlet.core.ids import check_name
-from moonlet.streams.api import JetStream, ServerRefused
+from moonlet.streams.api import ServerRefused
+from moonlet.streams.bus import Bus
 from moonlet.streams.topology import CATCH_ALL, Topology
 
 PREFIX: Final = "moon"
 
 
-async def find_topology(js: JetStream, prefix: str = PREFIX) -> Topology | None:
+async def find_topology(bus: Bus, prefix: str = PREFIX) -> Topology | None:
     """The journals that `prefix` has on the server, all else by default; None if it has none.
 
     None too where a journal's subjects are none that a topology gives (`plan` then says what is
     wrong), and for a user who may not ask for streams. Raises `Unavailable`.
     """
+    js = bus._js
     try:
         names = await js.stream_names()
         journals: dict[str, list[str]] = {}

@@ -16,8 +16,9 @@ from moonlet.core.errors import (
     PermissionDenied,
     Unavailable,
 )
-from moonlet.streams.api import JetStream, Outgoing, PubAck, ServerRefused
-from moonlet.streams.codes import conflicting_sequence, is_conflict, is_full
+from moonlet.streams.api import Outgoing, PubAck, ServerRefused
+from moonlet.streams.bus import Bus
+from moonlet.streams.codes import conflicting_sequence, is_conflict, is_full, is_too_large
 
 BATCH_FROM: Final = 12
 """Waiting commits from which one atomic batch is faster than single publishes."""
@@ -58,8 +59,8 @@ class GroupCommit:
     journal before anything else).
     """
 
-    def __init__(self, js: JetStream, stream: str, *, timeout: float = 5.0) -> None:
-        self._js = js
+    def __init__(self, bus: Bus, stream: str, *, timeout: float = 5.0) -> None:
+        self._js = bus._js
         self._stream = stream
         self._timeout = timeout
         self._waiting: list[Append] = []
@@ -265,7 +266,7 @@ def _outcome(future: "asyncio.Future[PubAck]") -> MoonletError | None:
             return LimitExceeded(
                 f"the journal is full: {error.description}; free disk or raise the limit"
             )
-        if error.err_code in (10054, 10097):
+        if is_too_large(error):
             return PayloadTooLarge(f"the commit is too large: {error.description}")
         return Unavailable(f"the journal did not take the commit: {error.description}")
     if isinstance(error, PermissionDenied | PayloadTooLarge | Unavailable):

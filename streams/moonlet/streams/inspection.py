@@ -10,7 +10,7 @@ from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import InvalidId, MoonletError, PermissionDenied
 from moonlet.core.ids import LANES, AgentId, check_name, partition_of
-from moonlet.streams.api import JetStream, NoResponders, ServerRefused, StoredMessage
+from moonlet.streams.api import NoResponders, ServerRefused, StoredMessage
 from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.journal import decode_plain_commit
@@ -44,7 +44,7 @@ class Foreign(NamedTuple):
 async def clock_offset(bus: Bus, stream: str) -> Offset | None:
     """Compare the clocks by a question about `stream`; None if there is no such stream."""
     before = bus.clock.now_us()
-    info = await bus.js.stream_info(stream)
+    info = await bus._js.stream_info(stream)
     after = bus.clock.now_us()
     if info is None or "ts" not in info:
         return None
@@ -52,11 +52,11 @@ async def clock_offset(bus: Bus, stream: str) -> Offset | None:
     return Offset(server - (before + after) / 2_000_000, (after - before) / 2_000_000)
 
 
-async def may_publish(js: JetStream, subject: str) -> bool:
+async def may_publish(bus: Bus, subject: str) -> bool:
     """Whether the user may publish there. Stores nothing: it expects a stream that isn't."""
     headers = {"Nats-Expected-Stream": _NO_SUCH_STREAM}
     try:
-        await js.publish(subject, b"", headers=headers, timeout=5.0)
+        await bus.publish(subject, b"", headers=headers, timeout=5.0)
     except PermissionDenied:
         return False
     except (ServerRefused, NoResponders):
@@ -64,9 +64,9 @@ async def may_publish(js: JetStream, subject: str) -> bool:
     return True
 
 
-async def storage_used(js: JetStream) -> tuple[int, int]:
+async def storage_used(bus: Bus) -> tuple[int, int]:
     """Bytes the account has stored, and its limit (-1: none)."""
-    answer = await js.request("$JS.API.INFO", b"", timeout=5.0)
+    answer = await bus.request("$JS.API.INFO", b"", timeout=5.0)
     facts: dict[str, Any] = msgspec.json.decode(answer.data)
     return int(facts["storage"]), int(facts["limits"]["max_storage"])
 
@@ -76,7 +76,7 @@ async def foreign_subjects(bus: Bus, name: str, partitions: Mapping[str, int]) -
 
     `partitions` are the registered agent types'; a subject of another type is foreign too.
     """
-    found = await bus.js.stream_subjects(name, ">")
+    found = await bus._js.stream_subjects(name, ">")
     return [subject for subject in found if not _is_ours(bus, subject, partitions)]
 
 
@@ -117,11 +117,11 @@ def _is_name(text: str) -> bool:
 
 async def foreign_commits(bus: Bus, stream: str) -> list[Foreign]:
     """Messages among the last of a journal that no host of ours wrote."""
-    info = await bus.js.stream_info(stream)
+    info = await bus._js.stream_info(stream)
     if info is None or not info["state"]["messages"]:
         return []
     start = max(info["state"]["first_seq"], info["state"]["last_seq"] - SAMPLE + 1)
-    messages, _ = await bus.js.read_batch(stream, ">", start=start, batch=SAMPLE)
+    messages, _ = await bus._js.read_batch(stream, ">", start=start, batch=SAMPLE)
     found = []
     for message in messages:
         reason = await _commit_fault(bus, stream, message)
@@ -145,13 +145,13 @@ async def _commit_fault(bus: Bus, stream: str, message: StoredMessage) -> str:
 
 async def foreign_commands(bus: Bus, stream: str) -> list[Foreign]:
     """Messages among the first waiting ones of a queue that are no commands of ours."""
-    info = await bus.js.stream_info(stream)
+    info = await bus._js.stream_info(stream)
     if info is None or not info["state"]["messages"]:
         return []
     found = []
     first, last = info["state"]["first_seq"], info["state"]["last_seq"]
     for sequence in range(first, min(last, first + WAITING_SAMPLE - 1) + 1):
-        message = await bus.js.message(stream, sequence)
+        message = await bus._js.message(stream, sequence)
         if message is None or ".call." in message.subject:
             continue
         reason = _command_fault(message)

@@ -71,7 +71,7 @@ class Intake:
         self._renewing = False
         self._watch: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._remove_hook = bus.js.on_reconnect(self._renew)
+        self._remove_hook = bus.on_reconnect(self._renew)
 
     async def open(self) -> None:
         """Create the consumer and pull. Raises `ServerRefused` (overlap), `Unavailable`."""
@@ -90,7 +90,7 @@ class Intake:
         if self._pull is not None:
             await self._pull.close()
         if delete:
-            await self._bus.js.delete_consumer(self.stream, self.name)
+            await self._bus._js.delete_consumer(self.stream, self.name)
 
     def release(self) -> None:
         """One delivery was acknowledged, or is no longer kept in memory."""
@@ -101,7 +101,7 @@ class Intake:
     def acknowledge(self, reply: str, *, credited: bool) -> None:
         """Acknowledge, and release if a credit is held; a lost one leads to a redelivery."""
         try:
-            self._bus.js.acknowledge(reply)
+            self._bus._js.acknowledge(reply)
         except Unavailable:
             pass  # it comes again and is recognised
         if credited:
@@ -114,7 +114,7 @@ class Intake:
             self._watch.cancel()
 
     async def _create(self) -> None:
-        js = self._bus.js
+        js = self._bus._js
         await js.create_consumer(self.stream, self._config)
         self._next = 1
         self._asked = self._arrived = 0
@@ -187,7 +187,7 @@ class Intake:
         task.add_done_callback(self._tasks.discard)
 
     async def _recreate(self) -> None:
-        js = self._bus.js
+        js = self._bus._js
         attempt = 0
         while not self._closed:
             attempt += 1

@@ -24,6 +24,7 @@ from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.group_commit import Record
 from moonlet.streams.replay import read_messages
+from moonlet.streams.stream_facts import stream_facts
 
 _RAW: Final = {
     encoding: Codec[Commit[msgspec.Raw]](Commit[msgspec.Raw], encoding)
@@ -118,11 +119,11 @@ class Journal:
     async def last(self, agent: AgentId) -> StoredMessage | None:
         """The agent's last commit, read from the leader; None if it has none."""
         subject = self._bus.subjects.journal(agent)
-        return await self._whole(await self._bus.js.last_message(self.stream, subject))
+        return await self._whole(await self._bus._js.last_message(self.stream, subject))
 
     async def message(self, sequence: int) -> StoredMessage | None:
         """The commit stored at `sequence`, read from the leader; None if there is none."""
-        return await self._whole(await self._bus.js.message(self.stream, sequence))
+        return await self._whole(await self._bus._js.message(self.stream, sequence))
 
     async def _whole(self, message: StoredMessage | None) -> StoredMessage | None:
         return None if message is None else await with_record(self._bus, self.stream, message)
@@ -138,12 +139,11 @@ class Journal:
 
     async def incarnation(self) -> str:
         """What tells this stream from another of its name: creation time, and epoch if raised."""
-        info = await self._bus.js.stream_info(self.stream)
-        if info is None:
+        facts = await stream_facts(self._bus, self.stream)
+        if facts is None:
             raise Corrupt(
                 f"stream {self.stream} is gone: restore it from a backup, or start anew under"
                 " another prefix",
                 stream=self.stream,
             )
-        epoch = (info["config"].get("metadata") or {}).get("moonlet.epoch", "0")
-        return f"{info['created']}/{epoch}"
+        return facts.incarnation

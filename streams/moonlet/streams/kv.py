@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from moonlet.core.errors import Conflict
-from moonlet.streams.api import JetStream, PubAck, ServerRefused
+from moonlet.streams.api import PubAck, ServerRefused
+from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_conflict
 
 READ_BATCH: Final = 1_000
@@ -29,8 +30,8 @@ class Entry(msgspec.Struct, frozen=True):
 class Bucket:
     """One bucket, read from its leader."""
 
-    def __init__(self, js: JetStream, stream: str) -> None:
-        self._js = js
+    def __init__(self, bus: Bus, stream: str) -> None:
+        self._js = bus._js
         self._stream = stream
         self._prefix = f"$KV.{stream.removeprefix('KV_')}."
 

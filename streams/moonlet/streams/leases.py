@@ -61,16 +61,16 @@ class Leases:
     def __init__(self, bus: Bus, lease: int) -> None:
         assert lease >= 1
         self.lease = lease
-        self._js = bus.js
+        self._bus = bus
         self._subject = bus.subjects.hosts()
-        self._bucket = Bucket(bus.js, bus.topology.bucket("leases"))
+        self._bucket = Bucket(bus, bus.topology.bucket("leases"))
 
     async def listen(self, heard: Callable[[SignOfLife | None], None]) -> Subscription:
         """Call `heard` with each sign of life, and with None when there is something to see.
 
         Hints, over core NATS: lost, repeated or forged, they cost a look or half a lease.
         """
-        return await self._js.subscribe(self._subject, lambda told: heard(_read_sign(told.data)))
+        return await self._bus.subscribe(self._subject, lambda told: heard(_read_sign(told.data)))
 
     def tell(self, host: str = "") -> None:
         """Say to all hosts that `host` has renewed, or, without one, that they should look.
@@ -79,7 +79,7 @@ class Leases:
         """
         sign = msgspec.json.encode(SignOfLife(host, self.lease)) if host else b""
         try:
-            self._js.post(self._subject, sign)
+            self._bus.post(self._subject, sign)
         except Unavailable:
             pass  # they look anyway, a little later
 

@@ -92,7 +92,7 @@ class Mailboxes:
     ) -> "asyncio.Future[PubAck]":
         payload, headers = encode_envelope(envelope, encoding, self._bus.command_limit)
         headers[MESSAGE_ID] = message_id(envelope)
-        return self._bus.js.publish(subject, payload, headers=headers, timeout=timeout)
+        return self._bus.publish(subject, payload, headers=headers, timeout=timeout)
 
 
 def explain_refusal(error: ServerRefused, agent: AgentId, limit: int) -> Exception:

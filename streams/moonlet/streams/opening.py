@@ -31,5 +31,6 @@ async def open_bus(
         found = settings.from_url(server.url, "the embedded server")
     js = await connection.open(found)
     stack.push_async_callback(js.close)
-    topology = topology or await find_topology(js)
-    return Bus(js, SystemClock(), SystemEntropy(), topology=topology, encoding=encoding)
+    clock, entropy = SystemClock(), SystemEntropy()
+    topology = topology or await find_topology(Bus(js, clock, entropy))
+    return Bus(js, clock, entropy, topology=topology, encoding=encoding)

@@ -79,7 +79,7 @@ class ParkedStream:
         }
         if stack:
             headers["Moonlet-Stack"] = _one_line(stack)
-        await self._bus.js.publish(
+        await self._bus.publish(
             self._bus.subjects.parked(agent), _CODEC.encode(parked), headers=headers, timeout=5.0
         )
 

@@ -24,7 +24,7 @@ class Registry:
     """A cached reader, and the writer, of the bucket `registry`."""
 
     def __init__(self, bus: Bus) -> None:
-        self._bucket = Bucket(bus.js, bus.topology.bucket("registry"))
+        self._bucket = Bucket(bus, bus.topology.bucket("registry"))
         self._known: dict[str, int] = {}
 
     def known(self, type: str) -> int | None:

@@ -35,7 +35,7 @@ async def read_messages(
     Ends at the end as of its beginning; with `follow` it never does. Survives reconnects: it
     starts over behind the last message it gave. Raises `Unavailable` if the server stays away.
     """
-    js = bus.js
+    js = bus._js
     batch, more = await js.read_batch(stream, subject, start=start, batch=FIRST_BATCH)
     if batch:
         start = batch[-1].sequence + 1
@@ -92,7 +92,7 @@ class _Reader:
         self.finished = False
 
     async def batches(self, follow: bool) -> AsyncGenerator[list[StoredMessage], None]:
-        js = self._bus.js
+        js = self._bus._js
         try:
             info = await js.create_consumer(self._stream, self._config)
         except Unavailable:

@@ -90,7 +90,7 @@ class Snapshots:
 
     async def load(self, agent: AgentId) -> Snapshot | None:
         """The agent's last snapshot; None if there is none, or it can't be read."""
-        message = await self._bus.js.last_message(self._stream, self._bus.subjects.snapshot(agent))
+        message = await self._bus._js.last_message(self._stream, self._bus.subjects.snapshot(agent))
         if message is None:
             return None
         try:
@@ -102,10 +102,10 @@ class Snapshots:
     def store(self, agent: AgentId, snapshot: Snapshot) -> "asyncio.Future[PubAck] | None":
         """Write in the background; None if it is too large to be stored. Loss does no harm."""
         data = _CODEC.encode(snapshot)
-        if len(data) > self._bus.js.max_payload - 1_024:
+        if len(data) > self._bus.max_payload - 1_024:
             return None
         try:
-            return self._bus.js.publish(
+            return self._bus.publish(
                 self._bus.subjects.snapshot(agent), data, headers=None, timeout=5.0
             )
         except MoonletError:

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from moonlet.core.errors import MoonletError
-from moonlet.streams.api import JetStream
+from moonlet.streams.bus import Bus
 
 ASK_SECONDS = 1.0
 
 SyncMode = float | Literal["always", "unknown"]
 
 
-async def sync_mode(js: JetStream, monitoring_url: str | None = None) -> SyncMode:
+async def sync_mode(bus: Bus, monitoring_url: str | None = None) -> SyncMode:
     """'always', or the seconds between two syncs, or 'unknown' where nobody may tell us.
 
     Asks the monitoring page where there is one (the embedded server's), else the server itself,
@@ -24,7 +24,7 @@ async def sync_mode(js: JetStream, monitoring_url: str | None = None) -> SyncMod
         if monitoring_url is not None:
             facts = await _monitored(monitoring_url)
         else:
-            answer = await js.request("$SYS.REQ.SERVER.PING.VARZ", b"", timeout=ASK_SECONDS)
+            answer = await bus.request("$SYS.REQ.SERVER.PING.VARZ", b"", timeout=ASK_SECONDS)
             facts = msgspec.json.decode(answer.data)["data"]
         config = facts["jetstream"]["config"]
         if config.get("sync_always"):

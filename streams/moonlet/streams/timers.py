@@ -35,17 +35,17 @@ class Timers:
         headers["Nats-Schedule"] = f"@at {moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
         headers["Nats-Schedule-Target"] = self._bus.subjects.fire(agent, partitions)
         subject = self._bus.subjects.timer(agent, envelope.timer, envelope.number)
-        return self._bus.js.publish(subject, payload, headers=headers, timeout=5.0)
+        return self._bus.publish(subject, payload, headers=headers, timeout=5.0)
 
     async def stands(self, agent: AgentId, name: str, revision: int) -> bool:
         """Whether the schedule is still there, read from the leader."""
         subject = self._bus.subjects.timer(agent, name, revision)
-        return await self._bus.js.last_message(self._stream, subject) is not None
+        return await self._bus._js.last_message(self._stream, subject) is not None
 
     async def cancel_all(self, agent: AgentId, name: str, *, but: int = 0) -> None:
         """Remove the agent's schedules of this name, except the one of revision `but`."""
         subject = self._bus.subjects.timers(agent, name)
-        standing = await self._bus.js.stream_subjects(self._stream, subject)
+        standing = await self._bus._js.stream_subjects(self._stream, subject)
         for found in standing:
             if not found.endswith(f".{but}"):
-                await self._bus.js.purge_stream(self._stream, found)
+                await self._bus._js.purge_stream(self._stream, found)

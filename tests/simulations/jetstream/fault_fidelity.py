@@ -147,7 +147,7 @@ def in_worlds(seeds: int) -> Counter[str]:
 
     async def body(world: World) -> None:
         async with world.client() as moon:
-            js = moon.bus.js
+            js = moon.bus._js
             while True:
                 try:
                     await js.create_stream(CONFIG)

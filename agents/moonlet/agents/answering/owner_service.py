@@ -66,7 +66,7 @@ class OwnerService:
             def handle(message: Message, answer: Any = answer) -> None:
                 self._partition.spawn(self._serve(message, answer), f"answer {message.subject}")
 
-            self._subscriptions.append(await bus.js.subscribe(subject, handle))
+            self._subscriptions.append(await bus.subscribe(subject, handle))
 
     async def close(self) -> None:
         """Stop listening; open questions stay unanswered and are asked again elsewhere."""
@@ -90,7 +90,7 @@ class OwnerService:
         bus = self._partition.services.bus
         for subject in filter(bus.subjects.may_answer, subjects):
             try:
-                bus.js.post(subject, payload, headers=headers)
+                bus.post(subject, payload, headers=headers)
             except MoonletError as error:
                 # It can be lost on the way as well: the sender asks again, or reads the journal.
                 log.info("an answer was not sent", agent=str(answer.id), error=str(error))

@@ -71,7 +71,7 @@ class _Puller:
 
     async def create(self) -> None:
         bus = self._services.bus
-        await bus.js.create_consumer(
+        await bus._js.create_consumer(
             self._stream,
             {
                 "name": self._name,
@@ -116,7 +116,7 @@ class _Puller:
                 self._ended.set()
             self._take(delivery)
 
-        pull = await self._services.bus.js.open_pull(
+        pull = await self._services.bus._js.open_pull(
             self._stream, self._name, on_delivery, on_status
         )
         try:
@@ -158,7 +158,7 @@ class _Puller:
 
     async def _perform(self, delivery: Delivery) -> None:
         """Run one call until its result has landed, then acknowledge it."""
-        js = self._services.bus.js
+        js = self._services.bus._js
         headers = delivery.headers or {}
         try:
             envelope, encoding = decode_envelope(delivery.data, headers.get(ENCODING_HEADER))
@@ -181,7 +181,7 @@ class _Puller:
         while True:
             await asyncio.sleep(ACK_WAIT / 3)
             try:
-                self._services.bus.js.post(delivery.reply, b"+WPI")
+                self._services.bus._js.post(delivery.reply, b"+WPI")
             except Unavailable:
                 continue
 

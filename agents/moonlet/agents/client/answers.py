@@ -17,14 +17,14 @@ class Answers:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._inbox = bus.js.new_inbox()
+        self._inbox = bus.new_inbox()
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
         self._count = 0
         self._subscription: Subscription | None = None
 
     async def open(self) -> None:
         """Listen."""
-        self._subscription = await self._bus.js.subscribe(f"{self._inbox}.*", self._arrive)
+        self._subscription = await self._bus.subscribe(f"{self._inbox}.*", self._arrive)
 
     async def close(self) -> None:
         """Stop; who still waits gets `Unavailable`."""

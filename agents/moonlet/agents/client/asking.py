@@ -48,7 +48,7 @@ async def ask_owner(
         if left <= 0:
             return None
         try:
-            message = await bus.js.request(
+            message = await bus.request(
                 subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
             )
             return decode_answer(message.data, message.headers)
@@ -118,7 +118,7 @@ async def _outcome_from_owner(
     if left <= 0:
         return None
     try:
-        message = await bus.js.request(
+        message = await bus.request(
             subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
         )
     except NoResponders:

@@ -133,7 +133,7 @@ class Outgoing:
             left = until - clock.monotonic()
             if left <= 0:
                 raise Unknown(
-                    f"no answer from {self._bus.js.description} for {envelope.name} to {agent}:"
+                    f"no answer from {self._bus.description} for {envelope.name} to {agent}:"
                     " ask for its outcome with the same id",
                     stored="maybe" if stored else "no",
                     command_id=envelope.id,

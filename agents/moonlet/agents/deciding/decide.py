@@ -268,7 +268,7 @@ def judge(
     body = ""
     if not envelope.number and not envelope.timer and not envelope.call:
         body = body_digest(command.name, plain_body(command.body))
-    limit = services.bus.js.max_payload - RECORD_MARGIN
+    limit = services.bus.max_payload - RECORD_MARGIN
 
     def commit_of(
         decision: "Decision[Any]",

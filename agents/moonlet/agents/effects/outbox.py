@@ -222,7 +222,7 @@ class Outbox:
         }
         if encoding != "json":
             headers[ENCODING_HEADER] = encoding
-        await bus.js.publish(
+        await bus.publish(
             bus.subjects.topic(effect.target),
             bytes(message.body),
             headers=headers,
@@ -248,7 +248,7 @@ class Outbox:
         envelope = caused_envelope(commit, index, agent=commit.agent, lane="medium", call=id)
         payload, headers = encode_envelope(envelope, encoding, bus.command_limit)
         headers[MESSAGE_ID] = id
-        await bus.js.publish(
+        await bus.publish(
             bus.subjects.call(self._agent), payload, headers=headers, timeout=SEND_TIMEOUT
         )
 

@@ -19,6 +19,7 @@ from moonlet.streams import (
     decode_commit,
     decode_plain_commit,
     read_messages,
+    stream_facts,
 )
 
 S = TypeVar("S")
@@ -51,7 +52,7 @@ async def _messages(
             async for batch in batches:
                 yield batch
     except NoResponders:
-        if await bus.js.stream_info(stream) is not None:
+        if await stream_facts(bus, stream) is not None:
             raise
         if follow:
             raise Unavailable(

@@ -94,12 +94,12 @@ class Host:
         self.services = Services(bus, moon.registry, APP_VERSION)
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
-        self._unhook = bus.js.on_reconnect(self._reconnected)
+        self._unhook = bus.on_reconnect(self._reconnected)
         self._neighbours = HostWatch(self._leases, bus.clock)
         self._running = True
         try:
             await self._neighbours.open()
-            await apply_topology(bus.js, bus.topology)
+            await apply_topology(bus)
             for agent_type in self.types.values():
                 await self._register(agent_type)
             await self._join()

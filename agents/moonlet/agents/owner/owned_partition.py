@@ -27,6 +27,7 @@ from moonlet.streams import (
     ServerRefused,
     StoredMessage,
     decode_commit,
+    stored_message,
     take_snapshot,
 )
 from moonlet.telemetry import get_logger
@@ -124,7 +125,7 @@ class OwnedPartition:
 
     async def _remove_lower(self, stream: str, what: str, error: ServerRefused) -> None:
         """Delete what an owner before us left behind; a higher revision is the newer owner's."""
-        js = self.services.bus.js
+        js = self.services.bus._js
         prefix = f"{self.name}-{what}-r"
         for name in await js.consumer_names(stream):
             revision = name.removeprefix(prefix)
@@ -291,13 +292,13 @@ class OwnedPartition:
             self._tasks.spawn(self._read_back(entity), f"read back {entity.id}")
 
     async def _read_back(self, entity: LiveAgent) -> None:
-        js = self.services.bus.js
+        bus = self.services.bus
         attempt = 0
         try:
             while entity.held and entity.wants_more and not entity.stopped:
                 lane, intake, sequence, reply = first = entity.held[0]
                 try:
-                    stored = await js.message(intake.stream, sequence)
+                    stored = await stored_message(bus, intake.stream, sequence)
                 except MoonletError as error:
                     attempt += 1
                     log.info("reading back waits", agent=str(entity.id), error=str(error))

@@ -18,6 +18,7 @@ from moonlet.streams import (
     Registry,
     Snapshots,
     Timers,
+    stream_facts,
 )
 from moonlet.telemetry import get_logger
 
@@ -55,7 +56,7 @@ class Services:
         """The group commit of a journal stream."""
         writer = self._writers.get(stream)
         if writer is None:
-            writer = self._writers[stream] = GroupCommit(self.bus.js, stream)
+            writer = self._writers[stream] = GroupCommit(self.bus, stream)
         return writer
 
     def journal(self, stream: str) -> Journal:
@@ -95,11 +96,11 @@ class Services:
         if stream not in self._doubted:
             return
         incarnation, end = self._ends[stream]
-        info = await self.bus.js.stream_info(stream)
+        facts = await stream_facts(self.bus, stream)
         now = await self.incarnation(stream)
-        if info is not None and now == incarnation and info["state"]["last_seq"] < end:
+        if facts is not None and now == incarnation and facts.last < end:
             raise Corrupt(
-                f"stream {stream} ends at {info['state']['last_seq']}, but {end} was acknowledged:"
+                f"stream {stream} ends at {facts.last}, but {end} was acknowledged:"
                 " it was restored from an older state; to accept the loss, raise `moonlet.epoch`"
                 " in the stream's metadata and restart the hosts",
                 stream=stream,

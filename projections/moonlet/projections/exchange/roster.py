@@ -8,7 +8,7 @@ import msgspec
 
 from moonlet.core.codec import Codec
 from moonlet.core.errors import MoonletError
-from moonlet.streams import Bucket, Bus, Entry, NoResponders
+from moonlet.streams import Bucket, Bus, Entry, NoResponders, stream_facts
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -37,7 +37,7 @@ class Roster:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._bucket = Bucket(bus.js, bus.topology.bucket("registry"))
+        self._bucket = Bucket(bus, bus.topology.bucket("registry"))
 
     async def enroll(self, entry: Enrolled) -> bool:
         """Write a replica's entry; False if that failed: it is said again."""
@@ -53,7 +53,7 @@ class Roster:
         try:
             entries = await self._bucket.entries(f"view.{view}.*")
         except NoResponders:
-            if await self._bus.js.stream_info(self._bus.topology.bucket("registry")) is not None:
+            if await stream_facts(self._bus, self._bus.topology.bucket("registry")) is not None:
                 raise
             return []  # no host was here yet, which creates it
         return [replica for entry in entries if (replica := _read(entry)) is not None]

@@ -17,7 +17,7 @@ from moonlet.projections.exchange.roster import Roster
 from moonlet.projections.exchange.transfer import MAX_FRAMES, Taken
 from moonlet.projections.values import Mark
 from moonlet.projections.view import View, ViewState, snapshot_subject, snapshot_subjects
-from moonlet.streams import Bus
+from moonlet.streams import Bus, last_message, purge_subject, subject_counts
 
 PUBLISH_SECONDS: Final = 5.0
 
@@ -41,12 +41,12 @@ async def store_snapshot(bus: Bus, state: ViewState) -> None:
     before = await read_head(bus, state)
     for number, frame in enumerate(frames):
         subject = snapshot_subject(bus, state.view, f"{name}.{number}")
-        await bus.js.publish(subject, frame, timeout=PUBLISH_SECONDS)
+        await bus.publish(subject, frame, timeout=PUBLISH_SECONDS)
     subject = snapshot_subject(bus, state.view, "head")
-    await bus.js.publish(subject, _encode(head), timeout=PUBLISH_SECONDS)
+    await bus.publish(subject, _encode(head), timeout=PUBLISH_SECONDS)
     if before is not None and before.hash != name:
         old = snapshot_subject(bus, state.view, f"{before.hash}.*")
-        await bus.js.purge_stream(bus.topology.stream("snapshots"), old)
+        await purge_subject(bus, bus.topology.stream("snapshots"), old)
     await _remove_older_versions(bus, state.view)
 
 
@@ -57,17 +57,17 @@ async def _remove_older_versions(bus: Bus, view: View) -> None:
         return
     stream = bus.topology.stream("snapshots")
     heads = snapshot_subjects(bus, view, "*", "head")
-    for subject in await bus.js.stream_subjects(stream, heads):
+    for subject in await subject_counts(bus, stream, heads):
         version = subject.split(".")[-2]
         if version.isdecimal() and int(version) < view.version and int(version) not in known:
             old = snapshot_subjects(bus, view, version, ">")
-            await bus.js.purge_stream(stream, old)
+            await purge_subject(bus, stream, old)
 
 
 async def read_head(bus: Bus, state: ViewState) -> Head | None:
     """The head of the view's snapshot; None if there is none that can be read."""
     stream = bus.topology.stream("snapshots")
-    message = await bus.js.last_message(stream, snapshot_subject(bus, state.view, "head"))
+    message = await last_message(bus, stream, snapshot_subject(bus, state.view, "head"))
     if message is None:
         return None
     try:
@@ -88,7 +88,7 @@ async def load_snapshot(bus: Bus, state: ViewState) -> Taken | None:
     delta: bytes | None = None
     for number in range(head.frames):
         subject = snapshot_subject(bus, state.view, f"{head.hash}.{number}")
-        message = await bus.js.last_message(stream, subject)
+        message = await last_message(bus, stream, subject)
         if message is None:
             return None
         try:

@@ -84,7 +84,7 @@ class Giver:
         except MoonletError as error:
             reply = REFUSAL + str(error)[:1_000].encode()
         try:
-            self._bus.js.post(message.reply, reply)
+            self._bus.post(message.reply, reply)
         except (Unavailable, PayloadTooLarge):
             pass  # it asks again, or somebody else
 
@@ -169,7 +169,7 @@ async def _ask_for_frames(bus: Bus, subject: str, parts: Sequence[Part]) -> list
 async def _request(bus: Bus, subject: str, data: bytes, kind: bytes) -> bytes:
     for attempt in range(1, TRIES + 1):
         try:
-            message = await bus.js.request(subject, data, timeout=ANSWER_SECONDS)
+            message = await bus.request(subject, data, timeout=ANSWER_SECONDS)
             break
         except Unavailable:
             if attempt == TRIES:

@@ -117,7 +117,7 @@ class Control:
     async def open(self) -> None:
         """Listen; raises `Unavailable`. Who may not listen there isn't operated from outside."""
         try:
-            self._subscription = await self._bus.js.subscribe(self._subject, self._hear)
+            self._subscription = await self._bus.subscribe(self._subject, self._hear)
         except PermissionDenied as error:
             log.info("a replica takes no orders", subject=self._subject, error=str(error))
 
@@ -180,10 +180,10 @@ class Control:
 
     def _say(self, message: Message, answer: Status | Refusal) -> None:
         try:
-            self._bus.js.post(message.reply, _encode(answer))
+            self._bus.post(message.reply, _encode(answer))
         except PayloadTooLarge as error:
             refusal = Refusal("LimitExceeded", f"its answer is too large: {error}; see its log")
-            self._bus.js.post(message.reply, _encode(refusal))
+            self._bus.post(message.reply, _encode(refusal))
         except Unavailable as error:
             log.info("an answer was lost", subject=self._subject, error=str(error))
 
@@ -210,7 +210,7 @@ async def operate(
     order = Order(action, dict(to or {}), timeout)
     limit = min(timeout, STATUS_SECONDS) if action == "status" else timeout + STATUS_SECONDS
     try:
-        message = await bus.js.request(subject, _encode(order), timeout=limit)
+        message = await bus.request(subject, _encode(order), timeout=limit)
     except NoResponders:
         raise Unavailable(
             f"replica {replica} of view {view} isn't here: it was closed or killed, or is cut off;"

@@ -20,6 +20,8 @@ from moonlet.streams import (
     PullStatus,
     ServerRefused,
     StoredMessage,
+    last_message,
+    stream_facts,
     with_record,
 )
 from moonlet.telemetry import get_logger
@@ -69,7 +71,7 @@ class Feed:
     async def run(self) -> None:
         """Fold for ever. Raises `JournalFault`, `PoisonedEvent`, the file's errors: all final."""
         attempt = 0
-        remove = self._bus.js.on_reconnect(self.restart)
+        remove = self._bus.on_reconnect(self.restart)
         try:
             while True:
                 before = self._at
@@ -102,7 +104,7 @@ class Feed:
 
     async def _follow(self) -> None:
         """One consumer's life; returns when another is needed."""
-        js, name = self._bus.js, self._journal.name
+        js, name = self._bus._js, self._journal.name
         state = self._holding.state
         mark = state.marks[state.journals.index[name]]
         config = {
@@ -186,16 +188,16 @@ class Feed:
 
         The end is read first: what is stored later can't be missed.
         """
-        name, js = self._journal.name, self._bus.js
-        info = await js.stream_info(name)
-        end = 0 if info is None else int(info["state"]["last_seq"])
+        name, bus = self._journal.name, self._bus
+        facts = await stream_facts(bus, name)
+        end = 0 if facts is None else facts.last
         if end <= self._at:
             return
         for subject in self._journal.subjects:
-            last = await js.last_message(name, subject)
+            last = await last_message(bus, name, subject)
             if last is not None and last.sequence > self._at:
                 return
-        message = await Journal(self._bus, name).message(end)
+        message = await Journal(bus, name).message(end)
         digest = "" if message is None else digest_of(name, message)
         if not self._broken and not self._arrived:
             self._holding.rise(name, end, digest)

@@ -91,8 +91,8 @@ class Exchange:
         own = replica_subject(bus, view, self.name)
         beats = heartbeat_subject(bus, view)
         self._subscriptions = [
-            await bus.js.subscribe(own, self._give),
-            await bus.js.subscribe(beats, self._hear),
+            await bus.subscribe(own, self._give),
+            await bus.subscribe(beats, self._hear),
         ]
         self._beat(reply=own)
 
@@ -141,7 +141,7 @@ class Exchange:
         )
         try:
             subject = heartbeat_subject(self._bus, self._view)
-            self._bus.js.post(subject, heartbeat, reply=reply)
+            self._bus.post(subject, heartbeat, reply=reply)
         except Unavailable:
             pass  # the next one will do
 

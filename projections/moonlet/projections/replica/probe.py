@@ -11,7 +11,7 @@ from moonlet.core.errors import Unavailable, Undecodable
 from moonlet.core.frontier import Frontier
 from moonlet.projections.errors import Break, DeltaRefused, JournalFault
 from moonlet.projections.values import UNMARKED, JournalId, Mark
-from moonlet.streams import Bus, Journal, StoredMessage, decode_commit
+from moonlet.streams import Bus, Journal, StoredMessage, decode_commit, stream_facts
 
 _UNKNOWN_END: Final = 2**62
 
@@ -30,7 +30,7 @@ class Ends(NamedTuple):
 
 async def find_journal(bus: Bus, name: str, subjects: tuple[str, ...]) -> JournalId:
     """The journal stream `name` in its present incarnation; raises `JournalFault` if it is gone."""
-    if await bus.js.stream_info(name) is None:
+    if await stream_facts(bus, name) is None:
         raise _gone(name)
     return JournalId(name, await Journal(bus, name).incarnation(), subjects)
 
@@ -41,11 +41,11 @@ async def probe(bus: Bus, journal: JournalId, frontier: int, mark: Mark = UNMARK
     Raises `JournalFault`; `Unavailable` if the journal can't be asked now.
     """
     name = journal.name
-    info = await bus.js.stream_info(name)
-    if info is None:
+    facts = await stream_facts(bus, name)
+    if facts is None:
         raise _gone(name)
     check_incarnation(journal, await Journal(bus, name).incarnation())
-    ends = Ends(int(info["state"]["first_seq"]), int(info["state"]["last_seq"]))
+    ends = Ends(facts.first, facts.last)
     if ends.last < frontier:
         raise _fault(
             "rolled back",
@@ -93,13 +93,12 @@ async def check_marks(bus: Bus, journals: Sequence[JournalId], marks: Sequence[M
 
 
 async def _compared_end(bus: Bus, name: str, mark: Mark) -> int:
-    info = await bus.js.stream_info(name)
-    if info is None:
+    facts = await stream_facts(bus, name)
+    if facts is None:
         raise _gone(name)
     sequence, digest = mark
-    end = int(info["state"]["last_seq"])
-    if not digest or not int(info["state"]["first_seq"]) <= sequence <= end:
-        return end
+    if not digest or not facts.first <= sequence <= facts.last:
+        return facts.last
     message = await Journal(bus, name).message(sequence)
     if message is not None and digest_of(name, message) != digest:
         raise DeltaRefused(
@@ -107,7 +106,7 @@ async def _compared_end(bus: Bus, name: str, mark: Mark) -> int:
             " stands there: its journal went back, or ours; run `moonlet doctor`",
             fault="incarnation",
         )
-    return end
+    return facts.last
 
 
 async def _check_mark(bus: Bus, name: str, ends: Ends, mark: Mark) -> None:

@@ -9,6 +9,7 @@ from moonlet.projections.exchange import Roster
 from moonlet.projections.files import FILES, Disk, open_reader, read_notes, write_replica
 from moonlet.projections.replica.replica import Replica, ReplicaClient
 from moonlet.projections.view import View, journals_of
+from moonlet.streams import stream_facts
 
 NEXT = ".next"
 """Ends the name of a file that is being built."""
@@ -60,8 +61,5 @@ def _name_of(target: Path, view: View, disk: Disk) -> str:
 
 async def journal_ends(moon: ReplicaClient, view: View) -> Frontier:
     """The last sequences of the journals that a view folds, as of now."""
-    js = moon.bus.js
-    infos = {name: await js.stream_info(name) for name in journals_of(moon.bus, view)}
-    return Frontier(
-        {name: int(info["state"]["last_seq"]) for name, info in infos.items() if info is not None}
-    )
+    found = [await stream_facts(moon.bus, name) for name in journals_of(moon.bus, view)]
+    return Frontier({facts.name: facts.last for facts in found if facts is not None})

@@ -52,7 +52,7 @@ async def survey(
         if sighting is not None:
             heard[sighting.replica] = sighting
 
-    subscription = await bus.js.subscribe(heartbeat_subject(bus, view), hear)
+    subscription = await bus.subscribe(heartbeat_subject(bus, view), hear)
     try:
         await asyncio.sleep(seconds)
     finally:
