@@ -170,6 +170,15 @@ def test_a_kept_run_names_a_test_that_can_be_found(tmp_path: Path) -> None:
         replay(path, without=[99_999])
 
 
+def test_a_program_started_by_its_file_keeps_runs_that_can_be_found() -> None:
+    async def body(world: World) -> None:
+        await world.settle()
+
+    body.__module__ = "__main__"
+    made = simulate(agents=[ACCOUNT])(body).scenario
+    assert made.name.startswith(f"{Path(__file__).stem}:")
+
+
 def test_what_cannot_be_simulated_is_said_at_once() -> None:
     with pytest.raises(InvalidSettings, match="name the agent types"):
         simulate(agents=[])

@@ -59,7 +59,7 @@ def simulate(
 
     def decorate(body: Body) -> SimulatedTest:
         scenario = Scenario(
-            name=f"{body.__module__}:{body.__qualname__}",
+            name=f"{_module(body)}:{body.__qualname__}",
             body=body,
             agents=tuple(agents),
             faults=known_faults.all() if faults is None else faults,
@@ -89,6 +89,15 @@ def simulate(
         return simulated
 
     return decorate
+
+
+def _module(body: Body) -> str:
+    """The module that a replay will look for: a program that was started by its file has no name.
+
+    `python tests/test_bank.py` runs `__main__`; whoever replays what it kept finds `test_bank`.
+    """
+    name = body.__module__
+    return Path(inspect.getfile(body)).stem if name == "__main__" else name
 
 
 def _found(history: str | Path, body: Body) -> str:
