@@ -8,7 +8,7 @@ import pytest
 
 from moonlet.agents.placement.host_watch import LOOK_SECONDS, HostWatch
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer
-from moonlet.simulations.universe import Universe
+from moonlet.simulations.run.simulation_run import Universe
 from moonlet.streams import Bus, Leases, SystemClock, SystemEntropy, Topology
 
 LEASE = 6  # seconds

@@ -16,7 +16,7 @@ import msgspec
 from moonlet.agents import AgentType, Client, Context, Decision, Host, Send
 from moonlet.simulations import SimLoop, Universe
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer, Packet
-from moonlet.simulations.jetstream.wire_server import HOST, PORT, serve
+from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
 from moonlet.streams import Bus, SystemClock, SystemEntropy, Topology, connection
 from moonlet.streams.api import Delivery, JetStream
 from moonlet.streams.settings import from_url

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from time import thread_time
 from typing import Any
 
-from moonlet.simulations.universe import Universe
+from moonlet.simulations.run.simulation_run import Universe
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 
 TASKS = 100

@@ -11,8 +11,8 @@ from moonlet.satellites.driver import drive
 from moonlet.satellites.feed import depeg
 from moonlet.satellites.report import report
 from moonlet.simulations import World, faults, simulate
-from moonlet.simulations.bundle import write_bundle
-from moonlet.simulations.bundle_source import take_bundle
+from moonlet.simulations.bundle.bundle import write_bundle
+from moonlet.simulations.bundle.source import take_bundle
 from moonlet.streams.server_process import ServerProcess
 
 HOURS = depeg()[:6]

@@ -12,9 +12,9 @@ from moonlet.core.errors import MoonletError
 from moonlet.projections import Replica
 from moonlet.projections.files import MemoryDisk
 from moonlet.simulations import Scenario, World, faults
-from moonlet.simulations.marks import declared
-from moonlet.simulations.simulate import asked_seeds
-from moonlet.simulations.sweep import sweep
+from moonlet.simulations.faults.marks import declared
+from moonlet.simulations.search.simulate import asked_seeds
+from moonlet.simulations.search.sweep import sweep
 from tests.agents.accounts import Deposit, Transfer, account_type
 from tests.projections.simulated import ReplicaNode, settled, torment
 from tests.replica_process import REGIONS

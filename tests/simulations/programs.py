@@ -7,11 +7,11 @@ from asyncio import sleep
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from moonlet.simulations.loop import SimLoop
-from moonlet.simulations.node import current_node
+from moonlet.simulations.loop.node import current_node
+from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.run.simulation_run import Universe
 from moonlet.simulations.seed import Dice, Seed
 from moonlet.simulations.trace import Trace
-from moonlet.simulations.universe import Universe
 
 MS = 1_000_000
 

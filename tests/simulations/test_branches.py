@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from moonlet.simulations import Scenario, SimulationError, World, faults
-from moonlet.simulations.branches import run_branches, run_whole
-from moonlet.simulations.exhaust import single_faults
-from moonlet.simulations.faults import HOSTS, SERVER, UNSAFE, Fault
-from moonlet.simulations.reference import Transfer, bank, reference
-from moonlet.simulations.trunk import Outcome, ending
+from moonlet.simulations.faults.kinds import HOSTS, SERVER, UNSAFE, Fault
+from moonlet.simulations.scenario.reference import Transfer, bank, reference
+from moonlet.simulations.search.branches import run_branches, run_whole
+from moonlet.simulations.search.exhaust import single_faults
+from moonlet.simulations.search.trunk import Outcome, ending
 from tests.simulations.small import Add, counter, hasty
 
 Plan = tuple[Fault, ...]

@@ -12,12 +12,12 @@ from moonlet.agents import AgentManager, Client, Host
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.simulations import World, faults, simulate
-from moonlet.simulations.bundle import Bundle, read_bundle, write_bundle
-from moonlet.simulations.bundle_source import take_bundle
-from moonlet.simulations.bundle_world import registered, types_of
-from moonlet.simulations.replay import replay, save
-from moonlet.simulations.scenario import Scenario
-from moonlet.simulations.sim_file import read_sim
+from moonlet.simulations.bundle.bundle import Bundle, read_bundle, write_bundle
+from moonlet.simulations.bundle.opening import registered, types_of
+from moonlet.simulations.bundle.source import take_bundle
+from moonlet.simulations.replay.kept import replay, save
+from moonlet.simulations.replay.sim_file import read_sim
+from moonlet.simulations.scenario.scenario import Scenario
 from moonlet.streams import Topology
 from moonlet.testing.plugin import MoonServer
 from tests.agents.accounts import (
@@ -343,7 +343,7 @@ def test_messages_that_no_server_could_hold_are_corrupt(what: str, path: Path) -
 
 def test_no_bundle_unpacks_beyond_its_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_bundle(path, small(server="x" * 5_000))
-    monkeypatch.setattr("moonlet.simulations.bundle.PLAIN_MAX", 4_000)
+    monkeypatch.setattr("moonlet.simulations.bundle.bundle.PLAIN_MAX", 4_000)
     with pytest.raises(Exception, match="at most 4,000 bytes unpacked"):
         read_bundle(path)
 

@@ -8,8 +8,8 @@ import pytest
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.simulations import Diverged, NotReached, Violation, World, faults, sweep
 from moonlet.simulations.checkers import CHECKERS, check_determinism, check_order
-from moonlet.simulations.profile import Profile
-from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.faults.profile import Profile
+from moonlet.simulations.scenario.scenario import Scenario
 from tests.agents.accounts import Deposit, Transfer
 from tests.simulations.small import fine
 from tests.simulations.worlds import ACCOUNT, CALM, CLUSTER, passes, run

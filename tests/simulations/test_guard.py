@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 
 from moonlet.simulations.errors import Escape
-from moonlet.simulations.guard_attributes import FIRST_PID
-from moonlet.simulations.node import EPOCH_NS
-from moonlet.simulations.task import AsyncioFuture, AsyncioTask, SimFuture, SimTask
+from moonlet.simulations.guard.attributes import FIRST_PID
+from moonlet.simulations.loop.node import EPOCH_NS
+from moonlet.simulations.loop.tasks import AsyncioFuture, AsyncioTask, SimFuture, SimTask
+from moonlet.simulations.run.simulation_run import Universe
 from moonlet.simulations.trace import Trace
-from moonlet.simulations.universe import Universe
 from tests.simulations import programs
 from tests.simulations.probes import ALL, CHANCE, ERROR, VIRTUAL, WATCHED, Probe
 from tests.simulations.programs import run, this_loop

@@ -24,13 +24,13 @@ from moonlet.core.errors import MoonletError
 from moonlet.core.schema import MessageType, upcast
 from moonlet.simulations import World, faults
 from moonlet.simulations.errors import Escape, Impure
-from moonlet.simulations.guard import Guard
-from moonlet.simulations.guard_handler_calls import may_ask
-from moonlet.simulations.reference import Balance, Transfer, account
-from moonlet.simulations.reference import reference as bank
-from moonlet.simulations.scenario import Run, Scenario
-from moonlet.simulations.sweep import sweep
-from moonlet.simulations.universe import Universe
+from moonlet.simulations.guard.guard import Guard
+from moonlet.simulations.guard.handler_calls import may_ask
+from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.scenario.reference import Balance, Transfer, account
+from moonlet.simulations.scenario.reference import reference as bank
+from moonlet.simulations.scenario.scenario import Run, Scenario
+from moonlet.simulations.search.sweep import sweep
 from tests.simulations.asking import Ask, Asks, Look, Stamped, asking
 from tests.simulations.probes import IN_HANDLERS, INNOCENT, Probe
 from tests.simulations.programs import run

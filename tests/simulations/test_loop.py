@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from moonlet.simulations import loop as loop_module
-from moonlet.simulations.asyncgens import AsyncGenerators
 from moonlet.simulations.errors import Deadlock, Escape, Livelock, SilentDeath
-from moonlet.simulations.loop import SimLoop
+from moonlet.simulations.loop import sim_loop as loop_module
+from moonlet.simulations.loop.asyncgens import AsyncGenerators
+from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.run.simulation_run import Universe
 from moonlet.simulations.trace import Trace
-from moonlet.simulations.universe import Universe
 from tests.simulations.programs import run, this_loop
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moonlet.simulations.errors import Deadlock
-from moonlet.simulations.node import EPOCH_NS, current_node
+from moonlet.simulations.loop.node import EPOCH_NS, current_node
 from tests.simulations.programs import run, this_loop
 
 SECOND = 10**9

@@ -18,16 +18,16 @@ from moonlet.console.output import counted, table
 from moonlet.console.progress import progress
 from moonlet.console.sim_replay import File, again, faults_of, tell
 from moonlet.core.errors import InvalidSettings
-from moonlet.simulations.coverage import Coverage
-from moonlet.simulations.exhaust import exhaust as run_all
-from moonlet.simulations.exhaust import single_faults
-from moonlet.simulations.replay import save, scenario_of
-from moonlet.simulations.report import failure_of, first_difference, told
-from moonlet.simulations.scenario import Scenario
-from moonlet.simulations.shrink import shrink as smallest
-from moonlet.simulations.sim_file import SimFile, read_sim
-from moonlet.simulations.sweep import Sweep
-from moonlet.simulations.trunk import Outcome
+from moonlet.simulations.replay.kept import save, scenario_of
+from moonlet.simulations.replay.sim_file import SimFile, read_sim
+from moonlet.simulations.scenario.scenario import Scenario
+from moonlet.simulations.search.coverage import Coverage
+from moonlet.simulations.search.exhaust import exhaust as run_all
+from moonlet.simulations.search.exhaust import single_faults
+from moonlet.simulations.search.report import failure_of, first_difference, told
+from moonlet.simulations.search.shrink import shrink as smallest
+from moonlet.simulations.search.sweep import Sweep
+from moonlet.simulations.search.trunk import Outcome
 
 app = typer.Typer(name="sim", help="Deterministic simulation: search, replay, shrink, explain.")
 

@@ -12,9 +12,9 @@ from moonlet.console.output import counted, table
 from moonlet.console.progress import progress
 from moonlet.console.session import opened
 from moonlet.core.errors import InvalidSettings
-from moonlet.simulations.bundle import Bundle, read_bundle, write_bundle
-from moonlet.simulations.bundle_source import take_bundle
-from moonlet.simulations.bundle_world import registered
+from moonlet.simulations.bundle.bundle import Bundle, read_bundle, write_bundle
+from moonlet.simulations.bundle.opening import registered
+from moonlet.simulations.bundle.source import take_bundle
 
 FAMILIES = {
     "evt": "commits",

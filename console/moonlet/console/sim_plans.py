@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from moonlet.console.sim_processes import in_processes
-from moonlet.simulations.branches import CAN_FORK, run_branches, run_whole
-from moonlet.simulations.faults import Fault
-from moonlet.simulations.replay import scenario_of
-from moonlet.simulations.trunk import Outcome
+from moonlet.simulations.faults.kinds import Fault
+from moonlet.simulations.replay.kept import scenario_of
+from moonlet.simulations.search.branches import CAN_FORK, run_branches, run_whole
+from moonlet.simulations.search.trunk import Outcome
 from moonlet.telemetry import configure
 
 CHUNK = 20

@@ -13,10 +13,10 @@ import msgspec
 
 from moonlet.console.output import counted
 from moonlet.console.sim_processes import in_processes
-from moonlet.simulations.checkers.determinism import TWICE_EVERY, check_determinism
-from moonlet.simulations.coverage import Coverage
-from moonlet.simulations.replay import scenario_of
-from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.replay.kept import scenario_of
+from moonlet.simulations.scenario.scenario import Scenario
+from moonlet.simulations.search.coverage import Coverage
+from moonlet.simulations.search.determinism import TWICE_EVERY, check_determinism
 from moonlet.telemetry import configure
 
 CHUNK = 10

@@ -16,20 +16,20 @@ from moonlet.simulations.errors import (
     SilentDeath,
     SimulationError,
 )
-from moonlet.simulations.loop import SimLoop
-from moonlet.simulations.node import EPOCH_NS, Node, current_node
-from moonlet.simulations.offline import Wire
-from moonlet.simulations.rerun import run_elsewhere, run_twice
-from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.loop.node import EPOCH_NS, Node, current_node
+from moonlet.simulations.loop.offline import Wire
+from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.replay.sim_file import SimFile, SimHeader, read_sim, write_sim
+from moonlet.simulations.run.rerun import run_elsewhere, run_twice
+from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.scenario.scenario import Run, Scenario
+from moonlet.simulations.search.simulate import simulate
+from moonlet.simulations.search.strategies import fault_plans
+from moonlet.simulations.search.sweep import Sweep, sweep
 from moonlet.simulations.seed import Dice, Seed, within
-from moonlet.simulations.sim_file import SimFile, SimHeader, read_sim, write_sim
-from moonlet.simulations.simulate import simulate
-from moonlet.simulations.strategies import fault_plans
-from moonlet.simulations.sweep import Sweep, sweep
 from moonlet.simulations.trace import Checkpoint, Trace
-from moonlet.simulations.universe import Universe
 from moonlet.simulations.violations import NotReached, Violation
-from moonlet.simulations.world import World
+from moonlet.simulations.world.world import World
 
 __all__ = [
     "EPOCH_NS",

@@ -35,9 +35,9 @@ def test_the_model_does_what_is_on_record() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule.replace(" ", "-"))
 def test_a_broken_rule_is_seen(mutant: Mutant, fresh_modules: None) -> None:
-    path = FOLDER / f"{mutant.module}.py"
+    path = FOLDER / f"{mutant.module.replace('.', '/')}.py"
     source = path.read_text(encoding="utf-8")
-    assert source.count(mutant.old) == 1, f"{mutant.module}.py has changed: adapt the mutant"
+    assert source.count(mutant.old) == 1, f"{path.name} has changed: adapt the mutant"
     _plant(mutant.module, source.replace(mutant.old, mutant.new), path)
     assert first_difference(RUNS) is not None
 
@@ -47,7 +47,7 @@ def _plant(module: str, source: str, path: Path) -> None:
     finder = _Finder(f"{PACKAGE}.{module}", source, path)
     sys.meta_path.insert(0, finder)
     try:
-        importlib.import_module(f"{PACKAGE}.broker")
+        importlib.import_module(f"{PACKAGE}.model.broker")
     finally:
         sys.meta_path.remove(finder)
 

@@ -8,8 +8,8 @@ import pytest
 
 from moonlet.simulations import SilentDeath, Universe
 from moonlet.simulations.jetstream import MemoryServer
-from moonlet.simulations.jetstream.wire_protocol import Operation, Reader, Violation
-from moonlet.simulations.jetstream.wire_server import HOST, PORT, serve
+from moonlet.simulations.jetstream.wire.protocol import Operation, Reader, Violation
+from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
 from moonlet.streams.server_process import ServerProcess
 
 CONNECT = b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n'

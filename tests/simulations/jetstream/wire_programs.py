@@ -10,7 +10,7 @@ from nats.js.api import ConsumerConfig, StreamConfig
 from moonlet.core.errors import Unavailable
 from moonlet.simulations import SimLoop, Trace, Universe
 from moonlet.simulations.jetstream import MemoryServer
-from moonlet.simulations.jetstream.wire_server import HOST, PORT, serve
+from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
 from moonlet.streams import connection
 from moonlet.streams.api import Delivery, Disconnected, JetStream, Outgoing
 from moonlet.streams.settings import from_url

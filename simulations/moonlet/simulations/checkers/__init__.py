@@ -6,7 +6,6 @@ asked for all that is wrong. What it finds is a `Violation` that names the promi
 
 from moonlet.simulations.checkers.chain import check_chain
 from moonlet.simulations.checkers.checker import Checker
-from moonlet.simulations.checkers.determinism import check_determinism
 from moonlet.simulations.checkers.durable import check_durable
 from moonlet.simulations.checkers.fenced import Fenced
 from moonlet.simulations.checkers.immutable import check_immutable
@@ -16,6 +15,7 @@ from moonlet.simulations.checkers.once import check_once
 from moonlet.simulations.checkers.order import check_order
 from moonlet.simulations.checkers.state import check_state
 from moonlet.simulations.checkers.time import check_time
+from moonlet.simulations.search.determinism import check_determinism
 
 CHECKERS: tuple[Checker, ...] = (
     check_chain,

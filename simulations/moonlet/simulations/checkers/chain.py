@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from moonlet.simulations.checkers.checker import Finding
 
 if TYPE_CHECKING:
-    from moonlet.simulations.world import World
+    from moonlet.simulations.world.world import World
 
 
 def check_chain(world: World) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moonlet.simulations.world import World
+    from moonlet.simulations.world.world import World
 
 Finding = tuple[str, str]
 """The promise that is broken, and how."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from moonlet.core.fold import call_id
 
 if TYPE_CHECKING:
-    from moonlet.simulations.world import World
+    from moonlet.simulations.world.world import World
 
 
 class Fenced:

@@ -14,7 +14,7 @@ from moonlet.simulations.checkers.checker import Finding
 from moonlet.streams.subjects import Subjects
 
 if TYPE_CHECKING:
-    from moonlet.simulations.world import World
+    from moonlet.simulations.world.world import World
 
 
 def check_immutable(world: World) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from moonlet.simulations.checkers.checker import Finding
 
 if TYPE_CHECKING:
-    from moonlet.simulations.world import World
+    from moonlet.simulations.world.world import World
 
 
 def check_life(world: World) -> Iterator[Finding]:

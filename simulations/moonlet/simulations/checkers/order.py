@@ -13,8 +13,8 @@ from moonlet.core.windows import sent_by_agent
 from moonlet.simulations.checkers.checker import Finding
 
 if TYPE_CHECKING:
-    from moonlet.simulations.chronicle import History
-    from moonlet.simulations.world import World
+    from moonlet.simulations.chronicle.chronicle import History
+    from moonlet.simulations.world.world import World
 
 
 def check_order(world: World) -> Iterator[Finding]:

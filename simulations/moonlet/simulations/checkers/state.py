@@ -9,7 +9,7 @@ from moonlet.core.digest import state_digest
 from moonlet.simulations.checkers.checker import Finding
 
 if TYPE_CHECKING:
-    from moonlet.simulations.world import World
+    from moonlet.simulations.world.world import World
 
 
 def check_state(world: World) -> Iterator[Finding]:

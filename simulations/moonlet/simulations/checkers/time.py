@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from moonlet.simulations.checkers.checker import Finding
 
 if TYPE_CHECKING:
-    from moonlet.simulations.world import World
+    from moonlet.simulations.world.world import World
 
 
 def check_time(world: World) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from moonlet.simulations.jetstream.clocks import Alarms
 from moonlet.streams.api import Headers
 
 if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.consumer import Consumer
+    from moonlet.simulations.jetstream.consumer.consumer import Consumer
 
 Send = Callable[[str, str, str, Headers | None, bytes], object]
 """(to, subject shown, reply, headers, data): hand a message to whoever listens at `to`."""

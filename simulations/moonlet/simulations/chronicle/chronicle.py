@@ -1,0 +1,258 @@
+"""What is durable in a world, seen as it is stored: the judge of what hosts and clients claim.
+
+It looks at the server's streams after each packet, so it knows the moment of everything: which
+command was acknowledged, which commit landed, which effect stood in a stream.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from moonlet.agents import AgentType
+from moonlet.agents.recovery.recover import fold_state
+from moonlet.core.codec import ENCODING_HEADER, Encoding
+from moonlet.core.commit import Commit
+from moonlet.core.errors import MoonletError
+from moonlet.core.fold import Fold, call_id
+from moonlet.core.ids import AgentId
+from moonlet.simulations.jetstream.store import Store, Stored
+from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope
+from moonlet.streams.blobs import BLOB_HEADER
+from moonlet.streams.subjects import Subjects
+
+if TYPE_CHECKING:
+    from moonlet.simulations.world.world import World
+
+
+class Command(msgspec.Struct, gc=False):
+    """A command that the bus acknowledged: where it stood first, and how often it was stored."""
+
+    agent: str
+    id: str
+    sender: str
+    lane: str
+    number: int
+    stream: str
+    sequence: int
+    at_ns: int
+    copies: int = 1
+
+
+class History(msgspec.Struct):
+    """One agent's commits, as they landed, and what they add up to."""
+
+    agent: str
+    fold: Fold[Any]
+    commits: list[Commit[Any]] = []
+    by_id: dict[str, int] = {}
+    twice: list[str] = []
+    broken: str = ""
+
+
+class Chronicle:
+    """All that was stored. `histories` by agent id, `commands` by (agent id, command id)."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        topology: Topology = world.topology
+        self._types: dict[str, AgentType[Any]] = {t.name: t for t in world.agents}
+        self._subjects = Subjects(topology.prefix)
+        self._journals = topology.journal_streams
+        self._mailboxes = topology.stream("mailboxes")
+        self._internal = topology.stream("internal")
+        self._parked = topology.stream("parked")
+        self._timers = topology.stream("timers")
+        self._seen: dict[str, int] = {
+            name: 0
+            for name in (
+                *self._journals, self._mailboxes, self._internal, self._parked, self._timers
+            )
+        }  # fmt: skip
+        self.histories: dict[str, History] = {}
+        self.commands: dict[tuple[str, str], Command] = {}
+        self.by_place: dict[tuple[str, int], tuple[str, str]] = {}
+        self.parked: set[str] = set()
+        self.parked_commands: set[tuple[str, str]] = set()
+        self.to_note: dict[tuple[str, str], None] = {}  # parked, and not in the parked stream yet
+        self.calls: set[str] = set()
+        self.schedules: set[str] = set()
+        self.undone: dict[tuple[str, str], Command] = {}
+        self.sends: dict[str, str] = {}  # open: call id -> the receiver
+        self.commits = 0
+        self._stored = -1  # by the server, at the last look
+
+    def look(self) -> None:
+        """Take in what was stored since the last look."""
+        model = self._world.server.broker.model
+        if model.stored == self._stored:
+            return
+        self._stored, streams = model.stored, model.streams
+        for name, seen in self._seen.items():
+            stream = streams.get(name)
+            if stream is not None and stream.store.last > seen:
+                self._seen[name] = stream.store.last
+                self._read(name, stream.store, seen + 1)
+
+    def rewind(self) -> None:
+        """The streams lost their ends: what comes now takes their sequences again."""
+        streams = self._world.server.broker.model.streams
+        for name, seen in self._seen.items():
+            stream = streams.get(name)
+            if stream is not None:
+                self._seen[name] = min(seen, stream.store.last)
+
+    def _read(self, name: str, store: Store, start: int) -> None:
+        for sequence in range(start, store.last + 1):
+            message = store.messages.get(sequence)
+            if message is None:
+                continue
+            if name in self._journals:
+                self._committed(name, message)
+            elif name == self._parked:
+                self._take_parked(message)
+            elif name == self._timers:
+                self.schedules.add(message.subject)
+            elif ".call." in message.subject:
+                self.calls.add((message.headers or {}).get("Nats-Msg-Id", ""))
+            else:
+                self._acknowledged(name, message)
+
+    # commands
+
+    def _acknowledged(self, stream: str, message: Stored) -> None:
+        try:
+            envelope, _ = decode_envelope(
+                message.data, (message.headers or {}).get(ENCODING_HEADER)
+            )
+        except MoonletError:
+            agent = message.subject.split(".")
+            key = f"{agent[2]}/{agent[-1]}", f"foreign:{stream}:{message.sequence}"
+            command = Command(*key, "", "", 0, stream, message.sequence, self._world.loop.now_ns)
+        else:
+            key = envelope.agent, envelope.id
+            command = Command(
+                *key,
+                envelope.sender,
+                envelope.lane,
+                envelope.number,
+                stream,
+                message.sequence,
+                self._world.loop.now_ns,
+            )
+        self.by_place[stream, message.sequence] = key
+        known = self.commands.get(key)
+        if known is not None:
+            known.copies += 1
+            return
+        self.commands[key] = command
+        if not self.is_committed(*key):
+            self.undone[key] = command
+
+    def is_committed(self, agent: str, id: str) -> bool:
+        """Whether the command has a commit."""
+        history = self.histories.get(agent)
+        return history is not None and id in history.by_id
+
+    def is_stopped(self, agent: str) -> bool:
+        """Whether an operator stopped the agent: what is for it may wait."""
+        name = self._world.topology.bucket("registry")
+        stream = self._world.server.broker.model.streams.get(name)
+        mark = f"$KV.{name.removeprefix('KV_')}.stopped.{agent.replace('/', '.')}"
+        return stream is not None and mark in stream.store.by_subject
+
+    def is_out(self, agent: str, id: str) -> bool:
+        """Whether what an effect caused was stored, or parked."""
+        return (agent, id) in self.commands or id in self.parked
+
+    # commits
+
+    def _committed(self, stream: str, message: Stored) -> None:
+        world = self._world
+        agent = self._subjects.journal_agent(message.subject)
+        if agent is None:
+            return
+        history = self.histories.get(str(agent))
+        agent_type = self._types.get(agent.type)
+        if history is None:
+            initial = agent_type.behavior.initial() if agent_type is not None else None
+            history = self.histories[str(agent)] = History(str(agent), Fold(initial))
+        commit, encoding = self._decode(stream, message)
+        world.loop.trace.event(
+            world.loop.now_ns, "nats", "commit", str(agent), commit.revision, commit.outcome,
+            commit.command.id, commit.digest,
+        )  # fmt: skip
+        self.commits += 1
+        if not history.broken:
+            try:
+                state = history.fold.state
+                if agent_type is not None:
+                    state = fold_state(agent_type, stream, state, commit, encoding)
+                history.fold.advance(commit, state)
+            except MoonletError as error:
+                history.broken = str(error)
+        history.commits.append(commit)
+        id = commit.command.id
+        if id in history.by_id:
+            history.twice.append(id)
+        history.by_id.setdefault(id, commit.revision)
+        self.undone.pop((str(agent), id), None)
+        if commit.outcome == "parked" and (str(agent), id) not in self.parked_commands:
+            self.to_note[str(agent), id] = None
+        if self.sends.get(id) == str(agent):
+            del self.sends[id]
+        for index, effect in enumerate(commit.effects):
+            if effect.kind == "send":
+                caused = call_id(commit.agent, commit.revision, index)
+                if not self.is_committed(effect.target, caused):
+                    self.sends[caused] = effect.target
+        world.landed(commit)
+
+    def _decode(self, stream: str, message: Stored) -> tuple[Commit[Any], Encoding]:
+        headers = dict(message.headers or {})
+        data = message.data
+        if BLOB_HEADER in headers:
+            data = self._apart(data.decode(), int(headers.pop(BLOB_HEADER)))
+        stored = StoredMessage(message.subject, message.sequence, message.time, headers, data)
+        return decode_commit(stream, stored)
+
+    def _apart(self, digest: str, chunks: int) -> bytes:
+        name = self._world.topology.stream("outcomes")
+        store = self._world.server.broker.model.streams[name].store
+        found = (store.by_subject[self._subjects.blob(digest, n)][-1] for n in range(chunks))
+        return b"".join(store.messages[sequence].data for sequence in found)
+
+    def _take_parked(self, message: Stored) -> None:
+        parked = msgspec.json.decode(message.data)
+        if "effect" in parked:
+            self.parked.add(parked["id"])
+            self.sends.pop(parked["id"], None)
+        else:
+            self.parked_commands.add((parked["agent"], parked["id"]))
+            self.to_note.pop((parked["agent"], parked["id"]), None)
+
+    def forgive_parked(self) -> None:
+        """Notes were removed from the parked stream: take what is missing there for noted."""
+        self.parked_commands.update(self.to_note)
+        self.to_note.clear()
+        for id, target in list(self.sends.items()):
+            sender, _, place = id.rpartition(":")
+            history = self.histories.get(sender)
+            out = history is not None and int(place.partition(".")[0]) <= history.fold.dispatched
+            if out and (target, id) not in self.commands:
+                self.parked.add(id)
+                del self.sends[id]
+
+    # questions
+
+    def states(self) -> dict[str, Any]:
+        """The durable state of every agent, by id."""
+        return {agent: history.fold.state for agent, history in self.histories.items()}
+
+    def state(self, agent: str) -> Any:
+        """The durable state of one agent, initial if nothing was committed."""
+        history = self.histories.get(agent)
+        if history is not None:
+            return history.fold.state
+        return self._types[AgentId.parse(agent).type].behavior.initial()

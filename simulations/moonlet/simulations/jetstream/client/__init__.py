@@ -1,0 +1,3 @@
+"""The client's side of a connection to a server in memory."""
+
+__all__: list[str] = []

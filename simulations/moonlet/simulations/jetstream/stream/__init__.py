@@ -1,0 +1,3 @@
+"""One stream: what it takes, keeps, fires and lets go."""
+
+__all__: list[str] = []

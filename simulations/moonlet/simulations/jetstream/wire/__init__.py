@@ -1,0 +1,3 @@
+"""The server by bytes: what an unmodified NATS client meets inside a run."""
+
+__all__: list[str] = []

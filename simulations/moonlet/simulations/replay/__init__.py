@@ -1,0 +1,3 @@
+"""Runs as files: kept, read and run again."""
+
+__all__: list[str] = []

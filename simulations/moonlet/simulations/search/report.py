@@ -1,0 +1,139 @@
+"""What a failed simulation prints: the few faults it takes, and the line that runs it again."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from moonlet.core.errors import InvalidSettings
+from moonlet.simulations.durations import shown
+from moonlet.simulations.replay.kept import save, scenario_of
+from moonlet.simulations.scenario.scenario import Run
+from moonlet.simulations.search.shrink import Shrunk, shrink
+from moonlet.simulations.trace import Event
+
+if TYPE_CHECKING:
+    from moonlet.simulations.search.sweep import Sweep
+
+FOLDER: Final = Path(".moonlet/seeds")
+KEPT: Final = "tests/seeds"
+FAULTS_SHOWN: Final = 20
+TEXT_SHOWN: Final = 2_000
+FRESH_SECONDS: Final = 120.0
+REPLAY: Final = (sys.executable, "-m", "moonlet.simulations", "replay")
+
+
+class SimulationFailed(AssertionError):
+    """A seed failed. `run` is the shrunk one, `path` its file."""
+
+    def __init__(self, text: str, run: Run, path: Path) -> None:
+        super().__init__(text)
+        self.run = run
+        self.path = path
+
+
+def failure_of(sweep: Sweep) -> SimulationFailed:
+    """Shrink the sweep's failing run, save it, and say what there is to say."""
+    run = sweep.failed
+    assert run is not None and run.error is not None
+    shrunk = shrink(run)
+    name = run.scenario.name.rpartition(":")[2]
+    path = FOLDER / f"{re.sub('[^A-Za-z0-9_-]+', '-', name)}-{run.seed}.sim"
+    save(shrunk.run, path)
+    lines = [
+        f"{name}  seed {run.seed}  ({sweep.passed} passed before, {sweep.seconds:.1f} s)",
+        _text_of(shrunk.run.error),
+        _how(shrunk, path, run.drawn),
+        *_faults(shrunk.run),
+    ]
+    difference = first_difference(shrunk.run)
+    if difference:
+        lines.append(f" first difference to the run that passes: {difference}")
+    lines.append(f" replay   python -m moonlet.simulations replay {path}")
+    lines.append(f" keep     cp {path} {KEPT}/")
+    failed = SimulationFailed("\n".join(lines), shrunk.run, path)
+    failed.__cause__ = shrunk.run.error
+    return failed
+
+
+def _text_of(error: BaseException | None) -> str:
+    text = f"{type(error).__name__}: {error}"
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+        text = f"{type(error).__name__}: {error}"
+    return text[:TEXT_SHOWN]
+
+
+def _how(shrunk: Shrunk, path: Path, drawn: int) -> str:
+    told = f"{shrunk.runs} runs, {shrunk.seconds:.1f} s"
+    if not shrunk.exact:
+        told += "; the plan alone does not give the seed's run bit for bit: report this"
+    told += f"; {_fresh(shrunk.run, path)}"
+    commands = ""
+    if drawn:
+        commands = f", {drawn} commands -> {shrunk.run.drawn}"
+    return f" shrunk   {shrunk.before} faults -> {len(shrunk.run.hits)}{commands}   ({told})"
+
+
+def _fresh(run: Run, path: Path) -> str:
+    """Run the file in a new process, where nothing is left of earlier runs."""
+    try:
+        scenario_of(run.scenario.name)
+    except InvalidSettings:
+        return "not tried in a fresh process: the test is made inside a function"
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "TZ": "UTC"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))
+    try:
+        done = subprocess.run(
+            (*REPLAY, str(path)),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=FRESH_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"a fresh process took over {FRESH_SECONDS:.0f} s"
+    if f"failure: {run.failure}" in done.stdout:
+        return "reproduced in a fresh process"
+    return "NOT reproduced in a fresh process: look for state that earlier runs left in a module"
+
+
+def _faults(run: Run) -> list[str]:
+    hits = run.hits
+    lines = [f"   {number:2}  {fault}" for number, fault in enumerate(hits[:FAULTS_SHOWN], 1)]
+    if len(hits) > FAULTS_SHOWN:
+        lines.append(f"   and {len(hits) - FAULTS_SHOWN} more")
+    if run.profile.core:
+        lines.append(f"   {run.profile.core} of {run.scenario.hosts} hosts come back at the end")
+    return lines
+
+
+def first_difference(run: Run) -> str:
+    """The first thing that went otherwise than without the last fault, in words; '' if unknown."""
+    if not run.hits:
+        return ""
+    other = run.scenario.run(run.seed, plan=run.hits[:-1], profile=run.profile)
+    if other.error is not None:
+        return ""
+    for (number, mine), (_, theirs) in zip(_events(run), _events(other), strict=False):
+        if mine[1:] != theirs[1:] and mine[3] != "fault":
+            return f"event {number}, {told(mine)}"
+    return ""
+
+
+def _events(run: Run) -> list[tuple[int, Event]]:
+    """With their numbers in the trace, from 1."""
+    numbered = enumerate(run.trace.events, 1)
+    return [(number, event) for number, event in numbered if event[3] not in ("packets", "fault")]
+
+
+def told(event: Event) -> str:
+    """One event as a line."""
+    _, at_ns, node, kind, fields = event
+    facts = " ".join(field.hex() if isinstance(field, bytes) else str(field) for field in fields)
+    return f"t={shown(at_ns)} {node} {kind} {facts}".rstrip()

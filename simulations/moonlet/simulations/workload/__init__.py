@@ -1,0 +1,3 @@
+"""Commands from the seed."""
+
+__all__: list[str] = []

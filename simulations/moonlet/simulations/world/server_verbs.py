@@ -1,0 +1,184 @@
+"""What happens to the server of a world: `world.jetstream`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from moonlet.simulations.durations import Duration, nanoseconds
+from moonlet.simulations.jetstream.server.memory import MemoryServer
+from moonlet.simulations.jetstream.server.packets import Packet
+from moonlet.streams.api import Headers, Message
+
+if TYPE_CHECKING:
+    from moonlet.simulations.world.world import World
+
+Arrive = Callable[[Packet], None]
+
+ELECTION: Final = "20ms"
+"""How long a planned change of leader leaves a stream without one (measured: 18 to 22 ms)."""
+
+SWALLOWED_ONE_IN: Final = 15
+"""Of the publishes during a change of leader, one in so many gets no answer at all (measured)."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+_FULL: Final = {"code": 503, "err_code": 10077, "description": "maximum bytes exceeded"}
+_FAILED: Final = {"code": 503, "err_code": 10023, "description": "insufficient resources"}
+
+
+class JetStreamVerbs:
+    """Directed faults of the server; each takes effect at once. `now_ns` is the world's time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._replicated = world.profile.servers > 1  # then messages are stored later, too
+        self._silent_until = 0  # 503 to everything of JetStream
+        self._electing = False
+        self._slow_until = 0
+        self._refusing_until = 0
+        self._refusal: dict[str, object] = _FULL
+        self._deaf_until = 0  # acknowledgements of deliveries are lost
+        self._waiting: list[tuple[Packet, Arrive]] = []
+
+    @property
+    def server(self) -> MemoryServer:
+        """The server itself."""
+        return self._world.server
+
+    def change_leader(self, lasts: Duration = ELECTION) -> None:
+        """All streams lose their leader for a moment: what it had not replicated is gone."""
+        self._fail(lasts)
+        self._electing = True
+        for stream in self.server.broker.model.streams.values():
+            if stream.replicated:
+                stream.intake.restart()
+            for consumer in stream.consumers.values():
+                consumer.pulls.forget()
+
+    def fail(self, code: int = 503, lasts: Duration = "500ms") -> None:
+        """JetStream answers `code` for a while: 503 no responders, 10023 and 10077 to publishes."""
+        assert code in (503, 10023, 10077), code
+        if code == 503:
+            self._fail(lasts)
+            return
+        self._refusal = _FAILED if code == 10023 else _FULL
+        self._refusing_until = self._until(lasts)
+
+    def full(self, lasts: Duration = "500ms") -> None:
+        """Refuse for a while what is to be stored: 10077."""
+        self.fail(10077, lasts)
+
+    def slow(self, lasts: Duration = "2s") -> None:
+        """What is to be stored waits so long; reads go on."""
+        self._slow_until = max(self._slow_until, self._until(lasts))
+        self._world.loop.call_at_ns(self._slow_until, self._flush, context=self._world.loop.outside)
+
+    def forget_acks(self, lasts: Duration = "100ms") -> None:
+        """Acknowledgements of deliveries are lost for a while."""
+        self._deaf_until = self._until(lasts)
+
+    def forget_ids(self) -> None:
+        """The duplicate windows of all streams are over."""
+        for stream in self.server.broker.model.streams.values():
+            stream.duplicates.clear()
+
+    def stop(self) -> None:
+        """Kill the server: all connections break."""
+        if self.server.running:
+            self._world.note("stop", "nats")
+            self._waiting.clear()
+            self.server.stop()
+
+    def start(self) -> None:
+        """Start it again, with what it had stored."""
+        if not self.server.running:
+            self._world.note("start", "nats")
+            self.server.start()
+
+    def power_loss(self, lose_last: int = 3) -> dict[str, int]:
+        """Lose the last messages of every stream, acknowledged or not; how many by stream."""
+        self._world.note("power_loss", "nats")
+        self._waiting.clear()
+        lost = self.server.power_loss(lose_last)
+        self._world.chronicle.rewind()
+        return lost
+
+    def heal(self) -> None:
+        """End everything at once."""
+        now = self._world.loop.now_ns
+        self._silent_until = self._slow_until = self._refusing_until = self._deaf_until = now
+        self._flush()
+        self.start()
+
+    def _until(self, lasts: Duration) -> int:
+        return self._world.loop.now_ns + nanoseconds(lasts)
+
+    def _fail(self, lasts: Duration) -> None:
+        self._electing = False
+        self._silent_until = max(self._silent_until, self._until(lasts))
+
+    # packets
+
+    def gate(self, packet: Packet, arrive: Arrive) -> None:
+        """A packet reached the server: what becomes of it."""
+        message = packet.message
+        now = self._world.loop.now_ns
+        if message is not None:
+            subject = message.subject
+            if now < self._silent_until and self._is_jetstream(subject):
+                self._no_responders(packet, message)
+                return
+            if subject.startswith("$JS.ACK."):
+                if now < self._deaf_until:
+                    return
+                if not message.data:
+                    self._world.chronicle.look()  # what a cluster stored since the last packet
+                    tokens = subject.split(".", 6)
+                    self._world.fenced.acknowledged(tokens[2], int(tokens[5]))
+            if subject[0] not in "$_" or subject.startswith("$KV."):
+                if now < self._slow_until:
+                    self._waiting.append((packet, arrive))
+                    return
+                if now < self._refusing_until and self._is_stored(subject):
+                    self._refuse(packet, message)
+                    return
+            arrive(packet)
+            if self._replicated or subject[0] not in "$_":
+                self._world.chronicle.look()
+        else:
+            arrive(packet)
+
+    def _is_jetstream(self, subject: str) -> bool:
+        return subject.startswith("$JS.") or self._is_stored(subject)
+
+    def _is_stored(self, subject: str) -> bool:
+        return bool(self.server.broker.model._subjects.matching(subject))
+
+    def _no_responders(self, packet: Packet, message: Message) -> None:
+        if self._electing and self._world.network.packets % SWALLOWED_ONE_IN == 0:
+            return
+        headers = {"Status": "503", "Nats-Subject": message.subject}
+        self._answer(packet, message.reply, b"", headers)
+
+    def _refuse(self, packet: Packet, message: Message) -> None:
+        self._answer(packet, message.reply, _encode({"error": self._refusal}), None)
+
+    def _answer(self, packet: Packet, reply: str, data: bytes, headers: Headers | None) -> None:
+        door = self._world.door(packet.client)
+        if door is None or not reply:
+            return
+        back = Message(reply, data, headers, "")
+        number = door.listener(reply)
+        if number is not None:
+            answer = Packet(packet.client, packet.session, False, "message", back, number)
+            self._world.network.carry(answer, door.take, door.context)
+
+    def _flush(self) -> None:
+        if self._world.loop.now_ns < self._slow_until:
+            return
+        waiting, self._waiting = self._waiting, []
+        for packet, arrive in waiting:
+            self.gate(packet, arrive)
