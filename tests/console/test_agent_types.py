@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlet.console.agent_types import find
+from moonlet.console.common import find
 from moonlet.core.errors import InvalidAgentType, InvalidSettings
 from tests.console.support import BANK
 

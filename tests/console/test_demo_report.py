@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from moonlet.console.demo_hosts import Kill
-from moonlet.console.demo_report import Told
-from moonlet.console.demo_views import Closed, Night, ViewShown
+from moonlet.console.demo.hosts import Kill
+from moonlet.console.demo.report import Told
+from moonlet.console.demo.views import Closed, Night, ViewShown
 from moonlet.satellites.driver import Drive, drive
 from moonlet.satellites.feed import depeg
 from moonlet.satellites.report import report

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moonlet.console.exits import INTERNAL, MEANINGS, exit_code
+from moonlet.console.common import MEANINGS, ExitCode, exit_code
 from moonlet.core import errors
 from moonlet.core.errors import MoonletError
 
@@ -50,4 +50,4 @@ def test_an_error_ends_the_command_with_its_code(name: str, code: int) -> None:
 
 
 def test_what_is_none_of_them_is_a_bug() -> None:
-    assert exit_code(MoonletError("why")) == INTERNAL
+    assert exit_code(MoonletError("why")) == ExitCode.INTERNAL

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlet.console.host_process import HostProcess
+from moonlet.console.common import HostProcess
 from moonlet.core.errors import Unavailable
 from moonlet.streams.server_process import ServerProcess
 
@@ -18,7 +18,7 @@ async def test_a_host_that_can_t_start_is_quoted(own_server: ServerProcess, tmp_
 async def test_a_host_that_is_killed_by_somebody_else_is_noticed(
     own_server: ServerProcess, tmp_path: Path
 ) -> None:
-    module = "moonlet.console.bench_agents"
+    module = "moonlet.console.bench.agents"
     host = await HostProcess.start(module, own_server.url, tmp_path / "host.log")
     assert not host.has_ended
     await host.kill()

@@ -9,8 +9,8 @@ import pytest
 import typer
 
 from moonlet.console.app import app
-from moonlet.console.exits import MEANINGS
-from moonlet.console.options import _SHARED
+from moonlet.console.common import MEANINGS
+from moonlet.console.common.options import _SHARED
 from tests.console.page import Typed, alike, typed
 from tests.console.support import COMMAND, ENVIRONMENT, finish, first_line, invoke, start
 from tests.tools import markdown, tree

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.progress import Progress
 
-from moonlet.console.output import Output
-from moonlet.console.progress import _Rate, progress
+from moonlet.console.common import Output
+from moonlet.console.common.progress import _Rate, progress
 
 
 class Terminal(io.StringIO):

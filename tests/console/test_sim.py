@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from moonlet.agents import Host, connect
-from moonlet.console.sim_plans import run_plans
+from moonlet.console.sim.plans import run_plans
 from moonlet.simulations.search.exhaust import single_faults
 from moonlet.streams.server_process import ServerProcess
 from tests.console.support import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moonlet.agents import connect
-from moonlet.console.agent_types import find_code
+from moonlet.console.common import find_code
 from moonlet.projections import Replica
 from moonlet.streams import open_embedded
 from tests.console.conftest import work_in

@@ -4,20 +4,13 @@ from typing import Final
 
 import typer
 
-from moonlet.console import (
-    bench,
-    checking,
-    demo,
-    doctor,
-    reading,
-    sending,
-    serving,
-    sim,
-    view_list,
-    view_orders,
-    viewing,
-)
-from moonlet.console.exits import MEANINGS
+from moonlet.console.agents import agents, ask, history, query, run, state, tell, up, verify
+from moonlet.console.bench import bench
+from moonlet.console.common import MEANINGS
+from moonlet.console.demo import demo
+from moonlet.console.doctor import doctor
+from moonlet.console.sim import sim_app
+from moonlet.console.view import view_app, views
 
 _EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
@@ -30,25 +23,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(demo.demo)
-app.command()(serving.up)
-app.command()(serving.run)
-app.command()(sending.tell)
-app.command()(sending.ask)
-app.command()(sending.query)
-app.command()(reading.agents)
-app.command()(reading.history)
-app.command()(reading.state)
-app.command()(checking.verify)
-app.command()(doctor.doctor)
-app.command()(bench.bench)
-app.command()(view_list.views)
-app.add_typer(viewing.app)
-app.add_typer(sim.app)
-
-viewing.app.command()(view_list.lag)
-viewing.app.command()(view_orders.pause)
-viewing.app.command()(view_orders.resume)
-viewing.app.command()(view_orders.retry)
-viewing.app.command()(view_orders.seek)
-viewing.app.command()(view_orders.skip)
+app.command()(demo)
+app.command()(up)
+app.command()(run)
+app.command()(tell)
+app.command()(ask)
+app.command()(query)
+app.command()(agents)
+app.command()(history)
+app.command()(state)
+app.command()(verify)
+app.command()(doctor)
+app.command()(bench)
+app.command()(views)
+app.add_typer(view_app)
+app.add_typer(sim_app)

@@ -1,0 +1,19 @@
+"""Agents and hosts: `up`, `run`, `tell`, `ask`, `query`, `agents`, `history`, `state`, `verify`."""
+
+from moonlet.console.agents.reading import agents, count_commits, history, state
+from moonlet.console.agents.sending import ask, query, tell
+from moonlet.console.agents.serving import run, up
+from moonlet.console.agents.verifying import verify
+
+__all__ = [
+    "agents",
+    "ask",
+    "count_commits",
+    "history",
+    "query",
+    "run",
+    "state",
+    "tell",
+    "up",
+    "verify",
+]

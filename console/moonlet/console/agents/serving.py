@@ -1,0 +1,136 @@
+"""`up` and `run`: the embedded server, or a host, in the foreground until it is told to stop."""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final
+
+import typer
+
+from moonlet.agents import Host
+from moonlet.console.common import ExitCode, Options, Session, command, find, on_stop, opened
+from moonlet.core.errors import Unavailable
+from moonlet.streams import attach_embedded, open_embedded
+
+DRAIN_MAX: Final = 9.5
+"""Seconds that a host may take to finish what is in flight and hand over."""
+
+ORPHAN_MAX: Final = 2.0
+"""Seconds that a host has to leave when the process it was to end with is gone."""
+
+LOOK: Final = 0.5
+"""Seconds between two looks at whether what we serve with still lives."""
+
+
+@command
+async def up(options: Options) -> None:
+    """Run the folder's embedded server in the foreground; Ctrl-C or SIGTERM stops it."""
+    stop = asyncio.Event()
+    async with await open_embedded(options.folder) as server:
+        on_stop(stop.set)
+        if not server.owned:
+            raise Unavailable(
+                f"process {server.owner_pid} runs this folder's server already, at {server.url}:"
+                " use that one, end that process, or choose another folder with --data"
+            )
+        data = options.folder.resolve() / ".moonlet" / "data"
+        record = {"url": server.url, "monitoring_url": server.monitoring_url, "data": str(data)}
+        options.output.result(record, f"{server.url}  (Ctrl-C stops it; data in {data})")
+        sys.stdout.flush()
+        while not await _within(stop.wait(), LOOK):
+            if not server.process.pid:
+                raise Unavailable(
+                    f"the server ended by itself: see {data.parent / 'server' / 'server.log'}"
+                )
+    options.output.remark("stopped")
+
+
+@command
+async def run(
+    options: Options,
+    modules: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODULE[:NAME]...", help="As --module elsewhere."),
+    ] = None,
+    lease: Annotated[
+        int, typer.Option(help="Seconds after which others take over if this is killed.", min=1)
+    ] = 5,
+    until_stdin_closes: Annotated[
+        bool,
+        typer.Option("--until-stdin-closes", help="End with the process that holds our stdin."),
+    ] = False,
+) -> int:
+    """Run a host for agent types; SIGTERM or Ctrl-C: finish, hand over, exit 0 within 10 s."""
+    types = list(find(modules).values())
+    stop = asyncio.Event()
+    on_stop(stop.set)
+    async with opened(options, types) as session:
+        host = Host(session.moon, types, lease=lease)
+        try:
+            await host.start()
+            if until_stdin_closes:
+                _end_with_stdin(stop)
+            names = sorted(host.types)
+            record = {"host": host.id, "types": names, "url": session.where}
+            said = f"running {', '.join(names)} on {session.where}  (Ctrl-C stops)"
+            options.output.result(record, said)
+            sys.stdout.flush()
+            await _until_stopped(options, session, host, stop)
+        finally:
+            drained = await _within(host.stop(), DRAIN_MAX)
+        if not drained:
+            raise Unavailable(
+                f"the host could not hand over within {DRAIN_MAX} s; others take over when its"
+                f" lease of {lease} s has run out"
+            )
+    options.output.remark("handed over and stopped")
+    return ExitCode.OK
+
+
+async def _until_stopped(
+    options: Options, session: Session, host: Host, stop: asyncio.Event
+) -> None:
+    """Wait for the stop; raises what else ends a host."""
+    while not await _within(stop.wait(), LOOK):
+        if host.failure is not None:
+            raise host.failure
+        server = session.server
+        if server is None or session.moon.bus.connected:
+            continue
+        # An embedded server that comes back does so at another address.
+        found = await attach_embedded(options.folder)
+        if found is None or found.url != server.url:
+            raise Unavailable(
+                f"the server of {options.folder.resolve()} has ended: start it with `moonlet up`,"
+                " then this host again"
+            )
+
+
+async def _within(work: Coroutine[Any, Any, Any], seconds: float) -> bool:
+    """Whether `work` was done in time; else it is cancelled."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        return False
+    return True
+
+
+def _end_with_stdin(stop: asyncio.Event) -> None:
+    """Stop when stdin ends, which the kernel closes even if its holder is killed.
+
+    The server may be gone as well then: what can't be handed over soon is left to the lease.
+    """
+    loop = asyncio.get_running_loop()
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        loop.call_soon_threadsafe(stop.set)
+        time.sleep(ORPHAN_MAX)
+        os._exit(ExitCode.UNAVAILABLE)
+
+    threading.Thread(target=watch, name="stdin", daemon=True).start()

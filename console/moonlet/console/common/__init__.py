@@ -1,0 +1,34 @@
+"""What every command is made of: its options, what it prints, how it ends, where it connects."""
+
+from moonlet.console.common.agent_types import Found, find, find_code
+from moonlet.console.common.exits import MEANINGS, ExitCode, exit_code
+from moonlet.console.common.host_process import HostProcess
+from moonlet.console.common.loop import on_stop
+from moonlet.console.common.options import Modules, Options, command, command_without
+from moonlet.console.common.output import Output, compact, counted, pretty, table
+from moonlet.console.common.progress import Advance, progress
+from moonlet.console.common.session import Session, opened
+
+__all__ = [
+    "MEANINGS",
+    "Advance",
+    "ExitCode",
+    "Found",
+    "HostProcess",
+    "Modules",
+    "Options",
+    "Output",
+    "Session",
+    "command",
+    "command_without",
+    "compact",
+    "counted",
+    "exit_code",
+    "find",
+    "find_code",
+    "on_stop",
+    "opened",
+    "pretty",
+    "progress",
+    "table",
+]
