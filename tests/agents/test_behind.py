@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from moonlet.agents import Host
-from moonlet.agents.deciding.decide import CommitChain, QueuedCommand, Verdict, _known
+from moonlet.agents.deciding import CommitChain, QueuedCommand, Verdict
+from moonlet.agents.deciding.decide import _known
 from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold, Where, revision_of
 from moonlet.testing.plugin import MoonServer
@@ -27,9 +28,9 @@ def verdict(fold: Fold[None], *, sought: bool = False, **about: Any) -> Verdict 
     """Of the result of a call, or the firing of a timer."""
     envelope = Envelope(id="x", agent="account/a", name="Came", body=msgspec.Raw(b"{}"), **about)
     unused: Any = None
-    item = QueuedCommand(unused, unused, True)
+    item = QueuedCommand(unused, unused, 0, True)
     item.sought = sought
-    return _known(unused, fold, CommitChain(fold), item, envelope)
+    return _known(fold, CommitChain(fold), item, envelope)
 
 
 CALL: dict[str, Any] = {"call": "account/a:5.0"}
@@ -38,7 +39,7 @@ TIMER: dict[str, Any] = {"timer": "wake", "number": 5}
 
 @pytest.mark.parametrize("about", [CALL, TIMER])
 def test_what_a_later_commit_caused_is_not_taken_for_dealt_with(about: dict[str, Any]) -> None:
-    assert verdict(fold_at(4), **about) is Verdict.AHEAD
+    assert verdict(fold_at(4), **about) is Verdict.READ_AGAIN
     assert verdict(fold_at(4), sought=True, **about) is Verdict.DONE, "the journal doesn't have it"
     assert verdict(fold_at(5), **about) is Verdict.DONE
     assert verdict(fold_at(9), **about) is Verdict.DONE
@@ -52,7 +53,7 @@ async def test_an_owner_that_is_behind_reads_the_journal_before_it_lets_a_timer_
         await moon.ask("account/a", Deposit(1))
         partition = host.partition("account", 0)
         assert partition is not None
-        agent = partition.entity("a")
+        agent = partition.agent("a")
         behind = copy.deepcopy(agent.fold)
         await moon.ask("account/a", DepositLater(5, after=1.0))
         await agent.effects_out()

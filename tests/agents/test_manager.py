@@ -8,6 +8,7 @@ import pytest
 
 from moonlet.agents import AgentManager, AgentStatus, Client, Host, SystemStatus
 from moonlet.agents.live import live_agent
+from moonlet.agents.owner import owned_partition
 from moonlet.agents.recovery.recover import recover
 from moonlet.core.errors import InvalidAgentType, InvalidSettings, Unavailable, UnknownAgentType
 from moonlet.core.ids import AgentId
@@ -72,13 +73,13 @@ async def test_an_agent_that_is_stopped_with_much_waiting_keeps_the_order(
         return await recover(*about)
 
     monkeypatch.setattr(live_agent, "QUEUE_MAX", 4)
-    monkeypatch.setattr(live_agent, "recover", recover_late)
+    monkeypatch.setattr(owned_partition, "recover", recover_late)
     account = account_type(partitions=1)
     async with moon_server.connect() as moon, Host(moon, [account]) as host:
         receipts = [await moon.tell("account/a", Deposit(amount)) for amount in range(1, 11)]
         partition = host.partition("account", 0)
         assert partition is not None
-        waits = partition.entity("a")
+        waits = partition.agent("a")
         await until(lambda: (waits.queued, len(waits.held or ())) == (4, 6))
         await moon.order("account/a", "stop")
         assert (waits.queued, len(waits.held or ())) == (0, 10)
@@ -133,8 +134,8 @@ async def test_an_order_that_waited_until_the_partition_was_lost_is_not_carried_
         first = asyncio.create_task(moon.order("account/a", "stop"))
         await stopping.wait()
         second = asyncio.create_task(moon.order("account/b", "stop"))
-        await until(lambda: bool(partition._desk._ordered._waiters))
-        partition.owns = lambda: False
+        await until(lambda: bool(partition._service._ordered._waiters))
+        partition._owns = lambda: False
         go_on.set()
         await first
         with pytest.raises(Unavailable, match="was lost meanwhile"):

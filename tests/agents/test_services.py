@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from moonlet.agents.services.host_services import Services
+from moonlet.agents.services import HostServices
 from moonlet.core.errors import Corrupt
 from moonlet.streams import Bus, Registry, StreamFacts
 
@@ -36,53 +36,53 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.fixture
-async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> Services:
+async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> HostServices:
     """Of a host that saw the journal's first incarnation up to 9, and was cut off then."""
     monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", lambda *_: None)
     for name in ("Mailboxes", "Timers", "ParkedStream", "Snapshots"):
         monkeypatch.setattr(f"moonlet.agents.services.host_services.{name}", lambda _: None)
     monkeypatch.setattr(
-        "moonlet.agents.services.host_services.stream_facts", lambda _, name: server.facts(name)
+        "moonlet.agents.services.journal_ends.stream_facts", lambda _, name: server.facts(name)
     )
-    made = Services(cast(Bus, server), cast(Registry, None), "")
-    monkeypatch.setattr(made, "journal", lambda _: server)
-    await made.incarnation(STREAM)
-    made.note_end(STREAM, 9)
-    made.reconnected()
+    made = HostServices(cast(Bus, server), cast(Registry, None), "")
+    monkeypatch.setattr(made.ends, "journal", lambda _: server)
+    await made.ends.incarnation(STREAM)
+    made.ends.note(STREAM, 9)
+    made.ends.reconnected()
     return made
 
 
 async def test_agents_that_come_back_together_may_all_ask_for_a_new_journals_end(
-    server: Server, services: Services
+    server: Server, services: HostServices
 ) -> None:
     server.now, server.end = "second", 0
     server.open.clear()
-    asked = [asyncio.create_task(services.check_end(STREAM)) for _ in range(3)]
+    asked = [asyncio.create_task(services.ends.check(STREAM)) for _ in range(3)]
     await asyncio.sleep(0)
     server.open.set()
     await asyncio.gather(*asked)
 
 
-async def test_a_journal_that_went_back_is_told_of(server: Server, services: Services) -> None:
+async def test_a_journal_that_went_back_is_told_of(server: Server, services: HostServices) -> None:
     server.end = 8
     with pytest.raises(Corrupt, match="ends at 8, but 9 was acknowledged"):
-        await services.check_end(STREAM)
+        await services.ends.check(STREAM)
 
 
 async def test_what_was_acknowledged_while_it_was_asked_stays_known(
-    server: Server, services: Services
+    server: Server, services: HostServices
 ) -> None:
     server.now, server.end = "second", 3
     server.open.clear()
-    asked = asyncio.create_task(services.check_end(STREAM))
+    asked = asyncio.create_task(services.ends.check(STREAM))
     await asyncio.sleep(0)
     server.open.set()
-    await services.incarnation(STREAM)
-    services.note_end(STREAM, 10)
+    await services.ends.incarnation(STREAM)
+    services.ends.note(STREAM, 10)
     await asked
-    services.reconnected()
+    services.ends.reconnected()
     with pytest.raises(Corrupt, match="ends at 3, but 10 was acknowledged"):
-        await services.check_end(STREAM)
+        await services.ends.check(STREAM)
 
 
 class SlowWriter:
@@ -96,7 +96,7 @@ class SlowWriter:
 
 
 async def test_a_journal_that_is_first_written_while_others_drain_disturbs_nobody(
-    services: Services, monkeypatch: pytest.MonkeyPatch
+    services: HostServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A partition's task died of it, and its agents with it (found by simulation)."""
     monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", SlowWriter)

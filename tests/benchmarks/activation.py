@@ -75,7 +75,7 @@ async def rounds(scale: Scale) -> AsyncGenerator[Round, None]:
             assert partition is not None
             while True:
                 baseline = await bare(w, prefix)
-                partition.entities.pop(AGENT.key).close()  # as a crash leaves it: no snapshot now
+                partition.agents.pop(AGENT.key).close()  # as a crash leaves it: no snapshot now
                 began = time.perf_counter()
                 balance = await moon.query(str(AGENT), GetBalance())
                 taken = (time.perf_counter() - began) * 1e3

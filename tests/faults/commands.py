@@ -39,7 +39,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "deciding/decide.py",
-                "if revision <= fold.revision or item.sought else Verdict.AHEAD",
+                "if revision <= fold.revision or queued.sought else Verdict.READ_AGAIN",
                 "",
             ),
         ),
@@ -51,10 +51,10 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "live/live_agent.py",
-                "        flying = chain.fly()\n",
-                "        flying = chain.fly()\n"
-                "        for decided in flying:\n"
-                "            decided.item.acknowledge()\n",
+                "            self._enter(Phase.APPENDING)\n",
+                "            self._enter(Phase.APPENDING)\n"
+                "        for pending in chain.commits:\n"
+                "            pending.queued.acknowledge()\n",
             ),
         ),
     ),
@@ -95,9 +95,9 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "deciding/decide.py",
-                "    verdict = _known(partition, fold, chain, item, envelope)\n",
-                "    if item.problem is not None:\n        return Verdict.DONE\n"
-                "    verdict = _known(partition, fold, chain, item, envelope)\n",
+                "    verdict = _known(fold, chain, queued, envelope)\n",
+                "    if queued.problem is not None:\n        return Verdict.DONE\n"
+                "    verdict = _known(fold, chain, queued, envelope)\n",
             ),
         ),
     ),
@@ -120,7 +120,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "live/live_agent.py",
-                "        self.status = Status.BROKEN\n        self.error = error\n",
+                "        self._enter(Phase.BROKEN)\n        self.error = error\n",
                 "        self.error = error\n        return\n",
             ),
         ),
@@ -132,7 +132,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "owner/owned_partition.py",
-                "        if self.record.note or self.record.crashes or buggify(",
+                "        if record.note or record.crashes or buggify(",
                 "        if False and buggify(",
             ),
         ),
@@ -144,7 +144,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "deciding/decide.py",
-                "    elif envelope.deadline and now > envelope.deadline:\n",
+                "    elif envelope.deadline and now_us > envelope.deadline:\n",
                 "    elif False:\n",
             ),
         ),
@@ -201,8 +201,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "live/live_agent.py",
-                "        self.forget()\n        self._start_recovery()\n\n    def _drop_chain",
-                "        self.wake()\n\n    def _drop_chain",
+                "        self.reread()\n\n    def _drop_chain",
+                "        self._enter(Phase.RUNNING)\n        self.wake()\n\n    def _drop_chain",
             ),
         ),
     ),
@@ -219,8 +219,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "recovery/recover.py",
-                "return Recovered(fold, [job for job in redo if job[0].revision > out], 0)",
-                "return Recovered(fold, [], out * 0)",
+                "redo = [job for job in redo if job[0].revision > out]",
+                "redo = [job for job in redo if job[0].revision < 0 * out]",
             ),
         ),
     ),
@@ -249,7 +249,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "deciding/decide.py",
-                "            return _absent(fold, item, number)",
+                "            return _absent(fold, queued, number)",
                 "            return None",
             ),
         ),
@@ -261,7 +261,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "deciding/decide.py",
-                "return _absent(fold, item, revision_of(envelope.call))",
+                "return _absent(fold, queued, revision_of(envelope.call))",
                 "return None",
             ),
         ),
@@ -276,14 +276,24 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
                 "                await self._schedule(commit, encoding, index, effect)\n",
                 "                return\n",
             ),
-            (AGENTS + "live/live_agent.py", "        if fold.timers:\n", "        if False:\n"),
+            (
+                AGENTS + "owner/owned_partition.py",
+                "        if fold.timers:\n",
+                "        if False:\n",
+            ),
         ),
     ),
     Fault(
         "P3",
         TIME + "test_an_open_timer_whose_schedule_was_lost_is_set_again_at_recovery",
         "open timers are not asserted",
-        ((AGENTS + "live/live_agent.py", "        if fold.timers:\n", "        if False:\n"),),
+        (
+            (
+                AGENTS + "owner/owned_partition.py",
+                "        if fold.timers:\n",
+                "        if False:\n",
+            ),
+        ),
     ),
     Fault(
         "P4",
@@ -291,9 +301,9 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "what is put back goes to the end of its lane",
         (
             (
-                AGENTS + "live/waiting.py",
-                "        self._lane(lane).appendleft(item)\n",
-                "        self._lane(lane).append(item)\n",
+                AGENTS + "deciding/waiting.py",
+                "        self._lane(queued.lane).appendleft(queued)\n",
+                "        self._lane(queued.lane).append(queued)\n",
             ),
         ),
     ),
@@ -365,8 +375,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "owner/owned_partition.py",
-                "entity.stopped = key in self.stopped",
-                "entity.stopped = False",
+                "stopped=key in self.stopped",
+                "stopped=False",
             ),
         ),
     ),
@@ -376,7 +386,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "the journal's end is not compared with what was known",
         (
             (
-                AGENTS + "services/host_services.py",
+                AGENTS + "services/journal_ends.py",
                 "        if stream not in self._doubted:\n            return\n",
                 "        return\n",
             ),
@@ -461,7 +471,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "P10",
         TIME + "test_low_is_not_starved_by_higher_lanes",
         "the highest lane always goes first",
-        ((AGENTS + "live/waiting.py", "                    turns[lane] -= 1\n", ""),),
+        ((AGENTS + "deciding/waiting.py", "                    turns[lane] -= 1\n", ""),),
     ),
     Fault(
         "bad input",
@@ -475,7 +485,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a parked command is not noted in the parked stream",
         (
             (
-                AGENTS + "effects/outbox.py",
+                AGENTS + "effects/causes.py",
                 '    if commit.outcome == "parked":\n',
                 "    if False:\n",
             ),

@@ -15,10 +15,14 @@ class Mutant(NamedTuple):
     changes: tuple[tuple[str, str, str], ...]
 
 
-ENTITY = "agents/moonlet/agents/live/live_agent.py"
-WAITING = "agents/moonlet/agents/live/waiting.py"
+LIVE = "agents/moonlet/agents/live/live_agent.py"
+WAITING = "agents/moonlet/agents/deciding/waiting.py"
 DECIDE = "agents/moonlet/agents/deciding/decide.py"
 OUTBOX = "agents/moonlet/agents/effects/outbox.py"
+CAUSES = "agents/moonlet/agents/effects/causes.py"
+AHEAD = "agents/moonlet/agents/deciding/ahead.py"
+POLICY = "agents/moonlet/agents/recovery/snapshot_policy.py"
+QUEUES = "agents/moonlet/agents/owner/partition_queues.py"
 RECOVERY = "agents/moonlet/agents/recovery/recover.py"
 PARTITION = "agents/moonlet/agents/owner/owned_partition.py"
 CALLS = "agents/moonlet/agents/calls/call_runner.py"
@@ -35,9 +39,9 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         "a command is acknowledged before its effects are out",
         (
             (
-                ENTITY,
-                "        def out() -> None:\n            decided.item.acknowledge()\n",
-                "        decided.item.acknowledge()\n\n        def out() -> None:\n",
+                LIVE,
+                "        def out() -> None:\n            pending.queued.acknowledge()\n",
+                "        pending.queued.acknowledge()\n\n        def out() -> None:\n",
             ),
         ),
     ),
@@ -46,11 +50,11 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         "a command is acknowledged before its commit has landed",
         (
             (
-                ENTITY,
-                "        flying = chain.fly()\n",
-                "        flying = chain.fly()\n"
-                "        for decided in flying:\n"
-                "            decided.item.acknowledge()\n",
+                LIVE,
+                "            self._enter(Phase.APPENDING)\n",
+                "            self._enter(Phase.APPENDING)\n"
+                "        for pending in chain.commits:\n"
+                "            pending.queued.acknowledge()\n",
             ),
         ),
     ),
@@ -59,9 +63,9 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         "a redelivery is acknowledged while the effects of its commit are on their way",
         (
             (
-                ENTITY,
-                "        if outbox is None or outbox.empty:\n            item.acknowledge()\n",
-                "        if outbox is None or item is not None:\n            item.acknowledge()\n",
+                LIVE,
+                "        if outbox is None or outbox.empty:\n            queued.acknowledge()\n",
+                "        if outbox is None or queued:\n            queued.acknowledge()\n",
             ),
         ),
     ),
@@ -70,12 +74,12 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         "a refusal on the state in memory is acknowledged without an append",
         (
             (
-                ENTITY,
-                "            if isinstance(verdict, PendingCommit):\n",
-                "            if isinstance(verdict, PendingCommit) and"
+                AHEAD,
+                "        if isinstance(verdict, PendingCommit):\n",
+                "        if isinstance(verdict, PendingCommit) and"
                 ' verdict.commit.outcome == "rejected":\n'
-                "                self._settle(item)\n"
-                "            elif isinstance(verdict, PendingCommit):\n",
+                "            settled.append((queued, Verdict.DONE))\n"
+                "        elif isinstance(verdict, PendingCommit):\n",
             ),
         ),
     ),
@@ -84,7 +88,7 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         "an append without an answer has failed: its commands are given up",
         (
             (
-                ENTITY,
+                LIVE,
                 "        self._drop_chain()\n        if isinstance(",
                 '        if type(error).__name__ == "Unavailable" and self._chain is not None:\n'
                 "            for decided in self._chain.land():\n"
@@ -167,7 +171,7 @@ APPENDED: tuple[Mutant, ...] = (
         "after a conflict the same commit is tried again at the sequence that the server named",
         (
             (
-                ENTITY,
+                LIVE,
                 "        if isinstance(error, Conflict):\n            reached(",
                 '        named = str(error).rpartition(": ")[2]\n'
                 "        if isinstance(error, Conflict) and named.isdigit() and self.fold:\n"
@@ -183,9 +187,9 @@ APPENDED: tuple[Mutant, ...] = (
         "after a conflict or a timeout the commands are decided again on the state in memory",
         (
             (
-                ENTITY,
-                "        self.forget()\n        self._start_recovery()\n\n    def _drop_chain",
-                "        self.wake()\n\n    def _drop_chain",
+                LIVE,
+                "        self.reread()\n\n    def _drop_chain",
+                "        self._enter(Phase.RUNNING)\n        self.wake()\n\n    def _drop_chain",
             ),
         ),
     ),
@@ -215,7 +219,7 @@ APPENDED: tuple[Mutant, ...] = (
         "a commit's time is the host's own: no heed is paid to times read",
         (
             (DECIDE, "    if time <= chain.time:", "    if time.counter < 0:"),
-            (ENTITY, "        services.hlc.observe(", "        (lambda *_: None)("),
+            (PARTITION, "        services.hlc.observe(", "        (lambda *_: None)("),
         ),
     ),
 )
@@ -226,14 +230,14 @@ EFFECTS: tuple[Mutant, ...] = (
         "effects go out while their commit is on its way",
         (
             (
-                ENTITY,
-                "        flying = chain.fly()\n",
-                "        flying = chain.fly()\n"
-                "        for decided in flying:\n"
-                "            indexes = indexes_to_dispatch(decided.commit)\n"
+                LIVE,
+                "            self._enter(Phase.APPENDING)\n",
+                "            self._enter(Phase.APPENDING)\n"
+                "        for pending in chain.commits:\n"
+                "            indexes = indexes_to_dispatch(pending.commit)\n"
                 "            if indexes:\n"
-                "                Outbox(self.id, self._partition.services).add(\n"
-                "                    decided.commit, decided.encoding, indexes, lambda: None\n"
+                "                self._owner.outbox(self.id).add(\n"
+                "                    pending.commit, pending.encoding, indexes, lambda: None\n"
                 "                )\n",
             ),
         ),
@@ -255,8 +259,8 @@ EFFECTS: tuple[Mutant, ...] = (
         (
             (
                 RECOVERY,
-                "[job for job in redo if job[0].revision > out], 0)",
-                "[job for job in redo if job[0].revision < 0 * out], 0)",
+                "redo = [job for job in redo if job[0].revision > out]",
+                "redo = [job for job in redo if job[0].revision < 0 * out]",
             ),
         ),
     ),
@@ -266,8 +270,8 @@ EFFECTS: tuple[Mutant, ...] = (
         (
             (
                 RECOVERY,
-                "[job for job in redo if job[0].revision > out], 0)",
-                "[job for job in redo[::-1] if job[0].revision > out], 0)",
+                "redo = [job for job in redo if job[0].revision > out]",
+                "redo = [job for job in redo[::-1] if job[0].revision > out]",
             ),
         ),
     ),
@@ -276,7 +280,7 @@ EFFECTS: tuple[Mutant, ...] = (
         "an agent decides before its former effects are out again",
         (
             (
-                ENTITY,
+                LIVE,
                 "            outbox.add(commit, encoding, indexes, lambda: None)\n"
                 "        await outbox.drained()\n",
                 "            outbox.add(commit, encoding, indexes, lambda: None)\n"
@@ -289,10 +293,9 @@ EFFECTS: tuple[Mutant, ...] = (
         "a commit says that effects are out which are not",
         (
             (
-                ENTITY,
-                "        return revision if self._outbox is None else"
-                " self._outbox.dispatched(revision)\n",
-                "        return revision\n",
+                LIVE,
+                "dispatched=fold.revision if outbox is None else outbox.dispatched(fold.revision)",
+                "dispatched=fold.revision",
             ),
         ),
     ),
@@ -312,7 +315,7 @@ EFFECTS: tuple[Mutant, ...] = (
     Mutant(
         "parked-in-silence",
         "a parked command is not noted in the parked stream",
-        ((OUTBOX, '    if commit.outcome == "parked":\n', '    if commit.outcome == "never":\n'),),
+        ((CAUSES, '    if commit.outcome == "parked":\n', '    if commit.outcome == "never":\n'),),
     ),
     Mutant(
         "timer-never-set",
@@ -323,7 +326,7 @@ EFFECTS: tuple[Mutant, ...] = (
                 "                await self._schedule(commit, encoding, index, effect)\n",
                 "                return\n",
             ),
-            (ENTITY, "        if fold.timers:\n", "        if not fold.state:\n"),
+            (PARTITION, "        if fold.timers:\n", "        if not fold.state:\n"),
         ),
     ),
 )
@@ -354,9 +357,9 @@ REMEMBERED: tuple[Mutant, ...] = (
         "a snapshot is taken while effects are on their way",
         (
             (
-                ENTITY,
-                "if fold is None or (self._outbox is not None and not self._outbox.empty):\n",
-                "if fold is None:\n",
+                POLICY,
+                "if incarnation is None or not agent.all_out:\n",
+                "if incarnation is None:\n",
             ),
         ),
     ),
@@ -410,7 +413,7 @@ REMEMBERED: tuple[Mutant, ...] = (
         (
             (
                 DECIDE,
-                "            return _absent(fold, item, number)",
+                "            return _absent(fold, queued, number)",
                 "            return None",
             ),
         ),
@@ -418,7 +421,7 @@ REMEMBERED: tuple[Mutant, ...] = (
     Mutant(
         "result-twice",
         "a result whose call is closed is applied",
-        ((DECIDE, "return _absent(fold, item, revision_of(envelope.call))", "return None"),),
+        ((DECIDE, "return _absent(fold, queued, revision_of(envelope.call))", "return None"),),
     ),
 )
 
@@ -429,8 +432,8 @@ DELIVERED: tuple[Mutant, ...] = (
         (
             (
                 WAITING,
-                "        self._lane(lane).appendleft(item)\n",
-                "        self._lane(lane).append(item)\n",
+                "        self._lane(queued.lane).appendleft(queued)\n",
+                "        self._lane(queued.lane).append(queued)\n",
             ),
         ),
     ),
@@ -485,8 +488,8 @@ DELIVERED: tuple[Mutant, ...] = (
         "a new owner leaves the consumers of the former one",
         (
             (
-                PARTITION,
-                "                if int(revision) < self.record.revision:\n",
+                QUEUES,
+                "                if int(revision) < self._record.revision:\n",
                 "                if int(revision) < 0:\n",
             ),
         ),

@@ -42,9 +42,9 @@ def ahead(world: World) -> None:
         assert process.host is not None
         for place in process.host.partitions:
             partition = process.host.partition(*place)
-            for entity in partition.entities.values() if partition is not None else ():
-                if entity.fold is not None:
-                    entity.fold.revision += 1
+            for agent in partition.agents.values() if partition is not None else ():
+                if agent.fold is not None:
+                    agent.fold.revision += 1
 
 
 def another_state(world: World) -> None:
@@ -53,9 +53,9 @@ def another_state(world: World) -> None:
         assert process.host is not None
         for place in process.host.partitions:
             partition = process.host.partition(*place)
-            for entity in partition.entities.values() if partition is not None else ():
-                if entity.fold is not None:
-                    entity.fold.state = msgspec.structs.replace(entity.fold.state, balance=9)
+            for agent in partition.agents.values() if partition is not None else ():
+                if agent.fold is not None:
+                    agent.fold.state = msgspec.structs.replace(agent.fold.state, balance=9)
 
 
 def vanished(world: World) -> None:

@@ -26,7 +26,8 @@ from moonlet.agents import (
 )
 from moonlet.agents.effects import outbox
 from moonlet.agents.live import live_agent
-from moonlet.agents.owner import owned_partition
+from moonlet.agents.owner import partition_queues
+from moonlet.agents.recovery import snapshot_policy
 from moonlet.core.ids import LANES
 from moonlet.simulations import faults
 from moonlet.simulations.scenario.scenario import Scenario
@@ -216,14 +217,14 @@ def learned(state: Worker, event: Learned) -> Worker:
 
 
 SMALL: tuple[tuple[Any, str, Any], ...] = (
-    (live_agent, "SNAPSHOT_EVERY", 4),
-    (live_agent, "SNAPSHOT_AT_REST", 2),
+    (snapshot_policy, "SNAPSHOT_EVERY", 4),
+    (snapshot_policy, "SNAPSHOT_AT_REST", 2),
     (live_agent, "CHAIN_MAX", 8),
     (live_agent, "QUEUE_MAX", 10),
     (live_agent, "COMMITS_MAX", 6),
     (outbox, "COMMITS_MAX", 6),
     (group_commit, "BATCH_FROM", 4),
-    (owned_partition, "CREDIT", dict.fromkeys(LANES, 16)),
+    (partition_queues, "CREDIT", dict.fromkeys(LANES, 16)),
 )
 """Limits in this scenario: at their own values a run would have to be much longer."""
 

@@ -3,15 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from moonlet.agents.client.client import Client
-from moonlet.agents.client.outgoing import Plain
-from moonlet.agents.client.receipt import Receipt
+from moonlet.agents.client import Client, Plain, Receipt
 from moonlet.agents.connect import connect
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.definition.context import Context
-from moonlet.agents.histories.reading import fold_of
-from moonlet.agents.histories.verification import Fault, Verification
-from moonlet.agents.hosting.host import Host
+from moonlet.agents.definition import AgentType, Context
+from moonlet.agents.histories import Fault, Verification, fold_of
+from moonlet.agents.hosting import Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
 from moonlet.core.errors import Rejected

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from moonlet.agents.client.client import Client
-from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.client import Client
+from moonlet.agents.definition import AgentType
 from moonlet.core.codec import Encoding
 from moonlet.streams import Bus, Topology, open_bus
 

@@ -5,10 +5,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from moonlet.agents.client.client import Client
-from moonlet.agents.client.receipt import Receipt
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.hosting.host import Host
+from moonlet.agents.client import Client, Receipt
+from moonlet.agents.definition import AgentType
+from moonlet.agents.hosting import Host
 from moonlet.core.errors import InvalidSettings, MoonletError, UnknownAgentType
 from moonlet.core.ids import AgentId
 from moonlet.telemetry import get_logger

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.definition.context import Context
+import msgspec
+
+from moonlet.agents.deciding import judge
+from moonlet.agents.definition import AgentType, Context
 from moonlet.core.behavior import Decision, Handler
 from moonlet.core.codec import Encoding
+from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage, UnknownCommand
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId
@@ -61,23 +64,35 @@ class Given(Generic[S]):
         command = _through_codecs(handler.message, command)
         self_id = str(AgentId.parse(agent or f"{self._type.name}/test"))
 
-        def decide(handler: Handler, encoding: Encoding) -> Decision[S]:
-            context = Context(
-                self_id=self_id,
-                revision=len(self._history),
-                now_us=to_micros(now),
-                command_id="test-1",
+        def decide(encoding: Encoding) -> Decision[S]:
+            message = handler.message
+            envelope = Envelope(
+                id="test-1",
+                agent=self_id,
+                name=message.name,
+                body=msgspec.Raw(message.encode(command, encoding)),
+                version=message.version,
                 sender=sender,
-                correlation_id="test-1",
             )
-            return self._type.behavior.decide(self._state, handler, command, context, encoding)
+            decision, _ = judge(
+                self._type,
+                self._state,
+                envelope,
+                encoding,
+                revision=len(self._history),
+                micros=to_micros(now),
+            )
+            return decision
 
-        first = decide(handler, "json")
-        _check_equal(first, decide(handler, "json"), decide(handler, "msgpack"))
+        first = decide("json")
+        _check_equal(first, decide("json"), decide("msgpack"))
 
         def record(effects: Sequence[Any]) -> Decision[S]:
+            """As if its handler had yielded these."""
             yields_them = Handler(handler.message, lambda state, command: list(effects))
-            return decide(yields_them, "json")
+            context = Context(self_id=self_id, revision=0, now_us=to_micros(now))
+            behavior = self._type.behavior
+            return behavior.decide(self._state, yields_them, command, context, "json")
 
         return Outcome(self._type, first, record)
 

@@ -50,10 +50,13 @@ from moonlet.streams.outcomes import (
     OWNER_QUERY,
     Answer,
     Question,
+    answer_of,
+    conflict_answer,
     decode_answer,
     decode_question,
     encode_answer,
     encode_question,
+    same_command,
 )
 from moonlet.streams.parked import ParkedStream
 from moonlet.streams.registry import Registry
@@ -125,9 +128,11 @@ __all__ = [
     "TemporaryServer",
     "Timers",
     "Topology",
+    "answer_of",
     "apply_topology",
     "attach_embedded",
     "clock_offset",
+    "conflict_answer",
     "decode_answer",
     "decode_commit",
     "decode_envelope",
@@ -157,6 +162,7 @@ __all__ = [
     "read_page",
     "resolve_settings",
     "restore_snapshot",
+    "same_command",
     "server_facts",
     "storage_used",
     "store_apart",

@@ -5,6 +5,8 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.core.codec import ENCODING_HEADER, Codec, Encoding, unpack
+from moonlet.core.commit import Commit
+from moonlet.core.fold import body_digest, plain_body
 
 OWNER_QUERY: Final = "query"
 OWNER_OUTCOME: Final = "outcome"
@@ -74,3 +76,33 @@ def decode_question(data: bytes, headers: Any) -> tuple[Question, Encoding]:
     """The question of a message, and its encoding; raises `InvalidMessage`."""
     plain, encoding = unpack(data, headers.get(ENCODING_HEADER) if headers else None)
     return _QUESTIONS[encoding].decode(plain), encoding
+
+
+def answer_of(commit: Commit[Any], stream: str) -> Answer:
+    """What the sender of a committed command is told."""
+    return Answer(
+        commit.outcome,
+        commit.command.id,
+        commit.reply,
+        commit.reason,
+        commit.error,
+        stream,
+        commit.sequence,
+        commit.revision,
+    )
+
+
+def same_command(commit: Commit[Any], digest: str) -> bool:
+    """Whether a commit is that of the command with this `body_digest` ('' : not told)."""
+    command = commit.command
+    return not digest or digest == body_digest(command.name, plain_body(command.body))
+
+
+def conflict_answer(id: str, agent: str) -> Answer:
+    """What the sender of another command under a used id is told."""
+    return Answer(
+        "failed",
+        id,
+        reason=f"{agent}: the id {id} was used before, with another command: use a new id",
+        error="Conflict",
+    )

@@ -1,3 +1,5 @@
-"""A room."""
+"""What the owner of a partition answers: queries, outcomes of commands, orders."""
 
-__all__: list[str] = []
+from moonlet.agents.answering.owner_service import OwnerService
+
+__all__ = ["OwnerService"]

@@ -1,15 +1,15 @@
 """What a partition's owner answers over core NATS: queries, outcomes, orders to stop or start."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from moonlet.agents.deciding.decide import PendingCommit
-from moonlet.agents.definition.context import Context
-from moonlet.agents.live.live_agent import LiveAgent
-from moonlet.agents.live.phases import Status
-from moonlet.agents.services.host_services import answer_of, conflict_answer, same_command
+from moonlet.agents.deciding import PendingCommit, Verdict
+from moonlet.agents.definition import AgentType, Context
+from moonlet.agents.live import LiveAgent, Phase
+from moonlet.agents.services import HostServices
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
@@ -22,16 +22,17 @@ from moonlet.streams import (
     OWNER_QUERY,
     Answer,
     Message,
+    Partition,
     Question,
     Subscription,
+    answer_of,
+    conflict_answer,
     decode_commit,
     decode_question,
     encode_answer,
+    same_command,
 )
 from moonlet.telemetry import get_logger
-
-if TYPE_CHECKING:
-    from moonlet.agents.owner.owned_partition import OwnedPartition
 
 log = get_logger(__name__)
 
@@ -42,10 +43,76 @@ READY: Final = 5.0
 """Seconds that a question waits for its agent to be recovered."""
 
 
+_NOT_WARM: Final = (Phase.COLD, Phase.RECOVERING, Phase.DOUBTING)
+
+
+class Answering(Protocol):
+    """What is asked of the partition whose owner answers."""
+
+    @property
+    def services(self) -> HostServices:
+        """The host's."""
+        ...
+
+    @property
+    def agent_type(self) -> AgentType[Any]:
+        """Whose agents these are."""
+        ...
+
+    @property
+    def record(self) -> Partition:
+        """Which partition it is."""
+        ...
+
+    @property
+    def journal_stream(self) -> str:
+        """Where its agents' commits are."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Type and number, for messages to people."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is given up, or handed over."""
+        ...
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is open, and its host's lease holds."""
+        ...
+
+    def agent(self, key: str) -> LiveAgent:
+        """The agent of this key, cold if it is not in memory."""
+        ...
+
+    def status_of(self, id: AgentId) -> dict[str, Any]:
+        """What is known of an agent here, as plain data."""
+        ...
+
+    async def stop_agent(self, id: AgentId) -> None:
+        """Let what is in flight finish, mark the agent stopped for all owners to come."""
+        ...
+
+    async def start_agent(self, id: AgentId) -> None:
+        """Take the mark away, and go on."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        """Run something that ends with the partition."""
+        ...
+
+    def later(self, callback: Callable[[], None], delay: float) -> None:
+        """Call back in `delay` seconds, unless the partition is closed by then."""
+        ...
+
+
 class OwnerService:
     """The three services of one partition. Whoever asks while it is closed asks the next owner."""
 
-    def __init__(self, partition: "OwnedPartition") -> None:
+    def __init__(self, partition: Answering) -> None:
         self._partition = partition
         self._subscriptions: list[Subscription] = []
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
@@ -75,15 +142,15 @@ class OwnerService:
 
     # outcomes
 
-    def tell(self, decided: PendingCommit, reply: str) -> None:
+    def tell(self, pending: PendingCommit, reply: str) -> None:
         """Send a landed commit's outcome to its sender and to those who asked for it."""
-        commit = decided.commit
+        commit = pending.commit
         subjects = self.awaited.pop((commit.agent, commit.command.id), []) if self.awaited else []
         if reply:
             subjects = [reply, *subjects]
         if subjects:
             answer = answer_of(commit, self._partition.journal_stream)
-            self._post(subjects, answer, decided.encoding)
+            self._post(subjects, answer, pending.encoding)
 
     def _post(self, subjects: list[str], answer: Answer, encoding: Encoding) -> None:
         payload, headers = encode_answer(answer, encoding)
@@ -95,13 +162,13 @@ class OwnerService:
                 # It can be lost on the way as well: the sender asks again, or reads the journal.
                 log.info("an answer was not sent", agent=str(answer.id), error=str(error))
 
-    def answer_again(self, envelope: Envelope, conflict: bool) -> None:
+    def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """Answer a sender's retry as its first try was, or would have been, answered."""
         partition = self._partition
-        if conflict:
+        if verdict is Verdict.CONFLICT:
             self._post([envelope.reply], conflict_answer(envelope.id, envelope.agent), "json")
             return
-        found = partition.services.recall(envelope.agent, envelope.id)
+        found = partition.services.recent.recall(envelope.agent, envelope.id)
         if found is not None:
             commit, encoding = found
             self._post([envelope.reply], answer_of(commit, partition.journal_stream), encoding)
@@ -134,11 +201,11 @@ class OwnerService:
     async def _outcome(self, question: Question, encoding: Encoding, reply: str) -> Answer | None:
         """The outcome of a command; if it is not decided yet, when it is."""
         partition = self._partition
-        found = partition.services.recall(question.agent, question.id)
+        found = partition.services.recent.recall(question.agent, question.id)
         if found is None:
-            entity = await self._warm(question)
-            if self._committed(entity, question):
-                found = await self._find(entity.id, question.id)
+            agent = await self._warm(question)
+            if self._committed(agent, question):
+                found = await self._find(agent.id, question.id)
         if found is not None:
             commit, stored_in = found
             if not same_command(commit, question.body_digest):
@@ -159,8 +226,8 @@ class OwnerService:
             if not replies:
                 del self.awaited[key]
 
-    def _committed(self, entity: LiveAgent, question: Question) -> bool:
-        fold = entity.fold
+    def _committed(self, agent: LiveAgent, question: Question) -> bool:
+        fold = agent.fold
         if fold is None:
             return True  # it was forgotten meanwhile: the journal knows
         if question.number:
@@ -181,9 +248,9 @@ class OwnerService:
                 f" {known}",
             )
         query = handler.message.decode(question.body, question.version, encoding)
-        entity = await self._warm(question)
-        await self._see(entity, question.at_least)
-        fold = entity.fold
+        agent = await self._warm(question)
+        await self._see(agent, question.at_least)
+        fold = agent.fold
         if fold is None:
             raise Unavailable(f"{question.agent} is being read again; ask again")
         context = Context(
@@ -211,36 +278,35 @@ class OwnerService:
             revision=fold.revision,
         )
 
-    async def _see(self, entity: LiveAgent, at_least: int) -> None:
+    async def _see(self, agent: LiveAgent, at_least: int) -> None:
         """Have the agent's state no older than the sequence that the client has seen."""
         partition = self._partition
-        fold = entity.fold
-        if fold is None or fold.sequence >= at_least:
-            return
-        last = await partition.services.journal(partition.journal_stream).last(entity.id)
-        if last is not None and entity.fold is not None and last.sequence > entity.fold.sequence:
-            if not entity.appending:
-                entity.forget()
-            await self._until_ready(entity)
+        while agent.fold is not None and agent.fold.sequence < at_least:
+            last = await partition.services.journal(partition.journal_stream).last(agent.id)
+            if last is None or agent.fold is None or last.sequence <= agent.fold.sequence:
+                return  # there is no more to see
+            if agent.phase in (Phase.RUNNING, Phase.BLOCKED):
+                agent.forget()
+            await self._until_ready(agent)  # an append that is in flight ends, or reads again
 
     # orders
 
     async def _control(self, question: Question, encoding: Encoding, reply: str) -> Answer:
         partition = self._partition
-        agent = AgentId.parse(question.agent)
-        check_name(agent.key, "agent key")
+        id = AgentId.parse(question.agent)
+        check_name(id.key, "agent key")
         if question.name == "status":
-            status = partition.status_of(agent, partition.entities.get(agent.key))
+            status = partition.status_of(id)
             return Answer("answered", question.id, msgspec.Raw(encode_plain(status, encoding)))
         if question.name not in ("stop", "start"):
             return _failed(question.id, "UnknownCommand", f"no order {question.name!r}")
         async with self._ordered:  # whoever gave up on an order and gives another means the other
-            if partition.closed or not partition.owns():
+            if not partition.answers:
                 raise Unavailable(f"{partition.name} was lost meanwhile: order it again")
             if question.name == "stop":
-                await partition.stop_agent(agent)
+                await partition.stop_agent(id)
             else:
-                await partition.start_agent(agent)
+                await partition.start_agent(id)
         return Answer("answered", question.id)
 
     # shared
@@ -250,7 +316,7 @@ class OwnerService:
         encoding: Encoding = "json"
         try:
             question, encoding = decode_question(message.data, message.headers)
-            if self._partition.closed or not self._partition.owns():
+            if not self._partition.answers:
                 return  # handing over, or we slept past our lease: the next owner answers
             result = await answer(question, encoding, message.reply)
         except MoonletError as error:
@@ -262,36 +328,37 @@ class OwnerService:
 
     async def _warm(self, question: Question) -> LiveAgent:
         """The agent, recovered; raises what stands against it."""
-        agent = AgentId.parse(question.agent)
+        id = AgentId.parse(question.agent)
         partition = self._partition
-        if agent.type != partition.agent_type.name:
-            raise InvalidId(f"{agent} is not of type {partition.agent_type.name}")
-        entity = partition.entity(agent.key)
-        if entity.stopped:
-            raise Unavailable(f"{agent} is stopped: start it with `start_agent`")
-        if entity.status is Status.BROKEN and entity.error is not None:
-            raise entity.error
-        if entity.fold is None or entity.status is not Status.RUNNING:
-            await self._until_ready(entity)
-        return entity
+        if id.type != partition.agent_type.name:
+            raise InvalidId(f"{id} is not of type {partition.agent_type.name}")
+        agent = partition.agent(id.key)
+        if agent.stopped:
+            raise Unavailable(f"{id} is stopped: start it with `start_agent`")
+        if agent.phase is Phase.BROKEN and agent.error is not None:
+            raise agent.error
+        if agent.phase in _NOT_WARM:
+            await self._until_ready(agent)
+        return agent
 
-    async def _until_ready(self, entity: LiveAgent) -> None:
+    async def _until_ready(self, agent: LiveAgent) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(entity.id.key, []).append(future)
-        entity.wake()
+        self._waiting.setdefault(agent.id.key, []).append(future)
+        agent.wake()
         try:
             async with asyncio.timeout(READY):
                 await future
         except TimeoutError:
-            raise Unavailable(f"{entity.id} is still being recovered; ask again") from None
-        if entity.error is not None:
-            raise entity.error
+            raise Unavailable(f"{agent.id} is still being recovered; ask again") from None
+        if agent.error is not None:
+            raise agent.error
 
     def ready(self, key: str) -> None:
-        """An agent is warm, or broken."""
-        for future in self._waiting.pop(key, ()):
-            if not future.done():
-                future.set_result(None)
+        """An agent is warm, has a newer state, or is broken."""
+        if self._waiting:
+            for future in self._waiting.pop(key, ()):
+                if not future.done():
+                    future.set_result(None)
 
 
 def _failed(id: str, error: str, reason: str) -> Answer:

@@ -1,3 +1,5 @@
-"""A room."""
+"""Calls: what agents perform outside, run by any host that can."""
 
-__all__: list[str] = []
+from moonlet.agents.calls.call_runner import CallRunner
+
+__all__ = ["CallRunner"]

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.services.host_services import Services
-from moonlet.agents.services.tasks import Tasks
+from moonlet.agents.definition import AgentType
+from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.behavior import MAX_REASON
 from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.effects import PerformFailed
@@ -40,7 +39,7 @@ PULL_EXPIRES: Final = 1.0
 class CallRunner:
     """The calls of a host's types."""
 
-    def __init__(self, services: Services, tasks: Tasks) -> None:
+    def __init__(self, services: HostServices, tasks: Tasks) -> None:
         self._services = services
         self._tasks = tasks
         self._pullers: list[_Puller] = []
@@ -60,7 +59,7 @@ class CallRunner:
 
 
 class _Puller:
-    def __init__(self, services: Services, agent_type: AgentType[Any]) -> None:
+    def __init__(self, services: HostServices, agent_type: AgentType[Any]) -> None:
         self._services = services
         self._type = agent_type
         self._stream = services.bus.topology.stream("internal")

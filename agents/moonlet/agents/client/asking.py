@@ -1,10 +1,9 @@
 """Asking a partition's owner, and waiting for a command's outcome however it may be learned."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from moonlet.agents.histories.reading import find_commit
-from moonlet.agents.services.host_services import answer_of, conflict_answer, same_command
+from moonlet.agents.histories import find_commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Unavailable, Unknown
 from moonlet.core.fold import body_digest, plain_body
@@ -15,12 +14,12 @@ from moonlet.streams import (
     Bus,
     NoResponders,
     Question,
+    answer_of,
+    conflict_answer,
     decode_answer,
     encode_question,
+    same_command,
 )
-
-if TYPE_CHECKING:
-    from moonlet.agents.client.client import Client
 
 ASK_AGAIN: Final = 1.0
 """Seconds without an answer after which the owner is asked what became of a command."""
@@ -57,7 +56,7 @@ async def ask_owner(
 
 
 async def await_outcome(
-    moon: "Client",
+    bus: Bus,
     agent: AgentId,
     envelope: Envelope,
     partitions: int,
@@ -70,7 +69,6 @@ async def await_outcome(
     The answer travels at most once; so after a second the owner is asked, and where there is no
     owner the journal is read. Raises `Unknown(stored='yes')` when time is up.
     """
-    bus = moon.bus
     digest = ""
     if not envelope.number:
         digest = body_digest(envelope.name, plain_body(envelope.body))

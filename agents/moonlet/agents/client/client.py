@@ -12,8 +12,8 @@ from moonlet.agents.client.answers import Answers, error_of
 from moonlet.agents.client.asking import ask_owner, await_outcome
 from moonlet.agents.client.outgoing import Outgoing, Timeout, seconds
 from moonlet.agents.client.receipt import Receipt
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.histories.reading import read_commits, state_of
+from moonlet.agents.definition import AgentType
+from moonlet.agents.histories import read_commits, state_of
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage, NoHost, Unavailable, UnknownAgentType
@@ -162,7 +162,9 @@ class Client:
                 target, message, counter.session, number, id, lane, deadline, reply
             )
             await outgoing.put(target, envelope, partitions, until=until)
-            answer = await await_outcome(self, target, envelope, partitions, future, until=until)
+            answer = await await_outcome(
+                self.bus, target, envelope, partitions, future, until=until
+            )
         finally:
             counter.done(number)
             self._answers.forget(reply)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.agents.client.counters import Counter
-from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.definition import AgentType
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     InvalidMessage,

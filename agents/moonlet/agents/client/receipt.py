@@ -1,6 +1,6 @@
 """What `tell` returns: proof that a command is durable, and the way to its commit."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from moonlet.agents.client.answers import error_of
 from moonlet.agents.client.asking import await_outcome
@@ -9,16 +9,24 @@ from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt
 from moonlet.core.ids import AgentId
-from moonlet.streams import Journal, decode_plain_commit
+from moonlet.streams import Bus, Journal, Registry, decode_plain_commit
 
-if TYPE_CHECKING:
-    from moonlet.agents.client.client import Client
+
+class Connected(Protocol):
+    """The client that sent the command, as far as its receipt needs it."""
+
+    bus: Bus
+    registry: Registry
+
+    def see(self, stream: str, sequence: int) -> None:
+        """Take note of a commit: later queries see at least that."""
+        ...
 
 
 class Receipt:
     """A stored command: `id` names it for ever."""
 
-    def __init__(self, moon: "Client", agent: AgentId, envelope: Envelope) -> None:
+    def __init__(self, moon: Connected, agent: AgentId, envelope: Envelope) -> None:
         self._moon = moon
         self._agent = agent
         self._envelope = envelope
@@ -37,7 +45,7 @@ class Receipt:
         until = bus.clock.monotonic() + seconds(timeout)
         partitions = await moon.registry.partitions(self._agent.type)
         answer = await await_outcome(
-            moon, self._agent, self._envelope, partitions, None, until=until
+            bus, self._agent, self._envelope, partitions, None, until=until
         )
         if not answer.sequence:
             error = error_of(answer)

@@ -1,3 +1,33 @@
-"""A room."""
+"""Deciding, pure: deliveries and a fold in; commits to append and verdicts out. Posts nothing.
 
-__all__: list[str] = []
+Live owners, simulated worlds, `verify`, replay and `given` decide here and nowhere else.
+"""
+
+from moonlet.agents.deciding.again import Again, Difference, decide_again
+from moonlet.agents.deciding.ahead import CHAIN_MAX, Settled, decide_ahead
+from moonlet.agents.deciding.commit_chain import CommitChain, PendingCommit
+from moonlet.agents.deciding.decide import Verdict, judge
+from moonlet.agents.deciding.folding import fold_state
+from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
+from moonlet.agents.deciding.rules import Rules
+from moonlet.agents.deciding.waiting import WaitingCommands, lane_index
+
+__all__ = [
+    "CHAIN_MAX",
+    "Again",
+    "CommitChain",
+    "Difference",
+    "HeldCommand",
+    "PendingCommit",
+    "QueuedCommand",
+    "Rules",
+    "Settled",
+    "Source",
+    "Verdict",
+    "WaitingCommands",
+    "decide_again",
+    "decide_ahead",
+    "fold_state",
+    "judge",
+    "lane_index",
+]

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.definition.context import Context
+from moonlet.agents.deciding.decide import judge
+from moonlet.agents.definition import AgentType
 from moonlet.core.behavior import Decision
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit, Effect, Event
+from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage
 from moonlet.core.schema import decode_plain
 
@@ -48,40 +49,41 @@ def decide_again(
     if commit.error:
         return Again()
     failed = commit.outcome == "parked"
-    try:
-        decision = _decide(agent_type, state, commit, encoding)
-    except InvalidMessage as error:
-        if failed:
-            return Again()
-        return Again(Difference(f"its body can't be read: {error}"))
+    if commit.command.name not in agent_type.behavior.commands:
+        return Again() if failed else Again(Difference(_no_command(agent_type, commit)))
+    decision, readable = judge(
+        agent_type,
+        state,
+        _envelope(commit),
+        encoding,
+        revision=commit.revision - 1,
+        micros=commit.time.micros,
+    )
     if failed:
-        works = decision is not None and decision.outcome != "parked"
-        return Again(mended=works, decided=not works)
-    if decision is None:
-        name = commit.command.name
-        return Again(Difference(f"agent type {agent_type.name} has no command {name!r} any more"))
+        works = readable and decision.outcome != "parked"
+        return Again(mended=works, decided=readable and not works)
+    if not readable:
+        return Again(Difference(f"its body can't be read: {decision.reason}"))
     difference = _compare(agent_type, commit, decision, encoding)
     return Again(difference, decided=difference is None)
 
 
-def _decide(
-    agent_type: AgentType[Any], state: Any, commit: Commit[msgspec.Raw], encoding: Encoding
-) -> Decision[Any] | None:
-    """The decision of today's code; None if it has no handler. Raises `InvalidMessage`."""
+def _no_command(agent_type: AgentType[Any], commit: Commit[msgspec.Raw]) -> str:
+    return f"agent type {agent_type.name} has no command {commit.command.name!r} any more"
+
+
+def _envelope(commit: Commit[msgspec.Raw]) -> Envelope:
+    """The command as it was delivered, as far as its decision hangs on it."""
     command = commit.command
-    handler = agent_type.behavior.commands.get(command.name)
-    if handler is None:
-        return None
-    message = handler.message.decode(command.body, command.version, encoding)
-    context = Context(
-        self_id=commit.agent,
-        revision=commit.revision - 1,
-        now_us=commit.time.micros,
-        command_id=command.id,
+    return Envelope(
+        id=command.id,
+        agent=commit.agent,
+        name=command.name,
+        body=command.body,
+        version=command.version,
         sender=command.sender,
-        correlation_id=command.correlation_id or command.id,
+        correlation_id=command.correlation_id,
     )
-    return agent_type.behavior.decide(state, handler, message, context, encoding)
 
 
 def _compare(

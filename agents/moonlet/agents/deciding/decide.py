@@ -1,18 +1,23 @@
 """From a delivery to a commit ready to be appended: duplicate? → deadline → decide.
 
-Pure but for the host's clock: nothing is sent here, and the fold is only read.
+Pure: nothing is sent, awaited or asked here; time comes by argument, the fold is only read. Live
+owners, simulated worlds, `verify` and `given` decide by the same `judge`. What crosses this seam is
+bytes and integers (deliveries in; records, digests and verdicts out), so that another
+implementation may stand behind it.
 """
 
-from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from enum import IntEnum
+from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.definition.context import Context
+from moonlet.agents.deciding.commit_chain import CommitChain, PendingCommit
+from moonlet.agents.deciding.queued_command import QueuedCommand
+from moonlet.agents.deciding.rules import Rules
+from moonlet.agents.definition import AgentType, Context
 from moonlet.core.behavior import Decision, parked
 from moonlet.core.codec import ENCODING_HEADER, Encoding
-from moonlet.core.commit import Command, Commit
+from moonlet.core.commit import Command, Commit, Effect
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     InvalidMessage,
@@ -26,253 +31,81 @@ from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 from moonlet.core.schema import decode_plain
-from moonlet.core.windows import sent_by_agent
-from moonlet.streams import Delivery, Intake, decode_envelope, encode_commit
-
-if TYPE_CHECKING:
-    from moonlet.agents.owner.owned_partition import OwnedPartition
+from moonlet.streams import decode_envelope
 
 OPEN_MAX: Final = 256
 """Timers, and calls, that one agent may have open."""
 
-RECORD_MARGIN: Final = 2_048
-"""Bytes of a commit's message that its headers take at most; a larger record stands apart."""
+
+class Verdict(IntEnum):
+    """What else may come of a delivery than a commit."""
+
+    DONE = 1
+    """An earlier commit dealt with it; nobody waits for an answer (a firing, a result)."""
+
+    ANSWER_AGAIN = 2
+    """An earlier commit dealt with it: its sender is answered as then."""
+
+    CONFLICT = 3
+    """An earlier commit dealt with another command of this id."""
+
+    WAIT = 4
+    """Only the fold after the chain can say: it is decided when that has landed."""
+
+    READ_AGAIN = 5
+    """A commit that the fold doesn't have caused it, so what the fold lacks says nothing."""
 
 
-class Verdict(Enum):
-    """What else may come of a delivery: an earlier commit dealt with it, or it has to wait.
-
-    AHEAD: a commit that the fold doesn't have caused it, so what the fold lacks says nothing.
-    """
-
-    DONE = "done"
-    LATER = "later"
-    AHEAD = "ahead"
-
-
-class QueuedCommand:
-    """A delivery in an agent's queue; `credited` if it holds a credit of its intake.
-
-    `problem` is set when it is no envelope, `readable` when its body was decoded by its class,
-    `sought` when the journal was read again for the commit that caused it.
-    """
-
-    __slots__ = (
-        "credited", "delivery", "encoding", "envelope", "intake", "problem", "readable", "sought",
-    )  # fmt: skip
-
-    def __init__(self, intake: Intake, delivery: Delivery, credited: bool) -> None:
-        self.intake = intake
-        self.delivery = delivery
-        self.credited = credited
-        self.envelope: Envelope | None = None
-        self.problem: MoonletError | None = None
-        self.readable = False
-        self.sought = False
-        self.encoding: Encoding = "json"
-
-    def acknowledge(self) -> None:
-        """Its command is committed and its effects are out."""
-        self.intake.acknowledge(self.delivery.reply, credited=self.credited)
-
-
-class PendingCommit:
-    """A commit that is ready to be appended, and what to do when it is.
-
-    `apart`: its record is over `limit` bytes, and has to be stored before the commit names it.
-    `has_effects`: something of it is to be dispatched; a parked command goes to `parked`.
-    """
-
-    __slots__ = (
-        "apart",
-        "body",
-        "commit",
-        "digest",
-        "encoding",
-        "envelope",
-        "has_effects",
-        "item",
-        "lane",
-        "record",
-        "stack",
-        "state",
-    )
-
-    def __init__(
-        self,
-        item: QueuedCommand,
-        envelope: Envelope,
-        commit: Commit[Any],
-        state: Any,
-        stack: str,
-        body: str,
-        limit: int,
-    ) -> None:
-        self.item = item
-        self.envelope = envelope
-        self.encoding: Encoding = item.encoding
-        self.commit = commit
-        self.state = state
-        self.stack = stack
-        self.body = body
-        self.lane = 0
-        self.record, self.digest = encode_commit(commit, item.encoding)
-        self.apart = len(self.record[0]) > limit
-        self.has_effects = bool(commit.effects) or commit.outcome == "parked"
-
-
-class CommitChain:
-    """Commits of one agent that are decided and not known to be stored.
-
-    The first `flying` of them are being appended, all or none; those `ahead` are decided on them,
-    and wait until they have landed. `state` and the rest of its head are after all of them.
-    """
-
-    __slots__ = (
-        "_highest",
-        "_looked",
-        "_numbers",
-        "apart",
-        "bytes",
-        "commits",
-        "digest",
-        "flying",
-        "revision",
-        "state",
-        "time",
-        "with_effects",
-    )
-
-    def __init__(self, fold: Fold[Any]) -> None:
-        self.commits: list[PendingCommit] = []
-        self.flying = 0
-        self.revision = fold.revision
-        self.digest = fold.digest
-        self.time = fold.time
-        self.state = fold.state
-        self.bytes = 0
-        self.apart = False
-        self.with_effects = 0
-        self._looked = 0
-        self._numbers: set[tuple[str, str, int]] | None = None
-        self._highest: dict[tuple[str, str], int] | None = None
-
-    @property
-    def ahead(self) -> int:
-        """How many wait for those in flight."""
-        return len(self.commits) - self.flying
-
-    def add(self, decided: PendingCommit) -> None:
-        """The next commit; the one after it is decided on its state."""
-        self.commits.append(decided)
-        self._head(decided)
-        self.bytes += len(decided.record[0])
-        if decided.apart:
-            self.apart = True
-        if decided.has_effects:
-            self.with_effects += 1
-
-    def _head(self, last: PendingCommit) -> None:
-        self.revision = last.commit.revision
-        self.digest = last.digest
-        self.time = last.commit.time
-        self.state = last.state
-
-    def fly(self) -> list[PendingCommit]:
-        """All of them are being appended from now on; `apart` says whether one needs it."""
-        assert not self.flying
-        self.flying = len(self.commits)
-        self.bytes = 0
-        return self.commits[:]
-
-    def land(self) -> list[PendingCommit]:
-        """Those in flight are stored: they leave the chain."""
-        if self.flying < len(self.commits):
-            return self._cut(0, self.flying)
-        landed, self.commits = self.commits, []
-        self.flying = self.with_effects = 0
-        self._forget_numbers()
-        return landed
-
-    def drop_ahead(self) -> list[PendingCommit]:
-        """What is not in flight leaves the chain, as if it had not been decided."""
-        dropped = self._cut(self.flying, len(self.commits))
-        self.bytes = 0
-        if self.commits:
-            self._head(self.commits[-1])
-        return dropped
-
-    def _cut(self, start: int, stop: int) -> list[PendingCommit]:
-        cut = self.commits[start:stop]
-        del self.commits[start:stop]
-        if start == 0:
-            self.flying = 0
-        self.with_effects -= sum(decided.has_effects for decided in cut)
-        self._forget_numbers()
-        return cut
-
-    def _forget_numbers(self) -> None:
-        self._looked = 0
-        self._numbers = self._highest = None
-
-    def holds(self, sender: str, lane: str, number: int) -> bool:
-        """Whether one of its commits is of this number, or of a later one of an agent."""
-        numbers, highest = self._numbers, self._highest
-        if numbers is None or highest is None:
-            numbers, highest = self._numbers, self._highest = set(), {}
-        for decided in self.commits[self._looked :]:
-            envelope = decided.envelope
-            heard = envelope.sender, envelope.lane
-            numbers.add((*heard, envelope.number))
-            highest[heard] = max(envelope.number, highest.get(heard, 0))
-        self._looked = len(self.commits)
-        if sent_by_agent(sender):
-            return number <= highest.get((sender, lane), 0)
-        return (sender, lane, number) in numbers
-
-
-def judge(
-    partition: "OwnedPartition",
+def decide(
+    rules: Rules,
     agent: AgentId,
     fold: Fold[Any],
     chain: CommitChain,
-    item: QueuedCommand,
-    dispatched: Callable[[int], int],
-) -> "PendingCommit | Verdict":
-    """Decide one delivery on the state after `chain`, the commits decided ahead of it."""
-    envelope = item.envelope
+    queued: QueuedCommand,
+    *,
+    now_us: int,
+    time: Timestamp,
+    dispatched: int,
+) -> PendingCommit | Verdict:
+    """Decide one delivery on the state after `chain`, the commits decided ahead of it.
+
+    `now_us` is the wall clock, by which deadlines are judged, `time` the commit's time unless the
+    chain's last is as late; `dispatched` is the revision up to which effects are known to be out.
+    """
+    envelope = queued.envelope
     if envelope is None:
-        envelope = _open(partition, agent, item)
-    verdict = _known(partition, fold, chain, item, envelope)
+        envelope = _open(rules, agent, queued)
+    verdict = _known(fold, chain, queued, envelope)
     if verdict is not None:
         return verdict
-    state = chain.state
-    services = partition.services
-    now = services.bus.clock.now_us()
-    time = services.hlc.tick(now)
     if time <= chain.time:  # a former owner's clock was far ahead
         reached("a commit's time is that of the one before, and a bit")
         time = Timestamp(chain.time.micros, chain.time.counter + 1)
-    problem = item.problem
-    if problem is None and partition.noted:
-        problem = partition.crashed_by(item)
+    state = chain.state
+    problem = queued.problem
+    if problem is None and rules.fatal and rules.fatal == queued.place:
+        problem = _crashed()
     if problem is not None:
         decision = parked(state, problem)
-    elif envelope.deadline and now > envelope.deadline:
+    elif envelope.deadline and now_us > envelope.deadline:
         decision = Decision("expired", state, reason="the deadline passed before it was decided")
     else:
-        decision = _decide(partition, agent, envelope, item, state, chain.revision, time.micros)
+        decision, queued.readable = judge(
+            rules.agent_type,
+            state,
+            envelope,
+            queued.encoding,
+            revision=chain.revision,
+            micros=time.micros,
+        )
     if decision.effects:
         decision = _bounded(fold, chain, decision, state)
-    command = _command(envelope, item)
+    command = _command(envelope, queued)
     body = ""
     if not envelope.number and not envelope.timer and not envelope.call:
         body = body_digest(command.name, plain_body(command.body))
-    limit = services.bus.max_payload - RECORD_MARGIN
 
-    def commit_of(
-        decision: "Decision[Any]",
-    ) -> PendingCommit:  # quoted, or evaluated for each command
+    def pending(decision: "Decision[Any]") -> PendingCommit:  # quoted, or evaluated each time
         commit: Commit[Any] = Commit(
             agent=envelope.agent,
             revision=chain.revision + 1,
@@ -284,156 +117,163 @@ def judge(
             events=decision.events,
             effects=decision.effects,
             reply=decision.reply,
-            app_version=services.app_version,
+            app_version=rules.app_version,
             previous_digest=chain.digest,
-            dispatched=dispatched(fold.revision),
+            dispatched=dispatched,
         )
-        return PendingCommit(item, envelope, commit, decision.state, decision.stack, body, limit)
+        return PendingCommit(
+            queued, envelope, commit, decision.state, decision.stack, body, rules.record_limit
+        )
 
     try:
-        return commit_of(decision)
+        return pending(decision)
     except PayloadTooLarge as error:
-        return commit_of(parked(state, error))
+        return pending(parked(state, error))
 
 
-def _open(partition: "OwnedPartition", agent: AgentId, item: QueuedCommand) -> Envelope:
+def judge(
+    agent_type: AgentType[Any],
+    state: Any,
+    envelope: Envelope,
+    encoding: Encoding,
+    *,
+    revision: int,
+    micros: int,
+) -> tuple[Decision[Any], bool]:
+    """What the code makes of a command on `state`, at `revision`; also whether its body was read.
+
+    `micros` is the commit's time. Raises nothing of a handler's own.
+    """
+    handler = agent_type.behavior.commands.get(envelope.name)
+    if handler is None:
+        error = UnknownCommand(agent_type.unknown_command(envelope.name))
+        return Decision("rejected", state, reason=str(error), error="UnknownCommand"), False
+    try:
+        command = handler.message.decode(envelope.body, envelope.version, encoding)
+    except InvalidMessage as invalid:
+        return Decision("rejected", state, reason=str(invalid), error="InvalidMessage"), False
+    context = Context(
+        self_id=envelope.agent,
+        revision=revision,
+        now_us=micros,
+        command_id=envelope.id,
+        sender=envelope.sender,
+        correlation_id=envelope.correlation_id or envelope.id,
+    )
+    return agent_type.behavior.decide(state, handler, command, context, encoding), True
+
+
+def _open(rules: Rules, agent: AgentId, queued: QueuedCommand) -> Envelope:
     """The envelope of a delivery; for foreign bytes one that names where they stand."""
-    delivery = item.delivery
+    delivery = queued.delivery
     headers = delivery.headers
     try:
-        envelope, item.encoding = decode_envelope(
+        envelope, queued.encoding = decode_envelope(
             delivery.data, headers.get(ENCODING_HEADER) if headers else None
         )
         if envelope.agent != f"{agent.type}/{agent.key}":
             raise InvalidMessage(f"the message is addressed to {envelope.agent!r:.200}")
         if envelope.timer or envelope.call:
-            envelope = _trusted(partition, envelope, item.intake.stream)
+            envelope = _trusted(rules, envelope, queued.source.stream)
     except (InvalidMessage, PayloadTooLarge) as error:
-        item.problem = error
+        queued.problem = error
         envelope = Envelope(
-            id=f"foreign:{item.intake.stream}:{delivery.sequence}",
+            id=f"foreign:{queued.place}",
             agent=str(agent),
             name="?",
             body=msgspec.Raw(b"null"),
         )
-        item.encoding = "json"
-    item.envelope = envelope
+        queued.encoding = "json"
+    queued.envelope = envelope
     return envelope
 
 
-def _trusted(partition: "OwnedPartition", envelope: Envelope, stream: str) -> Envelope:
+def _trusted(rules: Rules, envelope: Envelope, stream: str) -> Envelope:
     """Only the timer stream fires timers, and only the internal queue brings results."""
     replace: dict[str, Any] = {}
-    if envelope.timer and stream != partition.timer_stream:
+    if envelope.timer and stream != rules.timers:
         replace = {"timer": "", "number": 0}
-    if envelope.call and stream != partition.internal_stream:
+    if envelope.call and stream != rules.internal:
         replace |= {"call": "", "number": 0}
     return msgspec.structs.replace(envelope, **replace) if replace else envelope
 
 
-def _absent(fold: Fold[Any], item: QueuedCommand, revision: int) -> Verdict:
-    """What it means that the timer or call of that revision is not open.
-
-    A former owner may have committed after we read the journal (found by simulation).
-    """
-    return Verdict.DONE if revision <= fold.revision or item.sought else Verdict.AHEAD
-
-
 def _known(
-    partition: "OwnedPartition",
-    fold: Fold[Any],
-    chain: CommitChain,
-    item: QueuedCommand,
-    envelope: Envelope,
+    fold: Fold[Any], chain: CommitChain, queued: QueuedCommand, envelope: Envelope
 ) -> Verdict | None:
-    """Whether an earlier commit dealt with it; LATER if only the fold after `chain` can say."""
+    """Whether an earlier commit dealt with it; WAIT if only the fold after `chain` can say."""
     number = envelope.number
     if envelope.timer or envelope.call or not number:
         if chain.commits:
-            return Verdict.LATER
+            return Verdict.WAIT
         if envelope.timer:
             timer = fold.timers.get(envelope.timer)
             if timer is not None and timer.revision == number:
                 return None
-            return _absent(fold, item, number)
+            return _absent(fold, queued, number)
         if envelope.call:
             if envelope.call in fold.calls:
                 return None
-            return _absent(fold, item, revision_of(envelope.call))
+            return _absent(fold, queued, revision_of(envelope.call))
         seen = fold.ids.get(envelope.id)
         if seen is None:
             return None
         same = seen.body == body_digest(envelope.name, plain_body(envelope.body))
-        partition.answer_again(item, envelope, conflict=not same)
-        return Verdict.DONE
+        return Verdict.ANSWER_AGAIN if same else Verdict.CONFLICT
     if fold.windows.has(envelope.sender, envelope.lane, number):
-        partition.answer_again(item, envelope, conflict=False)
-        return Verdict.DONE
+        return Verdict.ANSWER_AGAIN
     if chain.commits and chain.holds(envelope.sender, envelope.lane, number):
-        return Verdict.LATER
+        return Verdict.WAIT
     return None
 
 
-def _decide(
-    partition: "OwnedPartition",
-    agent: AgentId,
-    envelope: Envelope,
-    item: QueuedCommand,
-    state: Any,
-    revision: int,
-    now_us: int,
-) -> Decision[Any]:
-    agent_type = partition.agent_type
-    handler = agent_type.behavior.commands.get(envelope.name)
-    if handler is None:
-        error = UnknownCommand(agent_type.unknown_command(envelope.name))
-        return Decision("rejected", state, reason=str(error), error="UnknownCommand")
-    try:
-        command = handler.message.decode(
-            envelope.body,
-            envelope.version,
-            item.encoding,
-        )
-    except InvalidMessage as invalid:
-        return Decision("rejected", state, reason=str(invalid), error="InvalidMessage")
-    item.readable = True
-    context = Context(
-        self_id=str(agent),
-        revision=revision,
-        now_us=now_us,
-        command_id=envelope.id,
-        sender=envelope.sender,
-        correlation_id=envelope.correlation_id or envelope.id,
+def _absent(fold: Fold[Any], queued: QueuedCommand, revision: int) -> Verdict:
+    """What it means that the timer or call of that revision is not open.
+
+    A former owner may have committed after we read the journal (found by simulation).
+    """
+    return Verdict.DONE if revision <= fold.revision or queued.sought else Verdict.READ_AGAIN
+
+
+def _crashed() -> MoonletError:
+    """The reason to park a command that the last two owners died deciding."""
+    reached("a command is parked since hosts died of it")
+    return MoonletError(
+        "its decision ended the process of three hosts; look at the handler before it is sent again"
     )
-    return agent_type.behavior.decide(state, handler, command, context, item.encoding)
 
 
 def _bounded(
     fold: Fold[Any], chain: CommitChain, decision: Decision[Any], state: Any
 ) -> Decision[Any]:
     """Park what would leave more timers or calls open than an agent may have."""
-    ahead = [effect for decided in chain.commits for effect in decided.commit.effects]
-    for kind, opened in (("schedule", len(fold.timers)), ("perform", len(fold.calls))):
-        asked = sum(effect.kind == kind for effect in (*ahead, *decision.effects))
+    ahead = [effect for pending in chain.commits for effect in pending.commit.effects]
+    error = _over_limits([*ahead, *decision.effects], len(fold.timers), len(fold.calls))
+    return decision if error is None else parked(state, error)
+
+
+def _over_limits(
+    effects: list[Effect[msgspec.Raw]], timers: int, calls: int
+) -> LimitExceeded | None:
+    """What to say when these effects, beside what is open, are more than an agent may have open."""
+    for kind, what, opened in (("schedule", "timers", timers), ("perform", "calls", calls)):
+        asked = sum(effect.kind == kind for effect in effects)
         if asked and opened + asked > OPEN_MAX:
-            return parked(
-                state,
-                LimitExceeded(
-                    f"over {OPEN_MAX} open {'timers' if kind == 'schedule' else 'calls'} of one"
-                    " agent: cancel some, or spread the work over more agents",
-                    limit=OPEN_MAX,
-                    value=opened + asked,
-                ),
+            return LimitExceeded(
+                f"over {OPEN_MAX} open {what} of one agent: cancel some, or spread the work over"
+                " more agents",
+                limit=OPEN_MAX,
+                value=opened + asked,
             )
-    return decision
+    return None
 
 
-def _command(envelope: Envelope, item: QueuedCommand) -> Command[Any]:
+def _command(envelope: Envelope, queued: QueuedCommand) -> Command[Any]:
     """The command as it is recorded; a body that no reader could decode is left out."""
     body: Any = envelope.body
-    if not item.readable:
+    if not queued.readable:
         try:
-            decode_plain(bytes(envelope.body), item.encoding)
+            decode_plain(bytes(envelope.body), queued.encoding)
         except InvalidMessage:
             body = None
     return Command(
@@ -442,7 +282,7 @@ def _command(envelope: Envelope, item: QueuedCommand) -> Command[Any]:
         body=body,
         version=envelope.version,
         lane=envelope.lane,
-        sequence=item.delivery.sequence,
+        sequence=queued.delivery.sequence,
         sender=envelope.sender,
         number=envelope.number,
         correlation_id=envelope.correlation_id,

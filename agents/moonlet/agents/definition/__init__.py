@@ -1,3 +1,6 @@
-"""A room."""
+"""What an agent type is: its name, state, handlers, and what these may know beside the state."""
 
-__all__: list[str] = []
+from moonlet.agents.definition.agent_type import AgentType
+from moonlet.agents.definition.context import Context
+
+__all__ = ["AgentType", "Context"]

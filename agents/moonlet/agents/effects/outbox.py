@@ -9,11 +9,12 @@ above `dispatched` again.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from moonlet.agents.effects.causes import caused_envelope
+from moonlet.agents.services import HostServices
 from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.commit import Commit, Effect
-from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     InvalidId,
     InvalidMessage,
@@ -21,14 +22,11 @@ from moonlet.core.errors import (
     PayloadTooLarge,
     UnknownAgentType,
 )
-from moonlet.core.fold import call_id, effect_number
+from moonlet.core.fold import call_id
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify, reached
 from moonlet.streams import MESSAGE_ID, ServerRefused, encode_envelope, is_full
 from moonlet.telemetry import get_logger
-
-if TYPE_CHECKING:
-    from moonlet.agents.services.host_services import Services
 
 log = get_logger(__name__)
 
@@ -48,7 +46,7 @@ Job = tuple[Commit[Any], Encoding, int]
 class Outbox:
     """The outstanding effects of one agent. Its tasks end with `close`."""
 
-    def __init__(self, agent: AgentId, services: "Services") -> None:
+    def __init__(self, agent: AgentId, services: HostServices) -> None:
         self._agent = agent
         self._services = services
         self._waiting: dict[str, deque[Job]] = {}
@@ -276,41 +274,3 @@ def _key(effect: Effect[Any]) -> str:
     if effect.kind in ("schedule", "cancel"):
         return f"timer:{effect.target}"
     return effect.kind
-
-
-def caused_envelope(
-    commit: Commit[Any],
-    index: int,
-    *,
-    agent: str,
-    lane: Any,
-    timer: str = "",
-    call: str = "",
-) -> Envelope:
-    """The command that effect `index` of `commit` causes; equal at every dispatch."""
-    message = commit.effects[index].message
-    assert message is not None
-    command = commit.command
-    return Envelope(
-        id=call_id(commit.agent, commit.revision, index),
-        agent=agent,
-        name=message.name,
-        body=message.body,
-        version=message.version,
-        lane=lane,
-        sender=commit.agent,
-        number=commit.revision if timer else effect_number(commit.revision, index),
-        correlation_id=command.correlation_id or command.id,
-        causation_id=command.id,
-        traceparent=command.traceparent,
-        timer=timer,
-        call=call,
-    )
-
-
-def indexes_to_dispatch(commit: Commit[Any]) -> list[int]:
-    """All effects of a commit, and -1 if it is to be parked."""
-    indexes = list(range(len(commit.effects)))
-    if commit.outcome == "parked":
-        indexes.append(-1)
-    return indexes

@@ -1,3 +1,6 @@
-"""A room."""
+"""What agents have done: commits, states as of any point, and whether they are whole."""
 
-__all__: list[str] = []
+from moonlet.agents.histories.reading import find_commit, fold_of, read_commits, state_of
+from moonlet.agents.histories.verification import Fault, Verification
+
+__all__ = ["Fault", "Verification", "find_commit", "fold_of", "read_commits", "state_of"]

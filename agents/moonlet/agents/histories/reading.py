@@ -5,8 +5,8 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Any, TypeVar
 
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.recovery.recover import fold_state
+from moonlet.agents.deciding import fold_state
+from moonlet.agents.definition import AgentType
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid, Unavailable
 from moonlet.core.fold import Fold

@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from moonlet.agents.deciding.again import Difference, decide_again
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.recovery.recover import fold_state
+from moonlet.agents.deciding import Difference, decide_again, fold_state
+from moonlet.agents.definition import AgentType
 from moonlet.core.commit import Commit
 from moonlet.core.digest import DIGEST_HEADER, state_digest
 from moonlet.core.errors import Corrupt, MoonletError, Undecodable

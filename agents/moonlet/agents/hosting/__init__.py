@@ -1,3 +1,5 @@
-"""A room."""
+"""A host: it holds a lease, owns its share of partitions, and runs their agents."""
 
-__all__: list[str] = []
+from moonlet.agents.hosting.host import Host
+
+__all__ = ["Host"]

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from moonlet.agents.calls.call_runner import CallRunner
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.owner.owned_partition import OwnedPartition
-from moonlet.agents.placement.host_watch import HostWatch
-from moonlet.agents.placement.shares import plan_moves
-from moonlet.agents.services.host_services import Services
-from moonlet.agents.services.tasks import Tasks
+from moonlet.agents.calls import CallRunner
+from moonlet.agents.definition import AgentType
+from moonlet.agents.owner import OwnedPartition
+from moonlet.agents.placement import HostWatch, plan_moves
+from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
 from moonlet.streams import HostLease, Leases, Partition, apply_topology
 from moonlet.telemetry import get_logger
@@ -91,14 +89,14 @@ class Host:
         self._tasks = Tasks(self._died)
         self._process = f"h-{bus.entropy.token()}"
         self._lives = 0
-        self.services = Services(bus, moon.registry, APP_VERSION)
+        self.services = HostServices(bus, moon.registry, APP_VERSION)
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.on_reconnect(self._reconnected)
-        self._neighbours = HostWatch(self._leases, bus.clock)
+        self._watch = HostWatch(self._leases, bus.clock)
         self._running = True
         try:
-            await self._neighbours.open()
+            await self._watch.open()
             await apply_topology(bus)
             for agent_type in self.types.values():
                 await self._register(agent_type)
@@ -129,7 +127,7 @@ class Host:
         moon = self._moon
         await moon.registry.register(agent_type.name, agent_type.partitions)
         moon.learn(agent_type)
-        await self.services.incarnation(moon.bus.topology.journal_of(agent_type.name))
+        await self.services.ends.incarnation(moon.bus.topology.journal_of(agent_type.name))
 
     async def stop(self) -> None:
         """Stop pulling, finish what is in flight, hand over, leave. Bounded at about 10 s."""
@@ -147,7 +145,7 @@ class Host:
                     self._leases.tell()
             except MoonletError as error:
                 log.info("the lease will run out by itself", host=self.id, error=str(error))
-        await self._neighbours.close()
+        await self._watch.close()
 
     # ownership
 
@@ -159,7 +157,7 @@ class Host:
     @property
     def agents(self) -> int:
         """How many agents are in memory."""
-        return sum(len(partition.entities) for partition in self._owned.values())
+        return sum(len(partition.agents) for partition in self._owned.values())
 
     @property
     def lease_holds(self) -> bool:
@@ -214,7 +212,7 @@ class Host:
 
     async def _place_for_ever(self) -> None:
         while True:
-            await self._neighbours.wait(self.id)
+            await self._watch.wait(self.id)
             settled = False
             try:
                 if self.lease_holds:
@@ -222,7 +220,7 @@ class Host:
             except MoonletError as error:
                 log.info("placement waits", host=self.id, error=str(error))
             if not settled:
-                self._neighbours.look_again()
+                self._watch.look_again()
 
     async def _place(self) -> bool:
         """One look at who lives and owns what; claims and releases are done before it returns.
@@ -230,7 +228,7 @@ class Host:
         Returns whether there was nothing to do.
         """
         hosts, records = await self._leases.look()
-        self._neighbours.saw(lease.host for lease in hosts)
+        self._watch.saw(lease.host for lease in hosts)
         types = {name: agent_type.partitions for name, agent_type in self.types.items()}
         moves = plan_moves(self.id, types, hosts, records, list(self._owned))
         async with self._changing:
@@ -297,16 +295,15 @@ class Host:
         key = partition.record.type, partition.record.number
         if self._owned.get(key) is partition:
             del self._owned[key]
-            self._neighbours.look_again()
+            self._watch.look_again()
             self._tasks.spawn(partition.close(hand_over=False), f"drop {partition.name}")
 
     # keeping house
 
     def _reconnected(self) -> None:
-        self.services.reconnected()
+        self.services.ends.reconnected()
         for partition in self._owned.values():
-            for entity in list(partition.entities.values()):
-                entity.doubt()
+            partition.doubt()
         self._tasks.spawn(self._learn_incarnations(), "incarnations")
 
     async def _learn_incarnations(self) -> None:
@@ -315,7 +312,9 @@ class Host:
             while True:
                 attempt += 1
                 try:
-                    await self.services.incarnation(self.services.bus.topology.journal_of(name))
+                    await self.services.ends.incarnation(
+                        self.services.bus.topology.journal_of(name)
+                    )
                     break
                 except MoonletError as error:
                     log.info("a journal can't be asked", type=name, error=str(error))

@@ -1,3 +1,5 @@
-"""A room."""
+"""Owning a partition: its agents, the queues that feed them, and care after a crash."""
 
-__all__: list[str] = []
+from moonlet.agents.owner.owned_partition import OwnedPartition
+
+__all__ = ["OwnedPartition"]

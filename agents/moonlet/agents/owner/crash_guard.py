@@ -6,75 +6,103 @@ died of is parked, and nothing else. Once is not enough: hosts are also killed b
 parked innocent commands (found by simulation).
 """
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Final, Protocol
 
-from moonlet.agents.deciding.decide import QueuedCommand
+from moonlet.agents.live import LiveAgent
+from moonlet.agents.services import HostServices
 from moonlet.core.errors import MoonletError
 from moonlet.telemetry import get_logger
 
-if TYPE_CHECKING:
-    from moonlet.agents.live.live_agent import LiveAgent
-    from moonlet.agents.owner.owned_partition import OwnedPartition
-
 log = get_logger(__name__)
 
-CALM_AFTER = 64
+CALM_AFTER: Final = 64
 """Commands decided without a crash after which the owner trusts the partition again."""
 
-AGAIN = " again"
+AGAIN: Final = " again"
 """Stands behind the note of a command that the owner before had noted, too."""
 
 
-class CrashGuard:
-    """The turns of a suspicious partition's agents. One turn ends when its commit has landed."""
+class Notebook(Protocol):
+    """Where notes are written: the partition's record."""
 
-    def __init__(self, partition: "OwnedPartition") -> None:
-        self._partition = partition
+    @property
+    def name(self) -> str:
+        """The partition."""
+        ...
+
+    async def note(self, what: str) -> None:
+        """Write down what is about to be decided; raises `Conflict` if the partition is lost."""
+        ...
+
+    async def calm_down(self) -> None:
+        """Nothing crashed: trust the partition again."""
+        ...
+
+
+class CrashGuard:
+    """The turns of a suspicious partition's agents. One turn ends when its commit has landed.
+
+    `noted` is the note that the owner before left behind.
+    """
+
+    def __init__(
+        self,
+        notebook: Notebook,
+        noted: str,
+        services: HostServices,
+        spawn: Callable[[Coroutine[None, None, None], str], "asyncio.Task[None]"],
+    ) -> None:
+        self._notebook = notebook
+        self._noted = noted
+        self._services = services
+        self._spawn = spawn
         self._waiting: dict[str, LiveAgent] = {}
         self._running = False
         self._decided = 0
 
-    def enter(self, entity: "LiveAgent") -> None:
+    def enter(self, agent: LiveAgent) -> None:
         """Line up for a turn."""
-        self._waiting[entity.id.key] = entity
+        self._waiting[agent.id.key] = agent
         if not self._running:
             self._running = True
-            self._partition.spawn(self._run(), f"careful {self._partition.name}")
+            self._spawn(self._run(), f"guard {self._notebook.name}")
 
     async def _run(self) -> None:
-        partition = self._partition
+        notebook, services = self._notebook, self._services
         while self._waiting:
-            entity = self._waiting.pop(next(iter(self._waiting)))
-            if not entity.ready:  # it reads its journal, or waits for room
-                await partition.services.bus.backoff(1)
-                if entity.queued:
-                    self._waiting[entity.id.key] = entity
+            agent = self._waiting.pop(next(iter(self._waiting)))
+            if not agent.ready:  # it reads its journal, or waits for room
+                await services.bus.backoff(1)
+                if agent.queued:
+                    self._waiting[agent.id.key] = agent
                 continue
-            item = entity.peek()
-            if item is None:
+            queued = agent.peek()
+            if queued is None:
                 continue
             try:
-                note = note_of(item)
-                await partition.note(note + AGAIN if partition.noted == note else note)
+                place = queued.place
+                await notebook.note(place + AGAIN if self._noted == place else place)
             except MoonletError as error:
-                log.info("a note can't be written", partition=partition.name, error=str(error))
-                await partition.services.bus.backoff(3)
-                self._waiting[entity.id.key] = entity
+                log.info("a note can't be written", partition=notebook.name, error=str(error))
+                await services.bus.backoff(3)
+                self._waiting[agent.id.key] = agent
                 continue
-            if entity.decide_one():
-                await partition.services.drain()
+            if agent.decide_one():
+                await services.drain()
                 self._decided += 1
-            if entity.queued:
-                self._waiting[entity.id.key] = entity
+            if agent.queued:
+                self._waiting[agent.id.key] = agent
             if self._decided >= CALM_AFTER:
                 break
         self._running = False
         if not self._waiting or self._decided >= CALM_AFTER:
-            await partition.calm_down()
+            await notebook.calm_down()
             for waiting in self._waiting.values():
                 waiting.wake()
 
 
-def note_of(item: QueuedCommand) -> str:
-    """What names a delivery in a note: the stream and its sequence."""
-    return f"{item.intake.stream}:{item.delivery.sequence}"
+def fatal_place(note: str) -> str:
+    """The place of the command that two owners in a row noted and died of; '' if there is none."""
+    return note.removesuffix(AGAIN) if note.endswith(AGAIN) else ""

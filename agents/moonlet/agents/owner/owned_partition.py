@@ -1,44 +1,40 @@
-"""An owned partition: its agents, the consumers that feed them, and what its owner answers."""
+"""An owned partition: its live agents, and all that leaves them or is asked of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.answering.owner_service import OwnerService
-from moonlet.agents.deciding.decide import PendingCommit, QueuedCommand
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.effects.outbox import caused_envelope
-from moonlet.agents.live.live_agent import LiveAgent
-from moonlet.agents.live.waiting import lane_index
-from moonlet.agents.owner.crash_guard import AGAIN, CrashGuard, note_of
-from moonlet.agents.services.host_services import Services
-from moonlet.agents.services.tasks import Tasks
+from moonlet.agents.answering import OwnerService
+from moonlet.agents.deciding import PendingCommit, Rules, Source, Verdict
+from moonlet.agents.definition import AgentType
+from moonlet.agents.effects import Outbox
+from moonlet.agents.live import Landed, LiveAgent, Phase
+from moonlet.agents.owner.crash_guard import CrashGuard, fatal_place
+from moonlet.agents.owner.partition_queues import PartitionQueues
+from moonlet.agents.owner.read_back import ReadBack
+from moonlet.agents.recovery import SnapshotPolicy, assert_timers, recover
+from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import Conflict, MoonletError
+from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
 from moonlet.core.fold import Fold
-from moonlet.core.ids import LANES, AgentId
-from moonlet.core.marks import buggify, reached
-from moonlet.streams import (
-    Delivery,
-    Intake,
-    Partition,
-    ServerRefused,
-    StoredMessage,
-    decode_commit,
-    stored_message,
-    take_snapshot,
-)
+from moonlet.core.hlc import Timestamp
+from moonlet.core.ids import AgentId
+from moonlet.core.marks import buggify
+from moonlet.streams import Delivery, Partition, decode_commit, store_apart
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
 
-CREDIT: Final = {"critical": 512, "high": 512, "medium": 512, "low": 128}
-"""Deliveries of one lane of one partition that are in memory or on their way."""
-
 DRAIN: Final = 8.0
 """Seconds that a partition's agents have to finish what is in flight when it is handed over."""
+
+SNAPSHOTS_SECONDS: Final = 2.0
+"""Seconds that the last snapshots have to be stored when a partition is handed over."""
+
+FULL_PAUSE: Final = 1.0
+"""Seconds that an agent waits when the journal is full."""
 
 
 class OwnedPartition:
@@ -49,7 +45,7 @@ class OwnedPartition:
 
     def __init__(
         self,
-        services: Services,
+        services: HostServices,
         agent_type: AgentType[Any],
         record: Partition,
         owns: Callable[[], bool],
@@ -57,83 +53,47 @@ class OwnedPartition:
         on_death: Callable[[BaseException], None],
         write_record: Callable[[Partition], Coroutine[Any, Any, Partition | None]],
     ) -> None:
+        bus = services.bus
+        topology = bus.topology
         self.services = services
         self.agent_type = agent_type
         self.record = record
         self.name = f"{record.type}-p{record.number}"
-        self.entities: dict[str, LiveAgent] = {}
+        self.agents: dict[str, LiveAgent] = {}
         self.stopped: set[str] = set()
         self.closed = False
-        topology = services.bus.topology
+        self.guarded = False
         self.journal_stream = topology.journal_of(agent_type.name)
-        self.timer_stream = topology.stream("timers")
-        self.internal_stream = topology.stream("internal")
-        self.writer = services.writer(self.journal_stream)
-        self.careful: CrashGuard | None = None
-        self.owns = owns
+        self.rules = Rules(
+            agent_type,
+            app_version=services.app_version,
+            max_payload=bus.max_payload,
+            timers=topology.stream("timers"),
+            internal=topology.stream("internal"),
+            fatal=fatal_place(record.note),
+        )
+        self._owns = owns
         self._lost = lost
-        self._tasks = Tasks(on_death)
         self._write_record = write_record
-        self._intakes: list[Intake] = []
-        self._desk = OwnerService(self)
-        self._reading: set[str] = set()
-        self.noted = record.note
-        self._subject_prefix = services.bus.subjects.journal(AgentId(agent_type.name, ""))
+        self._tasks = Tasks(on_death)
+        self._writer = services.writer(self.journal_stream)
+        self._queues = PartitionQueues(services, record, self.deliver, self._notice_loss)
+        self._service = OwnerService(self)
+        self._read_back = ReadBack(bus, self.spawn)
+        self._snapshots = SnapshotPolicy(services, agent_type, self.journal_stream)
+        self._guard = CrashGuard(self, record.note, services, self.spawn)
+        self._subject_prefix = bus.subjects.journal(AgentId(agent_type.name, ""))
 
     # life
 
     async def open(self, stopped: set[str]) -> None:
-        """Create the consumers and start. Raises what the server says; then `close` it."""
+        """Answer, and have commands delivered. Raises what the server says; then `close` it."""
         self.stopped = stopped
-        if self.record.note or self.record.crashes or buggify("an owner is suspicious for nothing"):
-            self.careful = CrashGuard(self)
-        await self._desk.open()
-        bus = self.services.bus
-        type_, number = self.record.type, self.record.number
-        for family, stream in (
-            ("cmd", bus.topology.stream("mailboxes")),
-            ("in", self.internal_stream),
-        ):
-            for lane in LANES:
-                filter = bus.subjects.lane_filter(family, type_, number, lane)
-                await self._open_intake(stream, f"{family}-{lane}", filter, lane)
-        await self._open_intake(
-            self.timer_stream, "fire", bus.subjects.fire_filter(type_, number), "high"
-        )
-
-    async def _open_intake(self, stream: str, what: str, filter: str, lane: str) -> None:
-        index = lane_index(lane)
-
-        def deliver(intake: Intake, delivery: Delivery) -> None:
-            self._deliver(index, intake, delivery)
-
-        intake = Intake(
-            self.services.bus,
-            stream,
-            f"{self.name}-{what}-r{self.record.revision}",
-            filter,
-            credit=CREDIT[lane],
-            on_delivery=deliver,
-            on_lost=self._notice_loss,
-        )
-        self._intakes.append(intake)
-        try:
-            await intake.open()
-        except ServerRefused as error:
-            await self._remove_lower(stream, what, error)
-            await intake.open()
-
-    async def _remove_lower(self, stream: str, what: str, error: ServerRefused) -> None:
-        """Delete what an owner before us left behind; a higher revision is the newer owner's."""
-        js = self.services.bus._js
-        prefix = f"{self.name}-{what}-r"
-        for name in await js.consumer_names(stream):
-            revision = name.removeprefix(prefix)
-            if name.startswith(prefix) and revision.isdigit():
-                if int(revision) > self.record.revision:
-                    raise Conflict(f"{self.name} has a newer owner, {name}") from error
-                if int(revision) < self.record.revision:
-                    await js.delete_consumer(stream, name)
+        record = self.record
+        if record.note or record.crashes or buggify("an owner is suspicious for nothing"):
+            self.guarded = True
+        await self._service.open()
+        await self._queues.open()
 
     async def close(self, *, hand_over: bool) -> None:
         """Stop. With `hand_over` what is in flight finishes first, and the consumers are deleted.
@@ -143,32 +103,36 @@ class OwnedPartition:
         if self.closed:
             return
         self.closed = True
-        for intake in self._intakes:
-            intake.pause()
+        self._queues.pause()
         if hand_over:
             await self._finish()
-        await self._desk.close()
-        for entity in self.entities.values():
-            entity.passivate() if hand_over else entity.close()
-        self.entities.clear()
+        await self._service.close()
+        for agent in self.agents.values():
+            if hand_over:
+                self._snapshots.at_rest(agent)
+            agent.close()
+        self.agents.clear()
         await self._tasks.close()
-        for intake in self._intakes:
-            try:
-                await intake.close(delete=hand_over)
-            except MoonletError as error:
-                log.info("a consumer stays behind", consumer=intake.name, error=str(error))
+        if hand_over:
+            await self._snapshots.settled(SNAPSHOTS_SECONDS)
+        await self._queues.close(delete=hand_over)
 
     async def _finish(self) -> None:
         """Let appends and effects in flight end; nothing new is decided."""
-        for entity in self.entities.values():
-            entity.stopped = True
+        for agent in self.agents.values():
+            agent.stop(hold=False)
         await self.services.drain()
         try:
             async with asyncio.timeout(DRAIN):
-                for entity in list(self.entities.values()):
-                    await entity.effects_out()
+                for agent in list(self.agents.values()):
+                    await agent.effects_out()
         except TimeoutError:
             log.warning("effects are left to the next owner", partition=self.name)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is open, and its host's lease holds."""
+        return not self.closed and self._owns()
 
     def _notice_loss(self) -> None:
         if not self.closed:
@@ -176,101 +140,213 @@ class OwnedPartition:
 
     # agents
 
-    def entity(self, key: str) -> LiveAgent:
+    def agent(self, key: str) -> LiveAgent:
         """The agent of this key, cold if it is not in memory."""
-        entity = self.entities.get(key)
-        if entity is None:
-            entity = self.entities[key] = LiveAgent(AgentId(self.agent_type.name, key), self)
-            entity.stopped = key in self.stopped
-        return entity
+        agent = self.agents.get(key)
+        if agent is None:
+            id = AgentId(self.agent_type.name, key)
+            agent = self.agents[key] = LiveAgent(id, self, stopped=key in self.stopped)
+        return agent
 
-    def _deliver(self, lane: int, intake: Intake, delivery: Delivery) -> None:
+    def deliver(self, lane: int, source: Source, delivery: Delivery) -> None:
+        """Hand a delivery to its agent. Nothing once closed: it comes again to the next owner."""
         if self.closed:
             return
         key = delivery.subject.rpartition(".")[2]
-        entity = self.entities.get(key)
-        if entity is None:
-            entity = self.entity(key)
-        entity.offer(lane, intake, delivery)
-
-    def journal_subject(self, id: AgentId) -> str:
-        """The subject of an agent's commits."""
-        return self._subject_prefix + id.key
-
-    def touched(self, entity: LiveAgent) -> None:
-        """Note the use, and the journal's end; agents stand in order of their last use."""
-        services = self.services
-        if entity.fold is not None:
-            services.note_end(self.journal_stream, entity.fold.sequence)
-        entity.last_used = services.bus.clock.monotonic()
-        key = entity.id.key
-        if self.entities.pop(key, None) is not None:
-            self.entities[key] = entity
+        agent = self.agents.get(key)
+        if agent is None:
+            agent = self.agent(key)
+        agent.offer(lane, source, delivery)
 
     def passivate_idle(self, before: float, over: int) -> int:
-        """Passivate agents not used since `before`, and the `over` least used; returns how many."""
+        """Let agents go not used since `before`, and the `over` least used; returns how many."""
         gone = 0
-        for entity in list(self.entities.values()):
-            if entity.last_used >= before and gone >= over:
+        for agent in list(self.agents.values()):
+            if agent.last_used >= before and gone >= over:
                 break
-            if entity.idle:
-                del self.entities[entity.id.key]
-                entity.passivate()
+            if agent.idle:
+                del self.agents[agent.id.key]
+                self._snapshots.at_rest(agent)
+                agent.close()
                 gone += 1
         return gone
+
+    def doubt(self) -> None:
+        """The server was away: agents compare their last commit before they append again."""
+        for agent in list(self.agents.values()):
+            agent.doubt()
 
     async def stop_agent(self, id: AgentId) -> None:
         """Let what is in flight finish, mark the agent stopped for all owners to come."""
         await self.services.registry.mark_stopped(id, True)
         self.stopped.add(id.key)
-        entity = self.entities.get(id.key)
-        if entity is not None:
-            entity.stopped = True
-            entity.hold()
+        agent = self.agents.get(id.key)
+        if agent is not None:
+            agent.stop()
 
     async def start_agent(self, id: AgentId) -> None:
         """Take the mark away, and go on; also mends an agent that could not read its journal."""
         await self.services.registry.mark_stopped(id, False)
         self.stopped.discard(id.key)
-        entity = self.entity(id.key)
-        entity.stopped = False
-        entity.resume()
+        self.agent(id.key).start()
 
-    def status_of(self, id: AgentId, entity: LiveAgent | None) -> dict[str, Any]:
+    def status_of(self, id: AgentId) -> dict[str, Any]:
         """What is known of an agent here, as plain data."""
+        agent = self.agents.get(id.key)
         status = "stopped" if id.key in self.stopped else "passive"
-        if entity is not None and not entity.stopped:
-            status = entity.status.value
-        fold = entity.fold if entity is not None else None
+        if agent is not None and not agent.stopped:
+            status = agent.status
+        fold = agent.fold if agent is not None else None
         return {
             "agent": str(id),
             "status": status,
-            "queued": entity.queued if entity is not None else 0,
-            "held": len(entity.held or ()) if entity is not None else 0,
+            "queued": agent.queued if agent is not None else 0,
+            "held": len(agent.held or ()) if agent is not None else 0,
             "revision": fold.revision if fold is not None else None,
             "sequence": fold.sequence if fold is not None else None,
-            "error": str(entity.error) if entity is not None and entity.error else "",
+            "error": str(agent.error) if agent is not None and agent.error else "",
         }
 
-    # called by entities
+    # the verbs of live agents (`Owner`)
 
-    def committed(self, decided: PendingCommit) -> None:
-        """A commit has landed: tell the sender, and who else asked."""
-        self.services.remember(decided.commit, decided.encoding)
-        reply = decided.envelope.reply
-        if reply or self._desk.awaited:
-            self._desk.tell(decided, reply)
+    def times(self) -> tuple[int, Timestamp]:
+        """The wall clock in µs, and the time of a commit decided now."""
+        services = self.services
+        now_us = services.bus.clock.now_us()
+        return now_us, services.hlc.tick(now_us)
 
-    def answer_again(self, item: QueuedCommand, envelope: Envelope, *, conflict: bool) -> None:
+    def append(
+        self, agent: LiveAgent, expected: int, commits: Sequence[PendingCommit], landed: Landed
+    ) -> None:
+        """Append all or none after the agent's last sequence `expected`; call `landed` once.
+
+        Records too large for a message are stored before the commits that name them.
+        """
+        for pending in commits:
+            if pending.oversized:
+                work = self._append_oversized(agent, expected, commits, landed)
+                self.spawn(work, f"outcomes of {agent.id}")
+                return
+        subject = self._subject_prefix + agent.id.key
+        self._writer.append(subject, expected, [pending.record for pending in commits], landed)
+
+    async def _append_oversized(
+        self, agent: LiveAgent, expected: int, commits: Sequence[PendingCommit], landed: Landed
+    ) -> None:
+        try:
+            for pending in commits:
+                if pending.oversized:
+                    payload, headers = pending.record
+                    kept, named = await store_apart(self.services.bus, pending.digest, payload)
+                    pending.record = kept, {**headers, **named}
+        except MoonletError as error:
+            landed(error)
+            return
+        if agent.phase is Phase.APPENDING:
+            subject = self._subject_prefix + agent.id.key
+            self._writer.append(subject, expected, [pending.record for pending in commits], landed)
+
+    def committed(self, agent: LiveAgent, commits: Sequence[PendingCommit]) -> None:
+        """They are stored, in order: tell their senders, and who else asked."""
+        service, recent = self._service, self.services.recent
+        for pending in commits:
+            recent.remember(pending.commit, pending.encoding)
+            reply = pending.envelope.reply
+            if reply or service.awaited:
+                service.tell(pending, reply)
+
+    def used(self, agent: LiveAgent) -> None:
+        """Note the use, and the journal's end; agents stand in order of their last use."""
+        services, fold = self.services, agent.fold
+        assert fold is not None
+        services.ends.note(self.journal_stream, fold.sequence)
+        agent.last_used = services.bus.clock.monotonic()
+        key = agent.id.key
+        if self.agents.pop(key, None) is not None:
+            self.agents[key] = agent
+        self._snapshots.used(agent)
+        self._service.ready(key)
+
+    def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """Answer a command that an earlier commit dealt with, if its sender wants an answer."""
-        if conflict:
+        if verdict is Verdict.CONFLICT:
             log.warning("an id was used again", agent=envelope.agent, command=envelope.id)
         if envelope.reply:
-            self._desk.answer_again(envelope, conflict)
+            self._service.answer_again(envelope, verdict)
 
-    def recovered(self, entity: LiveAgent) -> None:
-        """An agent is warm, or broken: those who wait for it can go on."""
-        self._desk.ready(entity.id.key)
+    def read_journal(self, agent: LiveAgent) -> "asyncio.Task[None]":
+        """Read an agent's journal, or compare its last commit; until the server answers."""
+        if agent.phase is Phase.DOUBTING:
+            return self.spawn(self._compare(agent), f"compare {agent.id}")
+        return self.spawn(self._recover(agent), f"recover {agent.id}")
+
+    def read_back(self, agent: LiveAgent) -> None:
+        """Read the messages of held deliveries, in order, and queue them again."""
+        self._read_back.begin(agent)
+
+    def line_up(self, agent: LiveAgent) -> None:
+        """Have a command of it decided when its turn comes."""
+        self._guard.enter(agent)
+
+    def wait_for_room(self, agent: LiveAgent, error: LimitExceeded) -> None:
+        """The journal is full: raise the alarm, and try again after a pause."""
+        self.services.alarm("journal full", agent=str(agent.id), error=str(error))
+        self.later(agent.unblock, FULL_PAUSE)
+
+    def outbox(self, agent: AgentId) -> Outbox:
+        """A new, empty outbox."""
+        return Outbox(agent, self.services)
+
+    # reading journals
+
+    async def _recover(self, agent: LiveAgent) -> None:
+        services = self.services
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                recovered = await recover(services, self.agent_type, agent.id)
+                break
+            except (Undecodable, Corrupt) as error:
+                agent.break_down(error)
+                self._service.ready(agent.id.key)
+                return
+            except MoonletError as error:
+                log.info("recovery waits", agent=str(agent.id), error=str(error))
+                await services.bus.backoff(attempt)
+        fold = recovered.fold
+        services.hlc.observe(fold.time, services.bus.clock.now_us())
+        await agent.take_up(recovered)
+        if fold.timers:
+            await assert_timers(services, self.agent_type, agent.id, fold)
+        agent.go_on()
+
+    async def _compare(self, agent: LiveAgent) -> None:
+        fold = agent.fold
+        assert fold is not None
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                same = await self._holds(fold)
+                break
+            except MoonletError as error:
+                log.info("comparing waits", agent=str(agent.id), error=str(error))
+                await self.services.bus.backoff(attempt)
+        if same:
+            agent.go_on()
+        else:
+            agent.reread()
+
+    async def _holds(self, fold: Fold[Any]) -> bool:
+        """Whether the journal still holds the fold's last commit."""
+        stored = await self.services.journal(self.journal_stream).message(fold.sequence)
+        if stored is None:
+            return False
+        commit, _ = decode_commit(self.journal_stream, stored)
+        return commit.digest == fold.digest
+
+    # what ends with the partition
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         """Run something that ends with the partition."""
@@ -285,108 +361,7 @@ class OwnedPartition:
 
         self._tasks.spawn(wait(), f"later {self.name}")
 
-    def read_back(self, entity: LiveAgent) -> None:
-        """Read the messages of held deliveries, in order, and queue them again."""
-        if entity.id.key not in self._reading:
-            self._reading.add(entity.id.key)
-            self._tasks.spawn(self._read_back(entity), f"read back {entity.id}")
-
-    async def _read_back(self, entity: LiveAgent) -> None:
-        bus = self.services.bus
-        attempt = 0
-        try:
-            while entity.held and entity.wants_more and not entity.stopped:
-                lane, intake, sequence, reply = first = entity.held[0]
-                try:
-                    stored = await stored_message(bus, intake.stream, sequence)
-                except MoonletError as error:
-                    attempt += 1
-                    log.info("reading back waits", agent=str(entity.id), error=str(error))
-                    await self.services.bus.backoff(attempt)
-                    continue
-                if not entity.held or entity.held[0] is not first:
-                    continue  # it was stopped meanwhile, and older ones stand before this one now
-                del entity.held[0]
-                if stored is not None:
-                    delivery = Delivery(
-                        stored.subject,
-                        stored.data,
-                        stored.headers,
-                        reply,
-                        sequence,
-                        0,
-                        1,
-                        stored.time,
-                    )
-                    entity.take_back(lane, QueuedCommand(intake, delivery, False))
-        finally:
-            self._reading.discard(entity.id.key)
-        entity.wake()
-
-    async def assert_timers(self, id: AgentId, fold: Fold[Any]) -> None:
-        """Set open timers again whose schedule does not stand; firing twice is harmless."""
-        journal = self.services.journal(self.journal_stream)
-        for name, where in list(fold.timers.items()):
-            attempt = 0
-            while True:
-                attempt += 1
-                try:
-                    if await self.services.timers.stands(id, name, where.revision):
-                        break
-                    reached("a timer that no schedule stands for is set again")
-                    stored = await journal.message(where.sequence)
-                    if stored is None:
-                        break
-                    commit, encoding = decode_commit(self.journal_stream, stored)
-                    envelope = caused_envelope(
-                        commit, where.index, agent=str(id), lane="high", timer=name
-                    )
-                    due = commit.effects[where.index].due
-                    await self.services.timers.set(
-                        id, envelope, due, self.agent_type.partitions, encoding
-                    )
-                    break
-                except MoonletError as error:
-                    log.info("a timer waits for the server", agent=str(id), error=str(error))
-                await self.services.bus.backoff(attempt)
-
-    async def holds(self, fold: Fold[Any]) -> bool:
-        """Whether the journal still holds the fold's last commit."""
-        stored = await self.services.journal(self.journal_stream).message(fold.sequence)
-        if stored is None:
-            return False
-        commit, _ = decode_commit(self.journal_stream, stored)
-        return commit.digest == fold.digest
-
-    def take_snapshot(self, id: AgentId, fold: Fold[Any]) -> None:
-        """Write a snapshot in the background; losing it only makes recovery longer."""
-        incarnation = self.services.known_incarnation(self.journal_stream)
-        if incarnation is None:
-            return
-        snapshot = take_snapshot(
-            fold,
-            id,
-            state=self.agent_type.encode_state(fold.state),
-            incarnation=incarnation,
-            code=self.agent_type.state_code(),
-        )
-        future = self.services.snapshots.store(id, snapshot)
-        if future is None:
-            self.services.alarm("snapshot too large", agent=str(id))
-        else:
-            future.add_done_callback(_consumed)
-
     # suspicion
-
-    def crashed_by(self, item: QueuedCommand) -> MoonletError | None:
-        """The reason to park a command that the last two owners died deciding."""
-        if self.noted != note_of(item) + AGAIN:
-            return None
-        reached("a command is parked since hosts died of it")
-        return MoonletError(
-            "its decision ended the process of three hosts; look at the handler before it is sent"
-            " again"
-        )
 
     async def note(self, what: str) -> None:
         """Write down what is about to be decided; raises `Conflict` if the partition is lost."""
@@ -394,7 +369,7 @@ class OwnedPartition:
 
     async def calm_down(self) -> None:
         """Nothing crashed: trust the partition again."""
-        self.careful = None
+        self.guarded = False
         try:
             await self._rewrite(msgspec.structs.replace(self.record, note="", crashes=0))
         except MoonletError as error:
@@ -406,15 +381,3 @@ class OwnedPartition:
             self._notice_loss()
             raise Conflict(f"{self.name} has another owner")
         self.record = written
-
-
-def _delivery(stored: StoredMessage, reply: str) -> Delivery:
-    """A message read back, as if it were delivered just now."""
-    return Delivery(
-        stored.subject, stored.data, stored.headers, reply, stored.sequence, 0, 1, stored.time
-    )
-
-
-def _consumed(future: "asyncio.Future[Any]") -> None:
-    if not future.cancelled() and future.exception() is not None:
-        log.info("a snapshot was not stored", error=str(future.exception()))

@@ -1,3 +1,6 @@
-"""A room."""
+"""Which host should own which partitions, and when to look again."""
 
-__all__: list[str] = []
+from moonlet.agents.placement.host_watch import HostWatch
+from moonlet.agents.placement.shares import Move, plan_moves
+
+__all__ = ["HostWatch", "Move", "plan_moves"]

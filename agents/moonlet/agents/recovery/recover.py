@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from moonlet.agents.definition.agent_type import AgentType
-from moonlet.agents.effects.outbox import indexes_to_dispatch
-from moonlet.agents.services.host_services import Services
+from moonlet.agents.deciding import fold_state
+from moonlet.agents.definition import AgentType
+from moonlet.agents.services import HostServices
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Corrupt, InvalidMessage, MoonletError, Undecodable, UnknownCommand
+from moonlet.core.errors import Corrupt
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify, reached
@@ -27,21 +27,26 @@ S = TypeVar("S")
 
 
 class Recovered(NamedTuple):
-    """A fold, the commits to dispatch again, and the revision of the snapshot it came from."""
+    """A fold, the commits to dispatch again, and what is known of the snapshot behind it.
+
+    `tail_bytes` are those of the commits after the snapshot.
+    """
 
     fold: Fold[Any]
     redo: list[tuple[Commit[Any], Encoding]]
-    snapshot_revision: int
+    snapshot_revision: int = 0
+    snapshot_bytes: int = 0
+    tail_bytes: int = 0
 
 
-async def recover(services: Services, agent_type: AgentType[S], agent: AgentId) -> Recovered:
+async def recover(services: HostServices, agent_type: AgentType[S], agent: AgentId) -> Recovered:
     """The agent as its journal says. Raises `Undecodable`, `Corrupt`, `Unavailable`."""
     stream = services.bus.topology.journal_of(agent.type)
     journal = services.journal(stream)
     last = await journal.last(agent)
-    await services.check_end(stream)
+    await services.ends.check(stream)
     if last is None:
-        return Recovered(Fold(agent_type.behavior.initial()), [], 0)
+        return Recovered(Fold(agent_type.behavior.initial()), [])
     snapshot = await _usable_snapshot(services, agent_type, agent, stream, last)
     if snapshot is not None:
         recovered = await _after(services, agent_type, agent, stream, snapshot, last)
@@ -53,7 +58,11 @@ async def recover(services: Services, agent_type: AgentType[S], agent: AgentId) 
 
 
 async def _usable_snapshot(
-    services: Services, agent_type: AgentType[Any], agent: AgentId, stream: str, last: StoredMessage
+    services: HostServices,
+    agent_type: AgentType[Any],
+    agent: AgentId,
+    stream: str,
+    last: StoredMessage,
 ) -> tuple[Snapshot, Any] | None:
     """The snapshot and its state, if it is of this journal, this code, and not of the future."""
     snapshot = await services.snapshots.load(agent)
@@ -63,7 +72,7 @@ async def _usable_snapshot(
         return None
     if snapshot.code != agent_type.state_code():
         return None
-    if snapshot.incarnation != await services.incarnation(stream):
+    if snapshot.incarnation != await services.ends.incarnation(stream):
         return None
     try:
         return snapshot, agent_type.decode_state(snapshot.state)
@@ -73,7 +82,7 @@ async def _usable_snapshot(
 
 
 async def _after(
-    services: Services,
+    services: HostServices,
     agent_type: AgentType[Any],
     agent: AgentId,
     stream: str,
@@ -94,15 +103,17 @@ async def _after(
     fold = restore_snapshot(snapshot, state)
     reached("an agent is recovered from a snapshot")
     if snapshot.sequence == last.sequence:
-        return Recovered(fold, [], snapshot.revision)
+        return Recovered(fold, [], snapshot.revision, len(snapshot.state))
     recovered = await _replay(
         services, agent_type, agent, stream, fold, snapshot.sequence + 1, last
     )
-    return recovered._replace(snapshot_revision=snapshot.revision)
+    return recovered._replace(
+        snapshot_revision=snapshot.revision, snapshot_bytes=len(snapshot.state)
+    )
 
 
 async def _replay(
-    services: Services,
+    services: HostServices,
     agent_type: AgentType[Any],
     agent: AgentId,
     stream: str,
@@ -111,16 +122,20 @@ async def _replay(
     last: StoredMessage,
 ) -> Recovered:
     redo: list[tuple[Commit[Any], Encoding]] = []
+    size = 0
     if last.sequence >= start:
         async for batch in services.journal(stream).messages(agent, start=start):
             for message in batch:
                 if message.sequence <= last.sequence:
                     _take(agent_type, stream, fold, message, redo)
+                    size += len(message.data)
     if fold.sequence < last.sequence:
         # The replica that answered lags behind the leader, or only the last commit is missing.
         _take(agent_type, stream, fold, last, redo)
+        size += len(last.data)
     out = fold.dispatched
-    return Recovered(fold, [job for job in redo if job[0].revision > out], 0)
+    redo = [job for job in redo if job[0].revision > out]
+    return Recovered(fold, redo, tail_bytes=size)
 
 
 def _take(
@@ -138,52 +153,3 @@ def _take(
         raise
     if commit.effects or commit.outcome == "parked":
         redo.append((commit, encoding))
-
-
-def fold_state(
-    agent_type: AgentType[S], stream: str, state: S, commit: Commit[Any], encoding: Encoding
-) -> S:
-    """The state after a stored commit's events; raises `Undecodable` that names the event."""
-    for event in commit.events:
-        try:
-            state = agent_type.behavior.evolve_stored(state, event, encoding)
-        except (InvalidMessage, UnknownCommand) as error:
-            raise Undecodable(
-                f"{stream}: event {event.name} of {commit.agent} at sequence {commit.sequence}"
-                f" can't be read: {error}",
-                stream=stream,
-                sequence=commit.sequence,
-                type=event.name,
-                field=getattr(error, "path", ""),
-            ) from None
-        except MoonletError:
-            raise
-        except Exception as error:
-            raise Undecodable(
-                f"{stream}: the on_event handler of {event.name} failed on {commit.agent} at"
-                f" sequence {commit.sequence}: {type(error).__name__}: {error}; mend the handler",
-                stream=stream,
-                sequence=commit.sequence,
-                type=event.name,
-            ) from error
-    return state
-
-
-def to_dispatch(fold: Fold[Any], commit: Commit[Any]) -> list[int]:
-    """What of a commit is to be dispatched again: closed calls and timers are left alone."""
-    indexes: list[int] = []
-    for index in indexes_to_dispatch(commit):
-        effect = commit.effects[index] if index >= 0 else None
-        if effect is not None and effect.kind == "perform":
-            open_call = any(
-                where.revision == commit.revision and where.index == index
-                for where in fold.calls.values()
-            )
-            if not open_call:
-                continue
-        if effect is not None and effect.kind == "schedule":
-            timer = fold.timers.get(effect.target)
-            if timer is None or timer.revision != commit.revision:
-                continue
-        indexes.append(index)
-    return indexes

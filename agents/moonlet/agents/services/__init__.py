@@ -1,3 +1,6 @@
-"""A room."""
+"""What the parts of one host share, and the tasks that run in it."""
 
-__all__: list[str] = []
+from moonlet.agents.services.host_services import HostServices
+from moonlet.agents.services.tasks import Tasks
+
+__all__ = ["HostServices", "Tasks"]

@@ -18,12 +18,12 @@ def check_durable(world: World) -> Iterator[Finding]:
             continue
         for type_, number in process.host.partitions:
             partition = process.host.partition(type_, number)
-            for entity in list(partition.entities.values()) if partition is not None else ():
-                history = world.chronicle.histories.get(str(entity.id))
+            for agent in list(partition.agents.values()) if partition is not None else ():
+                history = world.chronicle.histories.get(str(agent.id))
                 revision = history.fold.revision if history is not None else 0
-                if entity.fold is not None and entity.fold.revision > revision:
+                if agent.fold is not None and agent.fold.revision > revision:
                     yield (
                         "P6 durable",
-                        f"{name} holds {entity.id} at revision {entity.fold.revision}, the journal"
+                        f"{name} holds {agent.id} at revision {agent.fold.revision}, the journal"
                         f" ends at {revision}",
                     )

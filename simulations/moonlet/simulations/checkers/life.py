@@ -21,6 +21,6 @@ def check_life(world: World) -> Iterator[Finding]:
             yield "a task died", f"{name}: {type(host.failure).__name__}: {host.failure}"
         for type_, number in host.partitions:
             partition = host.partition(type_, number)
-            for entity in list(partition.entities.values()) if partition is not None else ():
-                if entity.error is not None:
-                    yield "an agent broke", f"{name}: {entity.id}: {entity.error}"
+            for agent in list(partition.agents.values()) if partition is not None else ():
+                if agent.error is not None:
+                    yield "an agent broke", f"{name}: {agent.id}: {agent.error}"

@@ -19,9 +19,9 @@ def check_state(world: World) -> Iterator[Finding]:
             continue
         for type_, number in process.host.partitions:
             partition = process.host.partition(type_, number)
-            for entity in list(partition.entities.values()) if partition is not None else ():
-                if entity.fold is not None:
-                    yield from _compare(world, name, str(entity.id), entity.fold)
+            for agent in list(partition.agents.values()) if partition is not None else ():
+                if agent.fold is not None:
+                    yield from _compare(world, name, str(agent.id), agent.fold)
 
 
 def _compare(world: World, host: str, agent: str, live: Any) -> Iterator[Finding]:

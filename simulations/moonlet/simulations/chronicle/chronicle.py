@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from moonlet.agents import AgentType
-from moonlet.agents.recovery.recover import fold_state
+from moonlet.agents.deciding import fold_state
 from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.errors import MoonletError

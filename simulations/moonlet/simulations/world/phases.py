@@ -218,12 +218,12 @@ class Phases:
             lines.append(f"{name} owns {host.partitions or 'nothing'}{failure}")
             for type_, number in host.partitions:
                 partition = host.partition(type_, number)
-                for entity in partition.entities.values() if partition is not None else ():
-                    if not entity.idle:
-                        found = f"{entity.status.value}, {entity.queued} queued"
-                        if entity.held:
-                            found += f", {len(entity.held)} held"
-                        lines.append(f"{name} has {entity.id}: {found}")
+                for agent in partition.agents.values() if partition is not None else ():
+                    if not agent.idle:
+                        found = f"{agent.status}, {agent.queued} queued"
+                        if agent.held:
+                            found += f", {len(agent.held)} held"
+                        lines.append(f"{name} has {agent.id}: {found}")
         return lines
 
     async def _missing_goals(self) -> list[str]:

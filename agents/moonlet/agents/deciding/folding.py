@@ -1,0 +1,39 @@
+"""The state after stored commits: what recovery, histories and verification have in common."""
+
+from typing import Any, TypeVar
+
+from moonlet.agents.definition import AgentType
+from moonlet.core.codec import Encoding
+from moonlet.core.commit import Commit
+from moonlet.core.errors import InvalidMessage, MoonletError, Undecodable, UnknownCommand
+
+S = TypeVar("S")
+
+
+def fold_state(
+    agent_type: AgentType[S], stream: str, state: S, commit: Commit[Any], encoding: Encoding
+) -> S:
+    """The state after a stored commit's events; raises `Undecodable` that names the event."""
+    for event in commit.events:
+        try:
+            state = agent_type.behavior.evolve_stored(state, event, encoding)
+        except (InvalidMessage, UnknownCommand) as error:
+            raise Undecodable(
+                f"{stream}: event {event.name} of {commit.agent} at sequence {commit.sequence}"
+                f" can't be read: {error}",
+                stream=stream,
+                sequence=commit.sequence,
+                type=event.name,
+                field=getattr(error, "path", ""),
+            ) from None
+        except MoonletError:
+            raise
+        except Exception as error:
+            raise Undecodable(
+                f"{stream}: the on_event handler of {event.name} failed on {commit.agent} at"
+                f" sequence {commit.sequence}: {type(error).__name__}: {error}; mend the handler",
+                stream=stream,
+                sequence=commit.sequence,
+                type=event.name,
+            ) from error
+    return state

@@ -1,0 +1,71 @@
+"""A delivered command while it waits for its agent: plain data, and how it is acknowledged."""
+
+from typing import Protocol
+
+from moonlet.core.codec import Encoding
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import MoonletError
+from moonlet.streams import Delivery
+
+
+class Source(Protocol):
+    """Where deliveries come from, as far as those who hold one need it: a consumer."""
+
+    @property
+    def stream(self) -> str:
+        """The stream that holds the message."""
+        ...
+
+    def acknowledge(self, reply: str, *, credited: bool) -> None:
+        """Its command is committed and its effects are out; `credited` gives a credit back."""
+        ...
+
+    def release(self) -> None:
+        """It is no longer kept in memory: another may come."""
+        ...
+
+
+class QueuedCommand:
+    """A delivery in an agent's queue; `credited` if it holds a credit of its source.
+
+    `lane` is the lane's place, critical 0. `problem` is set when it is no envelope, `readable` when
+    its body was decoded by its class, `sought` when the journal was read again for the commit that
+    caused it.
+    """
+
+    __slots__ = (
+        "credited", "delivery", "encoding", "envelope", "lane", "problem", "readable", "sought",
+        "source",
+    )  # fmt: skip
+
+    def __init__(self, source: Source, delivery: Delivery, lane: int, credited: bool) -> None:
+        self.source = source
+        self.delivery = delivery
+        self.lane = lane
+        self.credited = credited
+        self.envelope: Envelope | None = None
+        self.problem: MoonletError | None = None
+        self.readable = False
+        self.sought = False
+        self.encoding: Encoding = "json"
+
+    @property
+    def place(self) -> str:
+        """What names it in a note: the stream and its sequence."""
+        return f"{self.source.stream}:{self.delivery.sequence}"
+
+    def acknowledge(self) -> None:
+        """Its command is committed and its effects are out."""
+        self.source.acknowledge(self.delivery.reply, credited=self.credited)
+
+
+class HeldCommand:
+    """What an agent keeps of a delivery that it reads back later."""
+
+    __slots__ = ("lane", "reply", "sequence", "source")
+
+    def __init__(self, source: Source, lane: int, sequence: int, reply: str) -> None:
+        self.source = source
+        self.lane = lane
+        self.sequence = sequence
+        self.reply = reply

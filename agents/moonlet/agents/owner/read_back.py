@@ -1,0 +1,61 @@
+"""Reading messages back that were delivered and not kept: an agent's held commands, in order."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from moonlet.agents.deciding import QueuedCommand
+from moonlet.agents.live import LiveAgent
+from moonlet.core.errors import MoonletError
+from moonlet.streams import Bus, Delivery, stored_message
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+Spawn = Callable[[Coroutine[None, None, None], str], "asyncio.Task[None]"]
+
+
+class ReadBack:
+    """The readers of one partition, at most one for each agent; they end with the partition."""
+
+    def __init__(self, bus: Bus, spawn: Spawn) -> None:
+        self._bus = bus
+        self._spawn = spawn
+        self._reading: set[str] = set()
+
+    def begin(self, agent: LiveAgent) -> None:
+        """Read until the agent wants no more; nothing if that is going on."""
+        key = agent.id.key
+        if key not in self._reading:
+            self._reading.add(key)
+            self._spawn(self._read(agent), f"read back {agent.id}")
+
+    async def _read(self, agent: LiveAgent) -> None:
+        attempt = 0
+        try:
+            while agent.held and agent.wants_more and not agent.stopped:
+                first = agent.held[0]
+                try:
+                    stored = await stored_message(self._bus, first.source.stream, first.sequence)
+                except MoonletError as error:
+                    attempt += 1
+                    log.info("reading back waits", agent=str(agent.id), error=str(error))
+                    await self._bus.backoff(attempt)
+                    continue
+                if not agent.held or agent.held[0] is not first:
+                    continue  # it was stopped meanwhile, and older ones stand before this one now
+                del agent.held[0]
+                if stored is not None:
+                    delivery = Delivery(
+                        stored.subject,
+                        stored.data,
+                        stored.headers,
+                        first.reply,
+                        first.sequence,
+                        0,
+                        1,
+                        stored.time,
+                    )
+                    agent.take_back(QueuedCommand(first.source, delivery, first.lane, False))
+        finally:
+            self._reading.discard(agent.id.key)
+        agent.wake()

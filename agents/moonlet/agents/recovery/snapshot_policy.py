@@ -1,0 +1,117 @@
+"""When an agent's snapshot is worth its writing: by what reading the tail behind it would cost."""
+
+import asyncio
+from typing import Any, Final, Protocol
+
+from moonlet.agents.definition import AgentType
+from moonlet.agents.services import HostServices
+from moonlet.core.fold import Fold
+from moonlet.core.ids import AgentId
+from moonlet.core.marks import buggify
+from moonlet.streams import take_snapshot
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+SNAPSHOT_EVERY: Final = 256
+"""Commits behind the last snapshot from which another may be worth it."""
+
+SNAPSHOT_BYTES: Final = 262_144
+"""Bytes of commits behind the last snapshot from which another may be worth it."""
+
+SNAPSHOT_SECONDS: Final = 0.05
+"""Seconds that folding the tail would take, from which another snapshot may be worth it."""
+
+SNAPSHOT_ANYWAY: Final = 4_096
+"""Commits behind the last snapshot from which another is taken however large the state is."""
+
+SNAPSHOT_AT_REST: Final = 16
+"""Commits from which leaving memory is worth a snapshot."""
+
+AT_REST_SHARE: Final = 16
+"""At rest a snapshot may take this many times the bytes of the commits behind the last."""
+
+
+class Snapshotted(Protocol):
+    """An agent, as far as its snapshots are concerned."""
+
+    id: AgentId
+    fold: Fold[Any] | None
+    snapshot_revision: int
+    snapshot_bytes: int
+    tail_bytes: int
+
+    @property
+    def all_out(self) -> bool:
+        """Whether no effect is on its way: a snapshot would hide it."""
+        ...
+
+
+class SnapshotPolicy:
+    """The snapshots of one partition's agents; losing one only makes a recovery longer."""
+
+    def __init__(
+        self, services: HostServices, agent_type: AgentType[Any], journal_stream: str
+    ) -> None:
+        self._services = services
+        self._type = agent_type
+        self._stream = journal_stream
+        self._fold_seconds = 0.0
+        self._written: set[asyncio.Future[Any]] = set()
+
+    def measured(self, commits: int, seconds: float) -> None:
+        """Reading and folding so many commits took so long."""
+        if commits >= SNAPSHOT_AT_REST:
+            self._fold_seconds = seconds / commits
+
+    def used(self, agent: Snapshotted) -> None:
+        """The agent has a newer fold: take a snapshot if its tail has become long."""
+        fold = agent.fold
+        assert fold is not None
+        tail = fold.revision - agent.snapshot_revision
+        if tail < SNAPSHOT_AT_REST and agent.tail_bytes < SNAPSHOT_BYTES:
+            return
+        if (
+            tail >= SNAPSHOT_EVERY
+            or agent.tail_bytes >= SNAPSHOT_BYTES
+            or tail * self._fold_seconds >= SNAPSHOT_SECONDS
+        ) and (agent.tail_bytes >= agent.snapshot_bytes or tail >= SNAPSHOT_ANYWAY):
+            self._take(agent, fold)
+
+    def at_rest(self, agent: Snapshotted) -> None:
+        """The agent leaves memory, or its host does: what is short now is long in a week."""
+        fold = agent.fold
+        if fold is None or not fold.revision:
+            return
+        tail = fold.revision - agent.snapshot_revision
+        cheap = agent.tail_bytes * AT_REST_SHARE >= agent.snapshot_bytes
+        worth = tail >= SNAPSHOT_AT_REST and (cheap or tail >= SNAPSHOT_EVERY)
+        if worth or buggify("an agent at rest takes a snapshot anyway"):
+            self._take(agent, fold)
+
+    def _take(self, agent: Snapshotted, fold: Fold[Any]) -> None:
+        incarnation = self._services.ends.known_incarnation(self._stream)
+        if incarnation is None or not agent.all_out:
+            return
+        state = self._type.encode_state(fold.state)
+        agent.snapshot_revision = fold.revision
+        agent.snapshot_bytes, agent.tail_bytes = len(state), 0
+        snapshot = take_snapshot(
+            fold, agent.id, state=state, incarnation=incarnation, code=self._type.state_code()
+        )
+        future = self._services.snapshots.store(agent.id, snapshot)
+        if future is None:
+            self._services.alarm("snapshot too large", agent=str(agent.id))
+            return
+        self._written.add(future)
+        future.add_done_callback(self._stored)
+
+    def _stored(self, future: "asyncio.Future[Any]") -> None:
+        self._written.discard(future)
+        if not future.cancelled() and future.exception() is not None:
+            log.info("a snapshot was not stored", error=str(future.exception()))
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until what was written has an answer, or for so long."""
+        if self._written:
+            await asyncio.wait(set(self._written), timeout=seconds)
