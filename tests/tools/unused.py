@@ -39,7 +39,6 @@ KNOWN: Final = {
     "nobody; they go with the code around them": {
         "CONSUMER_NOT_FOUND",
         "NO_MESSAGE",
-        "_delivery",
     },
 }
 """Who uses it → names: overrides, and attributes that another library reads."""

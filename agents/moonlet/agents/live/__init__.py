@@ -1,6 +1,6 @@
 """One live agent, its phases, and the verbs by which it talks to its owner."""
 
 from moonlet.agents.live.live_agent import QUEUE_MAX, Landed, LiveAgent, Owner
-from moonlet.agents.live.phases import TRANSITIONS, Phase, is_legal
+from moonlet.agents.live.phases import TRANSITIONS, Phase
 
-__all__ = ["QUEUE_MAX", "TRANSITIONS", "Landed", "LiveAgent", "Owner", "Phase", "is_legal"]
+__all__ = ["QUEUE_MAX", "TRANSITIONS", "Landed", "LiveAgent", "Owner", "Phase"]

@@ -33,7 +33,7 @@ from moonlet.agents.deciding import (
     decide_ahead,
 )
 from moonlet.agents.effects import COMMITS_MAX, Outbox, indexes_to_dispatch, open_indexes
-from moonlet.agents.live.phases import Phase, is_legal
+from moonlet.agents.live.phases import TRANSITIONS, Phase
 from moonlet.agents.recovery import Recovered
 from moonlet.core.commit import place
 from moonlet.core.envelope import Envelope
@@ -149,7 +149,7 @@ class LiveAgent:
         self._reading: asyncio.Task[None] | None = None
 
     def _enter(self, phase: Phase) -> None:
-        assert is_legal(self.phase, phase), (self.id, self.phase, phase)
+        assert phase in TRANSITIONS[self.phase], (self.id, self.phase, phase)
         self.phase = phase
 
     # taking commands
@@ -458,11 +458,6 @@ class LiveAgent:
     # resting
 
     @property
-    def status(self) -> str:
-        """The phase as people are told: cold, recovering, running, stopped, broken or closed."""
-        return _TOLD.get(self.phase, self.phase.value)
-
-    @property
     def queued(self) -> int:
         """How many deliveries wait in memory to be decided."""
         return self._waiting.count
@@ -503,10 +498,3 @@ class LiveAgent:
         self._enter(Phase.CLOSED)
         if self._reading is not None:
             self._reading.cancel()
-
-
-_TOLD: Final = {
-    Phase.DOUBTING: "recovering",
-    Phase.APPENDING: "running",
-    Phase.BLOCKED: "running",
-}

@@ -29,6 +29,13 @@ class Phase(Enum):
     BROKEN = "broken"
     CLOSED = "closed"
 
+    @property
+    def told(self) -> str:
+        """As people are told: cold, recovering, running, stopped, broken or closed."""
+        return _TOLD.get(self.value, self.value)
+
+
+_TOLD: Final = {"doubting": "recovering", "appending": "running", "blocked": "running"}
 
 _P = Phase
 
@@ -44,8 +51,3 @@ TRANSITIONS: Final[Mapping[Phase, frozenset[Phase]]] = {
     _P.CLOSED: frozenset(),
 }
 """From each phase, where to. `LiveAgent` asserts each step; a test draws all that worlds take."""
-
-
-def is_legal(before: Phase, after: Phase) -> bool:
-    """Whether the table has that step."""
-    return after in TRANSITIONS[before]

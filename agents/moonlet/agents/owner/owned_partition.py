@@ -195,7 +195,7 @@ class OwnedPartition:
         agent = self.agents.get(id.key)
         status = "stopped" if id.key in self.stopped else "passive"
         if agent is not None and not agent.stopped:
-            status = agent.status
+            status = agent.phase.told
         fold = agent.fold if agent is not None else None
         return {
             "agent": str(id),
@@ -316,6 +316,7 @@ class OwnedPartition:
                 await services.bus.backoff(attempt)
         fold = recovered.fold
         services.hlc.observe(fold.time, services.bus.clock.now_us())
+        self._snapshots.measured(recovered.commits, recovered.seconds)
         await agent.take_up(recovered)
         if fold.timers:
             await assert_timers(services, self.agent_type, agent.id, fold)

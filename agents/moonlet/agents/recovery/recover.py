@@ -29,7 +29,8 @@ S = TypeVar("S")
 class Recovered(NamedTuple):
     """A fold, the commits to dispatch again, and what is known of the snapshot behind it.
 
-    `tail_bytes` are those of the commits after the snapshot.
+    `tail_bytes` are those of the commits after the snapshot, `commits` how many these were, and
+    `seconds` how long folding them took.
     """
 
     fold: Fold[Any]
@@ -37,6 +38,8 @@ class Recovered(NamedTuple):
     snapshot_revision: int = 0
     snapshot_bytes: int = 0
     tail_bytes: int = 0
+    commits: int = 0
+    seconds: float = 0.0
 
 
 async def recover(services: HostServices, agent_type: AgentType[S], agent: AgentId) -> Recovered:
@@ -122,20 +125,23 @@ async def _replay(
     last: StoredMessage,
 ) -> Recovered:
     redo: list[tuple[Commit[Any], Encoding]] = []
-    size = 0
+    clock = services.bus.clock
+    size, first, seconds = 0, fold.revision, 0.0
     if last.sequence >= start:
         async for batch in services.journal(stream).messages(agent, start=start):
+            began = clock.monotonic()
             for message in batch:
                 if message.sequence <= last.sequence:
                     _take(agent_type, stream, fold, message, redo)
                     size += len(message.data)
+            seconds += clock.monotonic() - began
     if fold.sequence < last.sequence:
         # The replica that answered lags behind the leader, or only the last commit is missing.
         _take(agent_type, stream, fold, last, redo)
         size += len(last.data)
     out = fold.dispatched
     redo = [job for job in redo if job[0].revision > out]
-    return Recovered(fold, redo, tail_bytes=size)
+    return Recovered(fold, redo, tail_bytes=size, commits=fold.revision - first, seconds=seconds)
 
 
 def _take(

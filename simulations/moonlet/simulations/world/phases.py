@@ -220,7 +220,7 @@ class Phases:
                 partition = host.partition(type_, number)
                 for agent in partition.agents.values() if partition is not None else ():
                     if not agent.idle:
-                        found = f"{agent.status}, {agent.queued} queued"
+                        found = f"{agent.phase.told}, {agent.queued} queued"
                         if agent.held:
                             found += f", {len(agent.held)} held"
                         lines.append(f"{name} has {agent.id}: {found}")

@@ -1,0 +1,97 @@
+"""Faults in bounds and in what is done with bad input: P10, and the rest of commands' ways."""
+
+from tests.faults.commands import AGENTS, CORE, HOSTILE, STREAMS, TIME
+from tests.faults.fault import Fault
+
+BOUND_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "P10",
+        "tests/agents/test_calls.py::test_a_host_runs_no_more_calls_at_a_time_than_its_limit",
+        "calls are asked for though others may still come",
+        ((AGENTS + "calls/call_runner.py", "if free > 0 and not asked:", "if free > 0:"),),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_one_full_mailbox_does_not_keep_another_agents_timer",
+        "timers fire into mailboxes",
+        (
+            (
+                STREAMS + "subjects.py",
+                'return f"{self.prefix}.fire.{agent.type}.{partition}.{agent.key}"',
+                'return f"{self.prefix}.cmd.{agent.type}.{partition}.high.{agent.key}"',
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_two_agents_that_flood_each_other_with_full_mailboxes_do_not_deadlock",
+        "agents write to each other's bounded mailboxes",
+        (
+            (
+                STREAMS + "mailbox.py",
+                "subject = self._bus.subjects.internal(agent, envelope.lane, partitions)",
+                "subject = self._bus.subjects.mailbox(agent, envelope.lane, partitions)",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_effects_wait_while_the_internal_queue_is_full_and_then_go_out",
+        "an effect is tried once",
+        (
+            (
+                AGENTS + "effects/outbox.py",
+                "EFFECT_DEADLINE: Final = 30.0",
+                "EFFECT_DEADLINE: Final = 0.0",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_a_critical_command_overtakes_thousands_of_queued_low_ones",
+        "all lanes are one",
+        (
+            (
+                STREAMS + "subjects.py",
+                'return f"{self.prefix}.cmd.{agent.type}.{partition}.{lane}.{agent.key}"',
+                'return f"{self.prefix}.cmd.{agent.type}.{partition}.low.{agent.key}"',
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIME + "test_low_is_not_starved_by_higher_lanes",
+        "the highest lane always goes first",
+        ((AGENTS + "deciding/waiting.py", "                    turns[lane] -= 1\n", ""),),
+    ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_bad_input_is_a_typed_error_and_nothing_is_stored",
+        "infinite numbers are let through",
+        ((CORE + "codec.py", "if not math.isfinite(item):", "if False:"),),
+    ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_a_handler_that_raises_parks_its_command_and_the_agent_goes_on",
+        "a parked command is not noted in the parked stream",
+        (
+            (
+                AGENTS + "effects/causes.py",
+                '    if commit.outcome == "parked":\n',
+                "    if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        HOSTILE + "test_an_answer_is_never_stored_in_a_stream_of_ours",
+        "a host answers wherever it is told to",
+        (
+            (
+                AGENTS + "answering/owner_service.py",
+                "        for subject in filter(bus.subjects.may_answer, subjects):\n",
+                "        for subject in subjects:\n",
+            ),
+        ),
+    ),
+)
