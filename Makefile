@@ -15,7 +15,7 @@ ready := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check chaos planted simulate determinism laws mutants fidelity format bench
+.PHONY: help setup demo test test-all check docs chaos planted simulate determinism laws mutants fidelity format bench
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,13 @@ check: $(ready) ## format, lint, layers, types (the README's code too), links, p
 	@$(python) -m tests.tools.rooms
 	@$(python) -m tests.tools.unused
 	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py tests/test_promises.py
+
+docs: $(VENV)/.docs ## the site in build/site: the pages and the reference, strictly built, links checked
+	@$(python) -m tests.tools.site
+
+$(VENV)/.docs: $(ready)
+	@$(python) -m pip install --quiet -e '.[docs]'
+	@touch $@
 
 chaos: $(ready) ## kill hosts and servers under load for long; ROUNDS=25 of each
 	@MOONLET_CHAOS_ROUNDS=$(or $(ROUNDS),25) $(python) -m pytest -n 2 -q tests/e2e/test_promises_kill.py
