@@ -9,9 +9,7 @@ import pytest
 from moonlet.console.demo.hosts import Kill
 from moonlet.console.demo.report import Told
 from moonlet.console.demo.views import Closed, Night, ViewShown
-from moonlet.satellites.driver import Drive, drive
-from moonlet.satellites.feed import depeg
-from moonlet.satellites.report import report
+from moonlet.satellites.night import Drive, depeg, drive, report
 from tests.satellites.bus import Bus
 
 

@@ -7,9 +7,7 @@ import pytest
 
 from moonlet.agents import Host, connect
 from moonlet.satellites import SATELLITES, TOPOLOGY
-from moonlet.satellites.driver import drive
-from moonlet.satellites.feed import depeg
-from moonlet.satellites.report import report
+from moonlet.satellites.night import depeg, drive, report
 from moonlet.simulations import World, faults, simulate
 from moonlet.simulations.bundle.bundle import write_bundle
 from moonlet.simulations.bundle.source import take_bundle

@@ -14,8 +14,7 @@ from msgspec import inspect
 
 from moonlet.agents import AgentType
 from moonlet.satellites import SATELLITES
-from moonlet.satellites.driver import drive
-from moonlet.satellites.feed import depeg
+from moonlet.satellites.night import depeg, drive
 from tests.satellites.bus import Bus
 
 PATH = Path(__file__).resolve().parents[1] / "samples" / "satellites-1.json"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from moonlet.satellites import aegis
-from moonlet.satellites.messages.aegis import (
+from moonlet.satellites.aegis.messages import (
     AcknowledgeAlert,
     AddPosition,
     AlertAcknowledged,
@@ -21,7 +21,6 @@ from moonlet.satellites.messages.aegis import (
     PositionUpdated,
     ReductionRequested,
     RemovePosition,
-    RequestApproval,
     RiskAlert,
     RunMonteCarloSimulation,
     RunStressTest,
@@ -31,14 +30,7 @@ from moonlet.satellites.messages.aegis import (
     TradeRefused,
     UpdatePosition,
 )
-from moonlet.satellites.messages.market import (
-    Prices,
-    ProtocolRating,
-    Trade,
-    TradeExecuted,
-    TradeFailed,
-)
-from moonlet.satellites.positions import (
+from moonlet.satellites.aegis.positions import (
     DEBT_FREE,
     MAX_BOOK,
     MAX_POSITIONS,
@@ -50,8 +42,16 @@ from moonlet.satellites.positions import (
     per_protocol,
     to_sell,
 )
-from moonlet.satellites.stress import SCENARIOS
-from moonlet.satellites.units import MICRO
+from moonlet.satellites.aegis.stress import SCENARIOS
+from moonlet.satellites.common import MICRO
+from moonlet.satellites.messages import (
+    Prices,
+    ProtocolRating,
+    RequestApproval,
+    Trade,
+    TradeExecuted,
+    TradeFailed,
+)
 from moonlet.testing import given
 from tests.satellites.play import Play
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from moonlet.core.commit import Command, Commit, Effect, Event
 from moonlet.core.hlc import Timestamp
-from moonlet.satellites.audit import Sent, audit, unanswered
-from moonlet.satellites.causes import Causes, effect_of
-from moonlet.satellites.driver import Drive, drive
-from moonlet.satellites.feed import depeg
+from moonlet.satellites.night import Drive, depeg, drive
+from moonlet.satellites.night.audit import Sent, audit, unanswered
+from moonlet.satellites.night.causes import Causes, effect_of
 from tests.satellites.bus import Bus
 
 Commits = dict[str, list[Commit[Any]]]

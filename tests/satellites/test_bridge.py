@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from moonlet.agents import PerformFailed
 from moonlet.satellites import bridge
-from moonlet.satellites.bridge_legs import transfer_leg
-from moonlet.satellites.messages.bridge import (
-    AssetPrices,
+from moonlet.satellites.bridge.legs import transfer_leg
+from moonlet.satellites.bridge.messages import (
     BridgeIncident,
     ExecuteArbitrage,
     ExecutionCompleted,
@@ -32,9 +31,9 @@ from moonlet.satellites.messages.bridge import (
     SetRoute,
     UpdateBridgeSecurityAudit,
 )
-from moonlet.satellites.messages.legs import Action, CheckLeg, LegFailed, LegSettled, TransferLeg
-from moonlet.satellites.messages.market import CapitalDenied, CapitalGranted
-from moonlet.satellites.units import MICRO
+from moonlet.satellites.bridge.venue import Action, CheckLeg, LegFailed, LegSettled, TransferLeg
+from moonlet.satellites.common import MICRO
+from moonlet.satellites.messages import AssetPrices, CapitalDenied, CapitalGranted
 from tests.satellites.play import Play
 
 K = 1_000 * MICRO

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from moonlet.core.errors import InvalidSettings, MailboxFull, NoHost, Unknown, UnknownAgentType
-from moonlet.satellites.audit import Sent
-from moonlet.satellites.driver import drive, settle, tick
-from moonlet.satellites.feed import depeg
-from moonlet.satellites.messages.oracle import FeedStatus, ValidateOracleFeed
+from moonlet.satellites.night import depeg
+from moonlet.satellites.night.audit import Sent
+from moonlet.satellites.night.driver import drive, settle, tick
+from moonlet.satellites.oracle import FeedStatus, ValidateOracleFeed
 from tests.satellites.bus import Bus, Receipt
 
 FEED = depeg()[:12]
@@ -125,7 +125,7 @@ def test_a_host_that_never_comes_is_said_after_a_while(monkeypatch: pytest.Monke
         async def query(self, agent: str, query: Any, *, timeout: float = 5.0) -> Any:
             raise NoHost("no host runs oracle")
 
-    monkeypatch.setattr("moonlet.satellites.driver.PATIENCE", 0.1)
+    monkeypatch.setattr("moonlet.satellites.night.driver.PATIENCE", 0.1)
     with pytest.raises(NoHost):
         asyncio.run(drive(Absent(), FEED))
 
@@ -133,7 +133,7 @@ def test_a_host_that_never_comes_is_said_after_a_while(monkeypatch: pytest.Monke
 def test_settling_gives_up_in_time_and_says_what_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("moonlet.satellites.driver.PATIENCE", 0.1)
+    monkeypatch.setattr("moonlet.satellites.night.driver.PATIENCE", 0.1)
     commits = asyncio.run(settle(Bus(), [Sent("never", "sage/main", "AnalyzeProtocol")]))
     assert commits["sage/main"] == []
 

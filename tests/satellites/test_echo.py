@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from moonlet.satellites import echo
-from moonlet.satellites.messages.echo import (
+from moonlet.satellites.echo.messages import (
     AdoptionSignalDetected,
     AnalyzeInfluencer,
     AnalyzeNarrative,
@@ -22,14 +22,14 @@ from moonlet.satellites.messages.echo import (
     PostRead,
     SentimentAnalysis,
     SentimentAnalysisCompleted,
-    SentimentData,
     SocialMediaData,
     SystemStatus,
     TrendAnalysis,
     TrendDetected,
     ViralContentDetected,
 )
-from moonlet.satellites.mood import WINDOW, of_window, read
+from moonlet.satellites.echo.mood import WINDOW, of_window, read
+from moonlet.satellites.messages import SentimentData
 from tests.satellites.play import Play
 
 FEAR = "A bank run, panic and collapse"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonlet.core.errors import Invalid
-from moonlet.satellites.feed import (
+from moonlet.satellites.night.feed import (
     COLUMNS,
     ERRATIC,
     LAGGING,
@@ -117,7 +117,7 @@ def test_files_that_are_absent_huge_or_no_text_are_refused(tmp_path: Path) -> No
 
 
 def test_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonlet.satellites.feed.MAX_ROWS", 2)
+    monkeypatch.setattr("moonlet.satellites.night.feed.MAX_ROWS", 2)
     rows = [f"2023-03-11T08:00:0{n}Z,1,1,1,1,1" for n in range(3)]
     with pytest.raises(InvalidFeed, match="line 4: over 2 rows"):
         parse_feed("\n".join([HEADER, *rows]))

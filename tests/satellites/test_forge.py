@@ -7,16 +7,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from moonlet.satellites import forge
-from moonlet.satellites.messages.forge import (
+from moonlet.satellites.common import MICRO
+from moonlet.satellites.forge.messages import (
     BacktestStrategy,
     BatchTransactions,
-    DenyApproval,
-    ExecuteOptimizedTransaction,
     FlashloanOpportunity,
-    GrantApproval,
-    MarketData,
     MempoolTx,
-    Protection,
     RunValidationSuite,
     SandwichDetected,
     Status,
@@ -29,8 +25,14 @@ from moonlet.satellites.messages.forge import (
     TxRebuilt,
     ValidationCompleted,
 )
-from moonlet.satellites.messages.market import Trade
-from moonlet.satellites.units import MICRO
+from moonlet.satellites.messages import MarketData
+from moonlet.satellites.messages.trades import (
+    DenyApproval,
+    ExecuteOptimizedTransaction,
+    GrantApproval,
+    Protection,
+    Trade,
+)
 from tests.satellites.play import Play
 
 K = 1_000 * MICRO

@@ -7,16 +7,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from moonlet.satellites import fuel
-from moonlet.satellites.ledger import WASH_SECONDS
-from moonlet.satellites.messages.fuel import (
-    AllocateCapital,
+from moonlet.satellites.common import MICRO
+from moonlet.satellites.fuel.ledger import WASH_SECONDS
+from moonlet.satellites.fuel.messages import (
     BatchTransactions,
     CapitalDeployed,
     CapitalReturned,
     EntryPosted,
     GasForecast,
     GasPriceForecast,
-    GasPrices,
     HarvestDropped,
     HarvestTaxLosses,
     Lot,
@@ -25,7 +24,6 @@ from moonlet.satellites.messages.fuel import (
     RebalancePortfolio,
     RebalanceProposed,
     RotateWallet,
-    SettleTransfer,
     TaxLossHarvested,
     TaxLossHarvestProposed,
     TaxReport,
@@ -33,8 +31,15 @@ from moonlet.satellites.messages.fuel import (
     WalletHealth,
     WashSaleBlocked,
 )
-from moonlet.satellites.messages.market import Prices, Trade, TradeExecuted, TradeFailed
-from moonlet.satellites.units import MICRO
+from moonlet.satellites.messages import (
+    AllocateCapital,
+    GasPrices,
+    Prices,
+    SettleTransfer,
+    Trade,
+    TradeExecuted,
+    TradeFailed,
+)
 from tests.satellites.play import Play
 
 K = 1_000 * MICRO

@@ -4,8 +4,8 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from moonlet.satellites import oracle
-from moonlet.satellites.consensus import aggregate, deviations
-from moonlet.satellites.messages.oracle import (
+from moonlet.satellites.oracle.consensus import aggregate, deviations
+from moonlet.satellites.oracle.messages import (
     AiConsensusCompleted,
     AnomalyDetected,
     Answer,

@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from moonlet.satellites import pulse
-from moonlet.satellites.allocation import MAX_SHARE, MIN_MOVE, plan_moves, spread
-from moonlet.satellites.messages.market import (
+from moonlet.satellites.common import MICRO, share_of
+from moonlet.satellites.messages import (
     CapitalDenied,
     CapitalGranted,
     Prices,
@@ -17,7 +17,8 @@ from moonlet.satellites.messages.market import (
     TradeExecuted,
     TradeFailed,
 )
-from moonlet.satellites.messages.pulse import (
+from moonlet.satellites.pulse.allocation import MAX_SHARE, MIN_MOVE, plan_moves, spread
+from moonlet.satellites.pulse.messages import (
     BacktestCompleted,
     DiscoverProtocols,
     GetHealth,
@@ -39,7 +40,6 @@ from moonlet.satellites.messages.pulse import (
     YieldOptimization,
     YieldOptimizationCompleted,
 )
-from moonlet.satellites.units import MICRO, share_of
 from tests.satellites.play import Play
 
 K = 1_000 * MICRO

@@ -2,9 +2,7 @@
 
 from moonlet.agents import Host, connect
 from moonlet.satellites import SATELLITES
-from moonlet.satellites.driver import drive
-from moonlet.satellites.feed import depeg
-from moonlet.satellites.report import report
+from moonlet.satellites.night import depeg, drive, report
 from moonlet.streams.server_process import ServerProcess
 
 

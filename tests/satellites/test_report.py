@@ -7,9 +7,8 @@ import msgspec
 import pytest
 
 from moonlet.core.commit import Commit, Event
-from moonlet.satellites.driver import Drive, drive
-from moonlet.satellites.feed import depeg
-from moonlet.satellites.report import AlertLine, report
+from moonlet.satellites.night import Drive, depeg, drive
+from moonlet.satellites.night.report import AlertLine, report
 from tests.satellites.bus import STEP_US, Bus
 
 

@@ -6,15 +6,15 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from moonlet.satellites import sage
-from moonlet.satellites.messages.market import Prices
-from moonlet.satellites.messages.sage import (
+from moonlet.satellites.common import MICRO
+from moonlet.satellites.messages import Narrative, Prices, RwaData
+from moonlet.satellites.sage.messages import (
     AiProviderFallback,
     AnalyzeProtocol,
     ComplianceAssessmentCompleted,
     GetComplianceReport,
     GetHealth,
     MarketResearchCompleted,
-    Narrative,
     ProtocolAnalysis,
     ProtocolAnalysisCompleted,
     ProtocolData,
@@ -22,14 +22,12 @@ from moonlet.satellites.messages.sage import (
     RegulatoryResearchCompleted,
     ResearchMarket,
     ResearchRegulatory,
-    RwaData,
     RwaScoring,
     RwaScoringCompleted,
     ScoreRwa,
     SystemStatus,
 )
-from moonlet.satellites.ratings import Profile, analyze, backing_score, risk_of
-from moonlet.satellites.units import MICRO
+from moonlet.satellites.sage.ratings import Profile, analyze, backing_score, risk_of
 from tests.satellites.play import Play
 
 CURVE = ProtocolData("curve", "USDC", 85, 3_600 * 10**12, 90, 10_000)

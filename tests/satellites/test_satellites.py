@@ -11,9 +11,9 @@ from moonlet import satellites
 from moonlet.agents import AgentType
 from moonlet.projections import Observed
 from moonlet.satellites import SATELLITES, messages
-from moonlet.satellites.messages.aegis import AddPosition
-from moonlet.satellites.positions import Position, health
-from moonlet.satellites.script import AGENTS, seeds
+from moonlet.satellites.aegis import AddPosition
+from moonlet.satellites.aegis.positions import Position, health
+from moonlet.satellites.night.script import AGENTS, seeds
 
 TABLE: dict[str, tuple[str, str, str]] = {
     "sage": (
@@ -103,9 +103,12 @@ def test_no_two_satellites_record_different_events_under_one_name() -> None:
 
 
 def message_classes() -> list[type]:
+    """Those of the shared room, and those of each satellite's own."""
+    rooms = [f"messages.{module.name}" for module in pkgutil.iter_modules(messages.__path__)]
+    rooms += [*(f"{agent_type.name}.messages" for agent_type in SATELLITES), "bridge.venue"]
     found = []
-    for module in pkgutil.iter_modules(messages.__path__):
-        loaded = importlib.import_module(f"{messages.__name__}.{module.name}")
+    for room in rooms:
+        loaded = importlib.import_module(f"moonlet.satellites.{room}")
         found += [
             value
             for value in vars(loaded).values()

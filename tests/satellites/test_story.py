@@ -11,12 +11,10 @@ import pytest
 
 from moonlet.core.commit import plain
 from moonlet.satellites import SATELLITES
-from moonlet.satellites.audit import audit
-from moonlet.satellites.driver import Drive, drive
-from moonlet.satellites.feed import Quote, depeg
-from moonlet.satellites.positions import booked, per_protocol
-from moonlet.satellites.report import Report, report
-from moonlet.satellites.script import AGENTS
+from moonlet.satellites.aegis.positions import booked, per_protocol
+from moonlet.satellites.night import AGENTS, Drive, Report, drive, report
+from moonlet.satellites.night.audit import audit
+from moonlet.satellites.night.feed import Quote, depeg
 from tests.satellites.bus import Bus
 
 FAST = 1_000.0

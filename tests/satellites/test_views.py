@@ -10,17 +10,16 @@ import pytest
 from moonlet.core.commit import Commit
 from moonlet.projections import JournalId, Observed, View, ViewState, apply_delta, make_delta
 from moonlet.satellites import SATELLITES, TOPOLOGY, VIEWS, alerts, exposure, risk
-from moonlet.satellites.driver import drive
-from moonlet.satellites.feed import depeg
-from moonlet.satellites.messages.aegis import (
+from moonlet.satellites.aegis.messages import (
     AcknowledgeAlert,
     AddPosition,
     SetCapital,
     UpdatePosition,
 )
-from moonlet.satellites.messages.operators import CloseAlert
-from moonlet.satellites.positions import booked
-from moonlet.satellites.units import MICRO
+from moonlet.satellites.aegis.positions import booked
+from moonlet.satellites.common import MICRO
+from moonlet.satellites.messages import CloseAlert
+from moonlet.satellites.night import depeg, drive
 from tests.satellites.bus import Bus
 
 EACH = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

@@ -12,6 +12,7 @@ from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
 from moonlet.core.errors import Rejected
 from moonlet.core.schema import schema, upcast
+from moonlet.streams import Topology
 
 Decision = Iterator[Any]
 """What a command handler that is a generator returns: events and effects, one by one."""
@@ -36,6 +37,7 @@ __all__ = [
     "Schedule",
     "Send",
     "SystemStatus",
+    "Topology",
     "Verification",
     "connect",
     "fold_of",

@@ -27,7 +27,7 @@ from moonlet.core.errors import (
     UnknownAgentType,
     UnknownCommand,
 )
-from moonlet.core.fold import Fold
+from moonlet.core.fold import Fold, call_id
 from moonlet.core.frontier import Frontier
 from moonlet.core.hlc import HybridClock, Timestamp
 from moonlet.core.ids import LANES, AgentId, Lane, partition_of
@@ -85,6 +85,7 @@ __all__ = [
     "UnknownAgentType",
     "UnknownCommand",
     "buggify",
+    "call_id",
     "partition_of",
     "reached",
     "record_digest",

@@ -1,6 +1,7 @@
 """The eight YieldSensei satellites: the worked example, and what `moonlet demo` runs.
 
-`driver.drive` takes them through the night of the depeg; `report.report` says what came of it.
+`night.drive` takes them through the night of the depeg; `night.report` says what came of it. Each
+satellite has a room of its own; what they say to each other stands in `messages`.
 """
 
 from typing import Any, Final
@@ -11,10 +12,10 @@ from moonlet.satellites.bridge import bridge
 from moonlet.satellites.echo import echo
 from moonlet.satellites.forge import forge
 from moonlet.satellites.fuel import fuel
-from moonlet.satellites.journals import TOPOLOGY
 from moonlet.satellites.oracle import oracle
 from moonlet.satellites.pulse import pulse
 from moonlet.satellites.sage import sage
+from moonlet.satellites.topology import TOPOLOGY
 from moonlet.satellites.views import VIEWS, alerts, exposure, risk
 
 SATELLITES: Final[tuple[_AgentType[Any], ...]] = (

@@ -7,20 +7,19 @@ for every field why.
 from typing import Final
 
 from moonlet.projections import At, AWSet, Fields, LexCounter, LWWRegister, MVRegister, ORMap, View
-from moonlet.satellites.messages.aegis import (
+from moonlet.satellites.aegis import (
     AlertAcknowledged,
     PositionAdded,
     PositionRemoved,
     PositionUpdated,
     RiskAlert,
 )
-from moonlet.satellites.messages.forge import TxExecuted
-from moonlet.satellites.messages.fuel import EntryPosted, WalletAnomaly
-from moonlet.satellites.messages.market import Risk
-from moonlet.satellites.messages.operators import AlertClosed
-from moonlet.satellites.messages.oracle import ThresholdBreach, ThresholdRestored
-from moonlet.satellites.messages.pulse import Category, ProtocolRated, SustainabilityAlert
-from moonlet.satellites.messages.sage import ProtocolAnalysisCompleted
+from moonlet.satellites.forge import TxExecuted
+from moonlet.satellites.fuel import EntryPosted, WalletAnomaly
+from moonlet.satellites.messages import AlertClosed, Risk
+from moonlet.satellites.oracle import ThresholdBreach, ThresholdRestored
+from moonlet.satellites.pulse import Category, ProtocolRated, SustainabilityAlert
+from moonlet.satellites.sage import ProtocolAnalysisCompleted
 
 HOLDINGS: Final = frozenset(("cash", "transit"))
 """The accounts of Fuel that are money at stake; collateral is counted where Aegis watches it."""

@@ -12,9 +12,7 @@ from moonlet.console.demo.replicas import DemoReplicas
 from moonlet.console.demo.report import Told
 from moonlet.console.demo.store import prepared
 from moonlet.satellites import SATELLITES
-from moonlet.satellites.driver import drive
-from moonlet.satellites.feed import depeg, read_feed
-from moonlet.satellites.report import report
+from moonlet.satellites.night import depeg, drive, read_feed, report
 
 
 @command_without("url", "context")

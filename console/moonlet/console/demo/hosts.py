@@ -9,7 +9,7 @@ import msgspec
 
 from moonlet.agents import Client
 from moonlet.console.common import Advance, HostProcess, Output, counted
-from moonlet.satellites.driver import Drive
+from moonlet.satellites.night import Drive
 from moonlet.streams import stream_facts
 
 KILL_AT: Final = 0.4

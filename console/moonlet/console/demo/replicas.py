@@ -14,8 +14,8 @@ from moonlet.console.demo.views import Closed, Night, ViewShown
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, Roster
 from moonlet.satellites import SATELLITES, VIEWS, alerts
-from moonlet.satellites.messages.operators import CloseAlert
-from moonlet.satellites.script import DESK
+from moonlet.satellites.messages import CloseAlert
+from moonlet.satellites.night import DESK
 from moonlet.streams import stream_facts
 
 CUT_AT: Final = 0.15

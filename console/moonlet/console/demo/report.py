@@ -11,10 +11,8 @@ import typer
 from moonlet.console.common import counted, table
 from moonlet.console.demo.hosts import Kill
 from moonlet.console.demo.views import Night
-from moonlet.satellites.audit import Fault
-from moonlet.satellites.driver import Drive
-from moonlet.satellites.report import Report, TradeLine
-from moonlet.satellites.units import MICRO
+from moonlet.satellites.common import MICRO
+from moonlet.satellites.night import Drive, Fault, Report, TradeLine
 from moonlet.streams import resolve_settings
 
 TRADES_SHOWN: Final = 12

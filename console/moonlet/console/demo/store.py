@@ -9,7 +9,7 @@ from moonlet.agents import connect
 from moonlet.console.agents import count_commits
 from moonlet.core.errors import InvalidSettings, Unavailable
 from moonlet.satellites import SATELLITES, TOPOLOGY
-from moonlet.satellites.script import AGENTS
+from moonlet.satellites.night import AGENTS
 from moonlet.streams import (
     Bus,
     Embedded,

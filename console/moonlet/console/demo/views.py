@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from moonlet.console.common import counted, table
-from moonlet.satellites.units import dollars
+from moonlet.satellites.common import dollars
 
 ALERTS_SHOWN: Final = 8
 DIGEST_SHOWN: Final = 12

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from moonlet.projections import Observed
-from moonlet.satellites.units import Name
+from moonlet.satellites.common import Name
 
 AlertName = Annotated[str, Meta(pattern=r"^[a-z]{1,32}/[A-Za-z0-9_-]{1,64} [A-Za-z0-9_-]{1,64}$")]
 """Who raised an alert, and about what: 'aegis/main 17', 'pulse/main aave'."""
