@@ -175,13 +175,13 @@ MUTANTS = [
     ),
     Mutant(
         "filters on a work queue don't overlap",
-        "model.model",
+        "model.catalog",
         "            raise refused(10100)\n",
         "            pass\n",
     ),
     Mutant(
         "a work queue wants explicit acknowledgements",
-        "model.model",
+        "model.catalog",
         "        raise refused(10098)\n",
         "        pass\n",
     ),

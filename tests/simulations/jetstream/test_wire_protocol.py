@@ -8,7 +8,7 @@ import pytest
 
 from moonlet.simulations import SilentDeath, Universe
 from moonlet.simulations.jetstream import MemoryServer
-from moonlet.simulations.jetstream.wire.protocol import Operation, Reader, Violation
+from moonlet.simulations.jetstream.wire.protocol import Operation, ProtocolViolation, Reader
 from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
 from moonlet.streams.server_process import ServerProcess
 
@@ -160,5 +160,5 @@ def test_operations_are_the_same_however_the_bytes_are_cut() -> None:
 def test_what_came_before_a_violation_counts() -> None:
     operations = Reader(1000).read(b"PUB a 0\r\n\r\nNONSENSE\r\n")
     assert next(operations).verb == "PUB"
-    with pytest.raises(Violation):
+    with pytest.raises(ProtocolViolation):
         next(operations)

@@ -20,7 +20,7 @@ from moonlet.simulations.bundle.bundle import Bundle, Held, read_bundle
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.configs import StreamConfig, read_stream
 from moonlet.simulations.jetstream.refusals import NotSimulated
-from moonlet.simulations.jetstream.store import Stored
+from moonlet.simulations.jetstream.store import StreamMessage
 from moonlet.streams import ServerRefused
 
 if TYPE_CHECKING:
@@ -141,10 +141,10 @@ def _config(held: Held, servers: int) -> StreamConfig:
         raise InvalidSettings(f"stream {held.name} can't be simulated: {error}") from None
 
 
-def _stored(message: Any) -> Stored:
+def _stored(message: Any) -> StreamMessage:
     headers = dict(message.headers) if message.headers else None
     ttl = fields.ttl_seconds(headers[fields.TTL]) if headers and fields.TTL in headers else None
     expiry = message.time + ttl * fields.SECOND if ttl and ttl > 0 else 0
-    stored = Stored(message.subject, headers, message.data, message.time, expiry)
+    stored = StreamMessage(message.subject, headers, message.data, message.time, expiry)
     stored.sequence = message.sequence
     return stored

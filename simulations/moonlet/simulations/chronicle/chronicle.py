@@ -17,7 +17,7 @@ from moonlet.core.commit import Commit
 from moonlet.core.errors import MoonletError
 from moonlet.core.fold import Fold, call_id
 from moonlet.core.ids import AgentId
-from moonlet.simulations.jetstream.store import Store, Stored
+from moonlet.simulations.jetstream.store import MessageStore, StreamMessage
 from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope
 from moonlet.streams.blobs import BLOB_HEADER
 from moonlet.streams.subjects import Subjects
@@ -103,7 +103,7 @@ class Chronicle:
             if stream is not None:
                 self._seen[name] = min(seen, stream.store.last)
 
-    def _read(self, name: str, store: Store, start: int) -> None:
+    def _read(self, name: str, store: MessageStore, start: int) -> None:
         for sequence in range(start, store.last + 1):
             message = store.messages.get(sequence)
             if message is None:
@@ -121,7 +121,7 @@ class Chronicle:
 
     # commands
 
-    def _acknowledged(self, stream: str, message: Stored) -> None:
+    def _acknowledged(self, stream: str, message: StreamMessage) -> None:
         try:
             envelope, _ = decode_envelope(
                 message.data, (message.headers or {}).get(ENCODING_HEADER)
@@ -168,7 +168,7 @@ class Chronicle:
 
     # commits
 
-    def _committed(self, stream: str, message: Stored) -> None:
+    def _committed(self, stream: str, message: StreamMessage) -> None:
         world = self._world
         agent = self._subjects.journal_agent(message.subject)
         if agent is None:
@@ -209,7 +209,7 @@ class Chronicle:
                     self.sends[caused] = effect.target
         world.landed(commit)
 
-    def _decode(self, stream: str, message: Stored) -> tuple[Commit[Any], Encoding]:
+    def _decode(self, stream: str, message: StreamMessage) -> tuple[Commit[Any], Encoding]:
         headers = dict(message.headers or {})
         data = message.data
         if BLOB_HEADER in headers:
@@ -223,7 +223,7 @@ class Chronicle:
         found = (store.by_subject[self._subjects.blob(digest, n)][-1] for n in range(chunks))
         return b"".join(store.messages[sequence].data for sequence in found)
 
-    def _take_parked(self, message: Stored) -> None:
+    def _take_parked(self, message: StreamMessage) -> None:
         parked = msgspec.json.decode(message.data)
         if "effect" in parked:
             self.parked.add(parked["id"])

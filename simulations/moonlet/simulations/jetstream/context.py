@@ -1,19 +1,28 @@
 """What a stream needs from the model around it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from moonlet.simulations.jetstream.clocks import Alarms
 from moonlet.streams.api import Headers
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.consumer.consumer import Consumer
 
 Send = Callable[[str, str, str, Headers | None, bytes], object]
 """(to, subject shown, reply, headers, data): hand a message to whoever listens at `to`."""
 
 
-class Context:
+class Deliverer(Protocol):
+    """A consumer, as far as what is put off concerns it."""
+
+    def acknowledge(self, now: int, sequence: int, delivery: int) -> None:
+        """A message is done with."""
+        ...
+
+    def deliver(self, now: int) -> None:
+        """Give out what there is to those who wait."""
+        ...
+
+
+class ModelContext:
     """Alarms, a way out for messages, and the consumers that may have something to deliver."""
 
     def __init__(self, send: Send, listens: Callable[[str], bool], *, commit_latency: int) -> None:
@@ -22,14 +31,14 @@ class Context:
         self.send = send
         self.listens = listens
         self.stored = 0  # messages, ever
-        self._awake: dict[Consumer, None] = {}
-        self._released: list[tuple[Consumer, int, int]] = []
+        self._awake: dict[Deliverer, None] = {}
+        self._released: list[tuple[Deliverer, int, int]] = []
 
-    def wake(self, consumer: "Consumer") -> None:
+    def wake(self, consumer: Deliverer) -> None:
         """Let `consumer` deliver once what happens now is finished."""
         self._awake[consumer] = None
 
-    def release(self, consumer: "Consumer", sequence: int, delivery: int) -> None:
+    def release(self, consumer: Deliverer, sequence: int, delivery: int) -> None:
         """A message is gone that `consumer` had delivered: it counts as acknowledged.
 
         The server sees to that beside what it is doing, and practically always later.

@@ -10,7 +10,7 @@ from moonlet.simulations.jetstream import subjects
 from moonlet.streams.api import Headers
 
 
-class Stored:
+class StreamMessage:
     """One message as the stream holds it. `expiry` is 0 without a TTL."""
 
     __slots__ = ("data", "expiry", "headers", "sequence", "size", "subject", "time")
@@ -27,12 +27,12 @@ class Stored:
         self.size = 0
 
 
-class Store:
+class MessageStore:
     """Sequences start at 1 and are never used twice. `first` is 0 until something was stored."""
 
     def __init__(self, *, file: bool) -> None:
         self.file = file
-        self.messages: dict[int, Stored] = {}
+        self.messages: dict[int, StreamMessage] = {}
         self.by_subject: dict[str, list[int]] = {}
         self.first = 0
         self.last = 0
@@ -47,7 +47,7 @@ class Store:
             return body + 16
         return body + (34 if length else 30)
 
-    def add(self, message: Stored) -> int:
+    def add(self, message: StreamMessage) -> int:
         """Store at the next sequence, which is returned."""
         self.last += 1
         sequence = message.sequence = self.last
@@ -60,7 +60,7 @@ class Store:
         self.last_time = message.time
         return sequence
 
-    def restore(self, messages: Iterable[Stored], first: int, last: int) -> None:
+    def restore(self, messages: Iterable[StreamMessage], first: int, last: int) -> None:
         """Hold what another server held: messages by their own sequences, in order."""
         assert not self.messages and not self.last
         for message in messages:
@@ -80,7 +80,7 @@ class Store:
             self.first = self.last + 1
         return self.last
 
-    def remove(self, sequence: int) -> Stored | None:
+    def remove(self, sequence: int) -> StreamMessage | None:
         """Remove; None if there is no such message. Its sequence is never used again."""
         message = self.messages.pop(sequence, None)
         if message is None:
@@ -104,7 +104,7 @@ class Store:
         moved = self.file and 1 < self.first < below <= self.last
         return moved and max(self.messages, default=below) < below
 
-    def lose_tail(self, count: int) -> list[Stored]:
+    def lose_tail(self, count: int) -> list[StreamMessage]:
         """Forget the last `count` sequences altogether; returns the messages lost."""
         last = max(self.last - count, 0)
         lost = [m for m in map(self.remove, range(last + 1, self.last + 1)) if m is not None]

@@ -1,21 +1,20 @@
 """A pull consumer: what it delivers to whom, and what acknowledgements do."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream import subjects
+from moonlet.simulations.jetstream.configs import StreamConfig
 from moonlet.simulations.jetstream.consumer.ledger import ACK_SLACK, Ledger
-from moonlet.simulations.jetstream.consumer.pulls import Pulls, Waiting, read_pull, status
+from moonlet.simulations.jetstream.consumer.pulls import Pulls, WaitingPull, read_pull, status
 from moonlet.simulations.jetstream.consumer.unread import Unread
 from moonlet.simulations.jetstream.consumer_configs import ConsumerConfig
+from moonlet.simulations.jetstream.context import ModelContext
 from moonlet.simulations.jetstream.refusals import NotSimulated
-from moonlet.simulations.jetstream.store import Stored
+from moonlet.simulations.jetstream.store import MessageStore, StreamMessage
 from moonlet.streams.api import Headers
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.stream.stream import Stream
 
 INACTIVE: Final = 5_000_000_000  # ns: how long an ephemeral consumer lives without pulls
 _INACTIVE_SLACK: Final = 500_000_000  # ns: the server adds 100 to 1,000 ms at random
@@ -26,10 +25,50 @@ class _NakOptions(msgspec.Struct):
     delay: int = 0
 
 
-class Consumer:
+class ConsumedStream(Protocol):
+    """A stream, as far as its consumers are concerned."""
+
+    @property
+    def config(self) -> StreamConfig:
+        """Its configuration of now."""
+        ...
+
+    @property
+    def store(self) -> MessageStore:
+        """Its messages."""
+        ...
+
+    @property
+    def context(self) -> ModelContext:
+        """The model around it."""
+        ...
+
+    @property
+    def replicated(self) -> bool:
+        """Whether it follows the rules of a cluster."""
+        ...
+
+    def acknowledged(self, now: int, sequence: int) -> None:
+        """A message is done with for one consumer."""
+        ...
+
+    def change_filters(self, consumer: "PullConsumer", filters: tuple[str, ...]) -> None:
+        """Let the consumer see what `filters` cover from now on."""
+        ...
+
+    def drop_unneeded(self, now: int, consumer: "PullConsumer", *, leaving: bool) -> None:
+        """On interest retention, remove what nobody needs now that the consumer changed."""
+        ...
+
+    def remove_consumer(self, now: int, consumer: "PullConsumer") -> None:
+        """Unregister."""
+        ...
+
+
+class PullConsumer:
     """Durable or ephemeral. It delivers in `deliver`, when the context calls it."""
 
-    def __init__(self, stream: "Stream", config: ConsumerConfig, name: str, now: int) -> None:
+    def __init__(self, stream: ConsumedStream, config: ConsumerConfig, name: str, now: int) -> None:
         self.stream = stream
         self.context = stream.context
         self.config = config
@@ -136,7 +175,7 @@ class Consumer:
                 self._tell(reply, status(408, "Requests Pending"))
                 return
         expires = now + request.expires if request.expires else 0
-        if self.pulls.add(now, Waiting(reply, request.batch, expires, request.no_wait)):
+        if self.pulls.add(now, WaitingPull(reply, request.batch, expires, request.no_wait)):
             self.context.wake(self)
 
     def answer(self, now: int, subject: str, reply: str, data: bytes) -> None:
@@ -207,7 +246,7 @@ class Consumer:
         else:
             self._expiry.set(expiry)
 
-    def _take(self, now: int) -> tuple[Stored | None, int]:
+    def _take(self, now: int) -> tuple[StreamMessage | None, int]:
         """The next message to deliver and which attempt it is."""
         ledger, messages = self.ledger, self.stream.store.messages
         while ledger.again:
@@ -235,7 +274,9 @@ class Consumer:
             ledger.unrepeat(sequence)
             ledger.again[sequence] = None
 
-    def _hand_out(self, now: int, message: Stored, attempt: int, waiting: Waiting) -> None:
+    def _hand_out(
+        self, now: int, message: StreamMessage, attempt: int, waiting: WaitingPull
+    ) -> None:
         if attempt == 1:
             self.unread.count -= 1
         sequence = message.sequence

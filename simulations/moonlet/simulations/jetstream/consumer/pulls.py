@@ -56,7 +56,7 @@ def status(code: int, description: str, missing: int | None = None) -> dict[str,
     return headers
 
 
-class Waiting:
+class WaitingPull:
     """One pull request that waits: `missing` more messages, until `expires` (0: for ever).
 
     `in_flight`: what was delivered to it is still being replicated.
@@ -86,12 +86,12 @@ class Pulls:
         self.last_activity = 0
         self._listens = listens
         self._tell = tell
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[WaitingPull] = deque()
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, now: int, waiting: Waiting) -> bool:
+    def add(self, now: int, waiting: WaitingPull) -> bool:
         """Put at the end; over the limit the request is refused with 409. Says which."""
         if len(self._queue) >= self.limit:
             self._tell(waiting.reply, status(409, "Exceeded MaxWaiting"))
@@ -100,7 +100,7 @@ class Pulls:
         self.last_activity = now
         return True
 
-    def next(self, now: int) -> Waiting | None:
+    def next(self, now: int) -> WaitingPull | None:
         """Whom the next delivery goes to; the delivery is counted. None if nobody is left."""
         queue = self._queue
         while queue:
@@ -125,7 +125,7 @@ class Pulls:
         `at_end`: there is nothing to deliver, so requests that don't wait are answered.
         """
         wanted = 0
-        kept: deque[Waiting] = deque()
+        kept: deque[WaitingPull] = deque()
         for waiting in self._queue:
             if waiting.expires and now >= waiting.expires:
                 self._expire(waiting)
@@ -155,6 +155,6 @@ class Pulls:
         """Forget all without a word, as a restart does."""
         self._queue.clear()
 
-    def _expire(self, waiting: Waiting) -> None:
+    def _expire(self, waiting: WaitingPull) -> None:
         self._tell(waiting.reply, status(408, "Request Timeout", waiting.missing))
         self.last_activity = max(self.last_activity, waiting.expires)

@@ -5,7 +5,7 @@ from collections import deque
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.consumer.ledger import Ledger
 from moonlet.simulations.jetstream.consumer_configs import ConsumerConfig
-from moonlet.simulations.jetstream.store import Store, Stored
+from moonlet.simulations.jetstream.store import MessageStore, StreamMessage
 
 
 class Unread:
@@ -15,7 +15,7 @@ class Unread:
     sequence of each subject to begin with, and the sequence to go on after.
     """
 
-    def __init__(self, store: Store, config: ConsumerConfig) -> None:
+    def __init__(self, store: MessageStore, config: ConsumerConfig) -> None:
         self._store = store
         self.config = config
         self.skip: tuple[deque[int], int] | None = None
@@ -82,7 +82,7 @@ class Unread:
             self.count += 1
         self._queue.append(sequence)
 
-    def take(self, ledger: Ledger) -> Stored | None:
+    def take(self, ledger: Ledger) -> StreamMessage | None:
         """The next one, after which the ledger's sequence stands; None if there is none now."""
         messages = self._store.messages
         if self.skip is not None:

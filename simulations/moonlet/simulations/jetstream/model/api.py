@@ -1,21 +1,19 @@
 """The JetStream API: requests to `$JS.API.>` in JSON, answered as the server answers them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from moonlet.simulations.jetstream import configs, consumer_configs, subjects
 from moonlet.simulations.jetstream import headers as fields
-from moonlet.simulations.jetstream.consumer.consumer import Consumer
+from moonlet.simulations.jetstream.consumer.consumer import PullConsumer
 from moonlet.simulations.jetstream.model import reads
+from moonlet.simulations.jetstream.model.catalog import StreamCatalog
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
 from moonlet.simulations.jetstream.stream.intake import error_json
 from moonlet.simulations.jetstream.stream.stream import Stream
 from moonlet.streams.api import ServerRefused
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.model.model import Model
 
 PREFIX: Final = "$JS.API."
 PAGE: Final = 1024  # names per answer
@@ -45,7 +43,7 @@ class _Delete(msgspec.Struct):
     no_erase: bool = False
 
 
-def answer(model: "Model", now: int, subject: str, data: bytes) -> bytes:
+def answer(model: StreamCatalog, now: int, subject: str, data: bytes) -> bytes:
     """The answer to a request; refusals are answers too."""
     tokens = subject[len(PREFIX) :].split(".")
     handler, kind = _find(tokens)
@@ -67,7 +65,7 @@ def _find(tokens: list[str]) -> tuple[Callable[..., Answer], str]:
     raise NotSimulated(f"the request $JS.API.{'.'.join(tokens)}")
 
 
-def _account_info(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _account_info(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     """Limits: none. How many requests there were is left out."""
     streams = model.streams.values()
     shown: Answer = {"streams": len(streams), "consumers": sum(len(s.consumers) for s in streams)}
@@ -82,21 +80,21 @@ def _account_info(model: "Model", now: int, tokens: list[str], data: bytes) -> A
     return {**shown, "api": {"level": configs.API_LEVEL}}
 
 
-def _stream(model: "Model", name: str) -> Stream:
+def _stream(model: StreamCatalog, name: str) -> Stream:
     stream = model.streams.get(name)
     if stream is None:
         raise refused(10059)
     return stream
 
 
-def _consumer(model: "Model", tokens: list[str]) -> Consumer:
+def _consumer(model: StreamCatalog, tokens: list[str]) -> PullConsumer:
     consumer = _stream(model, tokens[2]).consumers.get(tokens[3])
     if consumer is None:
         raise refused(10014)
     return consumer
 
 
-def stream_info(stream: Stream, now: int, model: "Model") -> Answer:
+def stream_info(stream: Stream, now: int, model: StreamCatalog) -> Answer:
     """The server's info of a stream."""
     shown: Answer = {
         "config": stream.config.to_json(),
@@ -109,7 +107,7 @@ def stream_info(stream: Stream, now: int, model: "Model") -> Answer:
     return shown
 
 
-def _create_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _create_stream(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     config = configs.read_stream(data, model.servers)
     if config.name != tokens[2]:
         raise refused(10056)
@@ -123,7 +121,7 @@ def _create_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> 
     return {**stream_info(stream, now, model), "did_create": True}
 
 
-def _check_overlap(model: "Model", config: configs.StreamConfig) -> None:
+def _check_overlap(model: StreamCatalog, config: configs.StreamConfig) -> None:
     for other in model.streams.values():
         if other.config.name == config.name:
             continue
@@ -132,7 +130,7 @@ def _check_overlap(model: "Model", config: configs.StreamConfig) -> None:
                 raise refused(10065)
 
 
-def _update_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _update_stream(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     config = configs.read_stream(data, model.servers)
     if config.name != tokens[2]:
         raise refused(10056)
@@ -143,12 +141,12 @@ def _update_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> 
     return stream_info(stream, now, model)
 
 
-def _delete_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _delete_stream(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     model.delete_stream(now, _stream(model, tokens[2]))
     return {"success": True}
 
 
-def _show_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _show_stream(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     request = msgspec.json.decode(data, type=_Info) if data.startswith(b"{") else _Info()
     if request.deleted_details:
         raise NotSimulated("the details of deleted messages")
@@ -163,7 +161,7 @@ def _show_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> An
     return shown
 
 
-def _stream_names(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _stream_names(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     request = msgspec.json.decode(data, type=_Page) if data.strip() else _Page()
     names = sorted(
         name
@@ -179,7 +177,7 @@ def _page(request: _Page, kind: str, names: list[str]) -> Answer:
     return {"total": len(names), "offset": request.offset, "limit": PAGE, kind: page}
 
 
-def _purge_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _purge_stream(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     request = msgspec.json.decode(data, type=_Purge) if data.startswith(b"{") else _Purge()
     if request.seq and request.keep:
         raise refused(10003)
@@ -190,12 +188,12 @@ def _purge_stream(model: "Model", now: int, tokens: list[str], data: bytes) -> A
     return {"success": True, "purged": purged}
 
 
-def _get_message(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _get_message(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     request = reads.check_get(data)
     return reads.get(_stream(model, tokens[3]), request)
 
 
-def _delete_message(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _delete_message(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     if data.strip() in (b"", b"{}"):
         raise refused(10003)
     request = msgspec.json.decode(data, type=_Delete)
@@ -211,7 +209,7 @@ def _delete_message(model: "Model", now: int, tokens: list[str], data: bytes) ->
     return {"success": True}
 
 
-def _create_consumer(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _create_consumer(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     request = msgspec.json.decode(data, type=consumer_configs.CreateRequest)
     config = request.config
     if tokens[1] == "DURABLE":
@@ -247,17 +245,17 @@ def _check_names(
         raise refused(10020)
 
 
-def _delete_consumer(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _delete_consumer(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     consumer = _consumer(model, tokens)
     consumer.stream.remove_consumer(now, consumer)
     return {"success": True}
 
 
-def _show_consumer(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _show_consumer(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     return _consumer(model, tokens).info(now)
 
 
-def _consumer_names(model: "Model", now: int, tokens: list[str], data: bytes) -> Answer:
+def _consumer_names(model: StreamCatalog, now: int, tokens: list[str], data: bytes) -> Answer:
     request = msgspec.json.decode(data, type=_Page) if data.strip() else _Page()
     return _page(request, "consumers", sorted(_stream(model, tokens[2]).consumers))
 

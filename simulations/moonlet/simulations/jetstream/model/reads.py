@@ -2,18 +2,16 @@
 
 import base64
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.consumer.pulls import status
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
-from moonlet.simulations.jetstream.store import Stored
+from moonlet.simulations.jetstream.store import StreamMessage
+from moonlet.simulations.jetstream.stream.stream import Stream
 from moonlet.streams.api import Headers
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.stream.stream import Stream
 
 MAX_SUBJECTS: Final = 1024  # a request for the last of many is refused beyond
 Answer = tuple[Headers | None, bytes]
@@ -61,7 +59,7 @@ def check_get(data: bytes) -> GetRequest:
     return request
 
 
-def get(stream: "Stream", request: GetRequest) -> dict[str, Any]:
+def get(stream: Stream, request: GetRequest) -> dict[str, Any]:
     """Answer `STREAM.MSG.GET`. Raises `ServerRefused`."""
     message = _find(stream, request)
     if message is None:
@@ -78,7 +76,7 @@ def get(stream: "Stream", request: GetRequest) -> dict[str, Any]:
     return {"message": shown}
 
 
-def _start(stream: "Stream", request: GetRequest) -> int:
+def _start(stream: Stream, request: GetRequest) -> int:
     if request.start_time is None:
         return request.seq
     time = fields.from_rfc3339(request.start_time)
@@ -87,7 +85,7 @@ def _start(stream: "Stream", request: GetRequest) -> int:
     return stream.store.from_time(time)
 
 
-def _find(stream: "Stream", request: GetRequest) -> Stored | None:
+def _find(stream: Stream, request: GetRequest) -> StreamMessage | None:
     store = stream.store
     if request.last_by_subj:
         return store.messages.get(store.last_of(request.last_by_subj))
@@ -97,7 +95,7 @@ def _find(stream: "Stream", request: GetRequest) -> Stored | None:
     return store.messages.get(start)
 
 
-def direct_get(stream: "Stream", data: bytes) -> Iterator[Answer]:
+def direct_get(stream: Stream, data: bytes) -> Iterator[Answer]:
     """Answer `DIRECT.GET`: the messages with the server's headers, a status at the end."""
     if not data:
         yield status(408, "Empty Request"), b""
@@ -129,7 +127,7 @@ def direct_get(stream: "Stream", data: bytes) -> Iterator[Answer]:
             yield _shown(stream, message), message.data
 
 
-def direct_last(stream: "Stream", subject: str) -> Iterator[Answer]:
+def direct_last(stream: Stream, subject: str) -> Iterator[Answer]:
     """Answer `DIRECT.GET.<stream>.<subject>`: the subject's last message."""
     message = stream.store.messages.get(stream.store.last_of(subject))
     if message is None:
@@ -138,7 +136,7 @@ def direct_last(stream: "Stream", subject: str) -> Iterator[Answer]:
         yield _shown(stream, message), message.data
 
 
-def _batch(stream: "Stream", request: GetRequest) -> Iterator[Answer]:
+def _batch(stream: Stream, request: GetRequest) -> Iterator[Answer]:
     store = stream.store
     start = _start(stream, request)
     patterns = (request.next_by_subj or ">",)
@@ -158,7 +156,7 @@ def _batch(stream: "Stream", request: GetRequest) -> Iterator[Answer]:
     yield _end(pending, last), b""
 
 
-def _last_of_many(stream: "Stream", request: GetRequest) -> Iterator[Answer]:
+def _last_of_many(stream: Stream, request: GetRequest) -> Iterator[Answer]:
     store = stream.store
     up_to = request.up_to_seq or store.last
     found = store.last_per_subject(tuple(request.multi_last), up_to)
@@ -192,7 +190,7 @@ def _end(pending: int, last: int) -> dict[str, str]:
 
 
 def _shown(
-    stream: "Stream", message: Stored, pending: int | None = None, last: int = 0
+    stream: Stream, message: StreamMessage, pending: int | None = None, last: int = 0
 ) -> dict[str, str]:
     headers = {
         **(message.headers or {}),

@@ -1,15 +1,13 @@
 """Atomic batches (ADR-50): members wait until the last one commits all of them, or none."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.clocks import Alarm
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
 from moonlet.simulations.jetstream.stream.publishing import check_size
+from moonlet.simulations.jetstream.stream.state import StreamState
 from moonlet.streams.api import Headers
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.stream.stream import Stream
 
 MAX_MEMBERS: Final = 1000
 MAX_OPEN: Final = 50  # batches per stream
@@ -28,7 +26,7 @@ class _Batch:
 class Batches:
     """The open batches of one stream, by id."""
 
-    def __init__(self, stream: "Stream") -> None:
+    def __init__(self, stream: StreamState) -> None:
         self._stream = stream
         self._open: dict[str, _Batch] = {}
 

@@ -1,24 +1,26 @@
 """Messages that leave a stream with time: per-message TTL and the stream's maximum age."""
 
+from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
 
 from moonlet.simulations.jetstream import headers as fields
-from moonlet.simulations.jetstream.store import Stored
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.stream.stream import Stream
+from moonlet.simulations.jetstream.store import StreamMessage
+from moonlet.simulations.jetstream.stream.state import StreamState
 
 
 class Expiry:
-    """Looks at most every 250 ms, as the server, so a message may outlive its time by that."""
+    """Looks at most every 250 ms, as the server, so a message may outlive its time by that.
 
-    def __init__(self, stream: "Stream") -> None:
+    `remove(now, sequence)` is the stream's.
+    """
+
+    def __init__(self, stream: StreamState, remove: Callable[[int, int], bool]) -> None:
         self._stream = stream
+        self._remove = remove
         self._due: list[tuple[int, int]] = []
         self._alarm = stream.context.alarms.new(self._expire)
 
-    def added(self, now: int, message: Stored) -> None:
+    def added(self, now: int, message: StreamMessage) -> None:
         """The stream stored `message`, which will leave it with time."""
         if message.expiry:
             heappush(self._due, (message.expiry, message.sequence))
@@ -51,7 +53,7 @@ class Expiry:
             times.append(oldest.time + age)
         return min(times, default=None)
 
-    def _oldest(self) -> Stored | None:
+    def _oldest(self) -> StreamMessage | None:
         """The oldest message that the maximum age applies to."""
         for message in self._stream.store.messages.values():
             if not message.headers or message.headers.get(fields.TTL, "").lower() != "never":
@@ -59,10 +61,10 @@ class Expiry:
         return None
 
     def _expire(self, now: int) -> None:
-        stream, age = self._stream, self._stream.config.max_age
+        age = self._stream.config.max_age
         if age:
             while (oldest := self._oldest()) is not None and oldest.time + age <= now:
-                stream.remove(now, oldest.sequence)
+                self._remove(now, oldest.sequence)
         while self._due and self._due[0][0] <= now:
-            stream.remove(now, heappop(self._due)[1])
+            self._remove(now, heappop(self._due)[1])
         self._alarm.pace(now, self._next())

@@ -1,7 +1,8 @@
 """How a stream takes what is published to it: judge, replicate, store, answer."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -17,12 +18,16 @@ from moonlet.simulations.jetstream.stream.publishing import (
     judge_staged,
 )
 from moonlet.simulations.jetstream.stream.staging import Staged
+from moonlet.simulations.jetstream.stream.state import StreamState
 from moonlet.streams.api import Headers, ServerRefused
 
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.stream.stream import Stream
-
 _encode: Final = msgspec.json.Encoder().encode
+
+Insert = Callable[[int, str, Headers | None, bytes], int]
+"""(now, subject, headers, data)"""
+
+Skip = Callable[[int, str, Headers | None], int]
+"""(now, subject, headers)"""
 
 
 class _Proposal(msgspec.Struct):
@@ -36,10 +41,15 @@ class _Proposal(msgspec.Struct):
 
 
 class Intake:
-    """Takes publishes one after another. On R3 storing takes the model's commit latency."""
+    """Takes publishes one after another. On R3 storing takes the model's commit latency.
 
-    def __init__(self, stream: "Stream") -> None:
+    `insert` stores a message that was judged, `skip` uses up a sequence; both return it.
+    """
+
+    def __init__(self, stream: StreamState, insert: Insert, skip: Skip) -> None:
         self._stream = stream
+        self._insert = insert
+        self._skip = skip
         self._batches = Batches(stream)
         self._proposals: deque[_Proposal] = deque()
         self._alarm = stream.context.alarms.new(self._commit_until)
@@ -139,8 +149,8 @@ class Intake:
         """Store what was judged; returns its sequence."""
         stream = self._stream
         if stream.config.retention == "interest" and not stream.interest.matching(subject):
-            return stream.skip(now, subject, headers)
-        return stream.insert(now, subject, headers or None, data)
+            return self._skip(now, subject, headers)
+        return self._insert(now, subject, headers or None, data)
 
     def _answer(self, reply: str, data: bytes) -> None:
         if reply and not self._stream.config.no_ack:

@@ -4,7 +4,7 @@ A single server looks at expectations before message ids; a cluster at ids first
 judges a message before it is replicated. Members of a batch are judged like a cluster's.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -12,10 +12,8 @@ from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
 from moonlet.simulations.jetstream.stream import schedules
 from moonlet.simulations.jetstream.stream.staging import Staged
+from moonlet.simulations.jetstream.stream.state import StreamState
 from moonlet.streams.api import Headers
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.stream.stream import Stream
 
 MAX_HEADERS: Final = 65_535  # bytes
 
@@ -39,7 +37,7 @@ class Duplicate(Exception):
 
 
 def judge_single(
-    stream: "Stream", now: int, subject: str, headers: Headers, data: bytes
+    stream: StreamState, now: int, subject: str, headers: Headers, data: bytes
 ) -> Headers:
     """Judge a message as one server (R1) does; returns the headers to store.
 
@@ -72,7 +70,7 @@ def judge_single(
 
 
 def judge_staged(
-    stream: "Stream", now: int, staged: Staged, subject: str, headers: Headers, data: bytes
+    stream: StreamState, now: int, staged: Staged, subject: str, headers: Headers, data: bytes
 ) -> Headers:
     """Judge a message of a cluster (R3), or of a batch; returns the headers to store.
 
@@ -105,7 +103,7 @@ def judge_staged(
     return headers
 
 
-def check_last_id(stream: "Stream", headers: Headers) -> None:
+def check_last_id(stream: StreamState, headers: Headers) -> None:
     """Raise unless the stream's last message has the id that the headers expect, if any."""
     expected = headers.get(fields.EXPECTED_ID, "")
     if expected and expected != stream.last_id:
@@ -115,7 +113,7 @@ def check_last_id(stream: "Stream", headers: Headers) -> None:
         raise refused(10070, id=stream.last_id)
 
 
-def check_size(stream: "Stream", headers: Headers, data: bytes) -> None:
+def check_size(stream: StreamState, headers: Headers, data: bytes) -> None:
     """Raise if the message is over the stream's limit (10054), or its headers over 64 KB."""
     size = fields.size(headers)
     if 0 <= stream.config.max_msg_size < size + len(data):
@@ -124,7 +122,7 @@ def check_size(stream: "Stream", headers: Headers, data: bytes) -> None:
         raise refused(10097)
 
 
-def _check_common(stream: "Stream", headers: Headers, *, strict_ttl: bool) -> None:
+def _check_common(stream: StreamState, headers: Headers, *, strict_ttl: bool) -> None:
     for name in (fields.REQUIRED_LEVEL, fields.TRACE):
         if name in headers:
             raise NotSimulated(f"the header {name}")
@@ -147,14 +145,14 @@ def _check_source(headers: Headers) -> None:
         raise refused(10227)
 
 
-def _check_rollup(stream: "Stream", rollup: str) -> None:
+def _check_rollup(stream: StreamState, rollup: str) -> None:
     if not stream.config.allow_rollup_hdrs or stream.config.deny_purge:
         raise refused(10111, err="rollup not permitted")
     if rollup not in ("sub", "all"):
         raise refused(10111, err=f'rollup value invalid: "{rollup}"')
 
 
-def _check_expected_subject(stream: "Stream", subject: str, headers: Headers) -> None:
+def _check_expected_subject(stream: StreamState, subject: str, headers: Headers) -> None:
     expected = headers.get(fields.EXPECTED_SUBJECT, "")
     other = headers.get(fields.EXPECTED_SUBJECT_OF, "")
     if expected:
@@ -165,7 +163,7 @@ def _check_expected_subject(stream: "Stream", subject: str, headers: Headers) ->
         raise refused(10193)
 
 
-def _check_staged_id(stream: "Stream", now: int, staged: Staged, headers: Headers) -> None:
+def _check_staged_id(stream: StreamState, now: int, staged: Staged, headers: Headers) -> None:
     id = headers.get(fields.MESSAGE_ID, "")
     if not id:
         return
@@ -178,7 +176,7 @@ def _check_staged_id(stream: "Stream", now: int, staged: Staged, headers: Header
 
 
 def _check_staged_expectations(
-    stream: "Stream", staged: Staged, subject: str, headers: Headers
+    stream: StreamState, staged: Staged, subject: str, headers: Headers
 ) -> None:
     expected = headers.get(fields.EXPECTED_LAST, "")
     if expected:
@@ -199,7 +197,7 @@ def _check_staged_expectations(
     staged.expect(of, fields.number(expected), stream.store.last_of(of))
 
 
-def _check_staged_limits(stream: "Stream", staged: Staged, subject: str, rolled: bool) -> None:
+def _check_staged_limits(stream: StreamState, staged: Staged, subject: str, rolled: bool) -> None:
     config, store, in_flight = stream.config, stream.store, stream.in_flight
     everything = [*in_flight.writes.values(), *staged.writes.values()]
     if 0 < config.max_msgs < len(store.messages) + sum(w.messages for w in everything):

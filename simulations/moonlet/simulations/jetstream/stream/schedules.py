@@ -1,15 +1,14 @@
 """Message schedules (ADR-51), as far as one-shot `@at` goes."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream import subjects
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
-from moonlet.simulations.jetstream.store import Store, Stored
+from moonlet.simulations.jetstream.store import MessageStore, StreamMessage
+from moonlet.simulations.jetstream.stream.state import StreamState
 from moonlet.streams.api import Headers
-
-if TYPE_CHECKING:
-    from moonlet.simulations.jetstream.stream.stream import Stream
 
 _REPEATING: Final = (
     "@every ",
@@ -21,6 +20,9 @@ _REPEATING: Final = (
     "@midnight",
     "@hourly",
 )
+
+StoreMessage = Callable[[int, str, Headers, bytes], object]
+"""(now, subject, headers, data): store what was judged."""
 
 
 def _read(headers: Headers) -> int | None:
@@ -43,14 +45,15 @@ def _read(headers: Headers) -> int | None:
 
 
 class Schedules:
-    """The schedules of one stream, by subject; each fires once and is then purged."""
+    """The schedules of one stream, by subject; each fires once, by `fire`, and is then purged."""
 
-    def __init__(self, stream: "Stream") -> None:
+    def __init__(self, stream: StreamState, fire: StoreMessage) -> None:
         self._stream = stream
+        self._store_fired = fire
         self._due: dict[str, tuple[int, int]] = {}
         self._alarm = stream.context.alarms.new(self._fire)
 
-    def stored(self, now: int, message: Stored) -> None:
+    def stored(self, now: int, message: StreamMessage) -> None:
         """The stream stored `message`: a schedule, or what replaces the one on its subject."""
         headers = message.headers or {}
         at = _read(headers) if fields.SCHEDULE in headers else None
@@ -60,7 +63,7 @@ class Schedules:
         elif not headers.get(fields.SCHEDULER):
             self._due.pop(message.subject, None)
 
-    def removed(self, message: Stored) -> None:
+    def removed(self, message: StreamMessage) -> None:
         """The stream removed `message`."""
         due = self._due.get(message.subject)
         if due is not None and due[1] == message.sequence:
@@ -91,7 +94,7 @@ class Schedules:
             last = self._stream.store.last_of(source) if source else 0
             content = self._stream.store.messages[last] if last else message
             fired = _fired(message.subject, headers, dict(content.headers or {}))
-            self._stream.store_fired(now, headers[fields.SCHEDULE_TARGET], fired, content.data)
+            self._store_fired(now, headers[fields.SCHEDULE_TARGET], fired, content.data)
         self._alarm.pace(now, self._next())
 
 
@@ -113,7 +116,7 @@ def _fired(subject: str, schedule: dict[str, str], content: dict[str, str]) -> d
 
 
 def check(
-    headers: Headers, subject: str, stream: "Stream", is_schedule: dict[str, bool]
+    headers: Headers, subject: str, stream: StreamState, is_schedule: dict[str, bool]
 ) -> Headers:
     """Judge the scheduling headers of a publish; returns the headers to store.
 
@@ -141,7 +144,7 @@ def check(
     return headers
 
 
-def _check_schedule(headers: Headers, subject: str, stream: "Stream") -> Headers:
+def _check_schedule(headers: Headers, subject: str, stream: StreamState) -> Headers:
     config = stream.config
     ttl = headers.get(fields.SCHEDULE_TTL, "")
     if ttl and fields.ttl_seconds(ttl) is None:
@@ -168,7 +171,7 @@ def _check_schedule(headers: Headers, subject: str, stream: "Stream") -> Headers
     return headers
 
 
-def _is_schedule(store: Store, subject: str) -> bool:
+def _is_schedule(store: MessageStore, subject: str) -> bool:
     """Whether the subject's last message is a schedule; also if there is none."""
     last = store.last_of(subject)
     headers = store.messages[last].headers if last else None

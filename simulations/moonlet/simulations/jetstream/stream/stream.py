@@ -4,40 +4,25 @@ from typing import Any
 
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.configs import StreamConfig
-from moonlet.simulations.jetstream.consumer.consumer import Consumer
-from moonlet.simulations.jetstream.context import Context
+from moonlet.simulations.jetstream.consumer.consumer import PullConsumer
+from moonlet.simulations.jetstream.context import ModelContext
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
-from moonlet.simulations.jetstream.store import Store, Stored
-from moonlet.simulations.jetstream.stream.duplicates import Duplicates
+from moonlet.simulations.jetstream.store import StreamMessage
 from moonlet.simulations.jetstream.stream.expiry import Expiry
 from moonlet.simulations.jetstream.stream.intake import Intake
 from moonlet.simulations.jetstream.stream.schedules import Schedules
-from moonlet.simulations.jetstream.stream.staging import InFlight
-from moonlet.simulations.jetstream.subjects import Patterns
+from moonlet.simulations.jetstream.stream.state import StreamState
 from moonlet.streams.api import Headers
 
 
-class Stream:
+class Stream(StreamState):
     """Pure: time is an argument. What it sends goes out through the context, at once."""
 
-    def __init__(self, config: StreamConfig, now: int, context: Context) -> None:
-        self.config = config
-        self.created = now
-        self.context = context
-        self.store = Store(file=config.storage == "file")
-        self.consumers: dict[str, Consumer] = {}
-        self.interest: Patterns[Consumer] = Patterns()
-        self.duplicates = Duplicates(config.duplicate_window)
-        self.in_flight = InFlight()
-        self.schedules = Schedules(self)
-        self.expiry = Expiry(self)
-        self.intake = Intake(self)
-        self.last_id = ""
-
-    @property
-    def replicated(self) -> bool:
-        """Whether the stream follows the rules of a cluster (R3) or of one server (R1)."""
-        return self.config.num_replicas > 1
+    def __init__(self, config: StreamConfig, now: int, context: ModelContext) -> None:
+        super().__init__(config, now, context)
+        self.schedules = Schedules(self, self.store_fired)
+        self.expiry = Expiry(self, self.remove)
+        self.intake = Intake(self, self.insert, self.skip)
 
     def insert(self, now: int, subject: str, headers: Headers | None, data: bytes) -> int:
         """Store a message that passed all checks; returns its sequence.
@@ -50,7 +35,7 @@ class Stream:
         if config.discard == "new":
             self._refuse_new(subject, headers, data)
         expiry = now + ttl * fields.SECOND if ttl > 0 else 0
-        message = Stored(subject, headers, data, now, expiry)
+        message = StreamMessage(subject, headers, data, now, expiry)
         sequence = self.store.add(message)
         self.context.stored += 1
         self._enforce_limits(now, subject)
@@ -181,19 +166,19 @@ class Stream:
         if message is not None and not self._needed(sequence, message.subject, None):
             self.remove(now, sequence)
 
-    def _needed(self, sequence: int, subject: str, leaving: Consumer | None) -> bool:
+    def _needed(self, sequence: int, subject: str, leaving: PullConsumer | None) -> bool:
         return any(
             consumer is not leaving and consumer.needs(sequence)
             for consumer in self.interest.matching(subject)
         )
 
-    def add_consumer(self, consumer: Consumer) -> None:
+    def add_consumer(self, consumer: PullConsumer) -> None:
         """Register; the consumer starts where its configuration says."""
         self.consumers[consumer.name] = consumer
         for pattern in consumer.filters or (">",):
             self.interest.add(pattern, consumer)
 
-    def remove_consumer(self, now: int, consumer: Consumer) -> None:
+    def remove_consumer(self, now: int, consumer: PullConsumer) -> None:
         """Unregister; on interest retention, messages that only it needed go."""
         del self.consumers[consumer.name]
         for pattern in consumer.filters or (">",):
@@ -202,7 +187,7 @@ class Stream:
         if self.config.retention == "interest":
             self.drop_unneeded(now, consumer, leaving=True)
 
-    def drop_unneeded(self, now: int, consumer: Consumer, *, leaving: bool) -> None:
+    def drop_unneeded(self, now: int, consumer: PullConsumer, *, leaving: bool) -> None:
         """On interest retention, remove what nobody needs now that `consumer` changed or left.
 
         As the server, look only at what the consumer had not done with.
@@ -239,7 +224,7 @@ class Stream:
             shown["num_deleted"] = deleted
         return shown
 
-    def change_filters(self, consumer: Consumer, filters: tuple[str, ...]) -> None:
+    def change_filters(self, consumer: PullConsumer, filters: tuple[str, ...]) -> None:
         """Let `consumer` see what `filters` cover from now on."""
         for pattern in consumer.filters or (">",):
             self.interest.remove(pattern, consumer)

@@ -1,7 +1,7 @@
 """NATS' client protocol as a server reads and writes it. Pure: bytes in, operations out.
 
-Errors are those of nats-server 2.15: a `Violation` has the text of its `-ERR` (none: it hangs up
-without a word), and always ends the connection.
+Errors are those of nats-server 2.15: a `ProtocolViolation` has the text of its `-ERR` (none: it
+hangs up without a word), and always ends the connection.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Operation(msgspec.Struct, gc=False):
     connect: Connect | None = None
 
 
-class Violation(Exception):
+class ProtocolViolation(Exception):
     """The client broke the protocol: `text` of the `-ERR`, empty for none."""
 
     def __init__(self, text: str) -> None:
@@ -58,7 +58,7 @@ class Reader:
         self._data = b""
 
     def read(self, data: bytes) -> Iterator[Operation]:
-        """The operations that are complete now. Raises `Violation` and `NotSimulated`.
+        """The operations that are complete now. Raises `ProtocolViolation` and `NotSimulated`.
 
         Take all of them before the next call; after an error there is none.
         """
@@ -66,7 +66,7 @@ class Reader:
         position = 0
         while (line_end := data.find(_END, position)) >= 0:
             if line_end - position > MAX_CONTROL_LINE:
-                raise Violation("maximum control line exceeded")
+                raise ProtocolViolation("maximum control line exceeded")
             words = data[position:line_end].split()
             start = line_end + 2
             if not words:
@@ -74,13 +74,13 @@ class Reader:
                 continue
             verb = words[0].upper()
             if len(words) == 1 and verb not in (b"PING", b"PONG"):
-                raise Violation("Unknown Protocol Operation")
+                raise ProtocolViolation("Unknown Protocol Operation")
             if verb == b"PUB" or verb == b"HPUB":
                 stop = start + self._size(words, verb)
                 if len(data) < stop + 2:
                     break
                 if data[stop : stop + 2] != _END:
-                    raise Violation("Unknown Protocol Operation")
+                    raise ProtocolViolation("Unknown Protocol Operation")
                 yield _publish(words, verb, data[start:stop])
                 start = stop + 2
             else:
@@ -88,24 +88,24 @@ class Reader:
             position = start
         self._data = data[position:]
         if line_end < 0 and len(self._data) > MAX_CONTROL_LINE:
-            raise Violation("maximum control line exceeded")
+            raise ProtocolViolation("maximum control line exceeded")
 
     def _size(self, words: list[bytes], verb: bytes) -> int:
         """The bytes that follow the line."""
         numbers = 1 if verb == b"PUB" else 2
         if not numbers + 2 <= len(words) <= numbers + 3:
-            raise Violation("")
+            raise ProtocolViolation("")
         size = _number(words[-1])
         if numbers == 2 and _number(words[-2]) > size:
-            raise Violation("")
+            raise ProtocolViolation("")
         if size > self._max_payload:
-            raise Violation("Maximum Payload Violation")
+            raise ProtocolViolation("Maximum Payload Violation")
         return size
 
 
 def _number(word: bytes) -> int:
     if not word.isdigit():
-        raise Violation("")
+        raise ProtocolViolation("")
     return int(word)
 
 
@@ -153,8 +153,8 @@ def _control(verb: bytes, words: list[bytes], line: bytes) -> Operation:
         try:
             return Operation("CONNECT", connect=msgspec.json.decode(line[7:], type=Connect))
         except (msgspec.DecodeError, msgspec.ValidationError):
-            raise Violation("") from None
-    raise Violation("" if verb in (b"SUB", b"UNSUB") else "Unknown Protocol Operation")
+            raise ProtocolViolation("") from None
+    raise ProtocolViolation("" if verb in (b"SUB", b"UNSUB") else "Unknown Protocol Operation")
 
 
 def _id(word: bytes) -> int:

@@ -12,8 +12,8 @@ from moonlet.simulations.jetstream.subjects import is_valid
 from moonlet.simulations.jetstream.wire.protocol import (
     Connect,
     Operation,
+    ProtocolViolation,
     Reader,
-    Violation,
     deliver,
 )
 from moonlet.simulations.jetstream.wire.sockets import Address, Listener, Sockets
@@ -77,7 +77,7 @@ class _Session(asyncio.Protocol):
         try:
             for operation in self._reader.read(data):
                 self._handle(operation)
-        except Violation as violation:
+        except ProtocolViolation as violation:
             self._refused = True
             self._say_in_turn(*([_error(violation.text)] if violation.text else []), _HANG_UP)
         except NotSimulated as error:
