@@ -33,7 +33,7 @@ def test_tasks_and_callbacks_belong_to_the_node_that_made_them() -> None:
         assert current_node() is None
         node = this_loop().node("h2")
         task = node.spawn(sleep(1))
-        assert this_loop().census.of(node.life) == [task]
+        assert this_loop().tasks.of(node.life) == [task]
         await this_loop().node("h1").spawn(outer())
         return names
 

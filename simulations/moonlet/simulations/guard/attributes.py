@@ -253,7 +253,7 @@ class Attributes:
         loop = self._guard.loop
 
         def all_tasks(of: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
-            return set(loop.census.of(LIFE.get(None)))
+            return set(loop.tasks.of(LIFE.get(None)))
 
         for module in (asyncio, tasks):
             self._virtual(module, "all_tasks", all_tasks, watched=False)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextvars
-from asyncio import Handle
+from asyncio import Handle, Task, TimerHandle
 from collections import deque
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from moonlet.simulations.loop.sim_loop import SimLoop
-    from moonlet.simulations.loop.tasks import SimTask
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -20,6 +16,48 @@ EPOCH_NS = 1_700_000_000_000_000_000
 MILLION = 1_000_000
 
 LIFE: contextvars.ContextVar[Life] = contextvars.ContextVar("moonlet_life")
+
+
+class TasksOfLives(Protocol):
+    """The tasks of a loop, by the life that they belong to."""
+
+    def of(self, life: Life | None) -> Sequence[object]:
+        """The unfinished tasks of that life, or of the driver."""
+        ...
+
+
+class NodeLoop(Protocol):
+    """What nodes ask of the loop that they live on."""
+
+    now_ns: int
+    epoch_ns: int
+    outside: contextvars.Context
+    lives: list[Life]
+
+    @property
+    def tasks(self) -> TasksOfLives:
+        """Its tasks."""
+        ...
+
+    def create_task(
+        self, coro: Coroutine[Any, Any, T], *, name: str | None, context: contextvars.Context
+    ) -> Task[T]:
+        """A task of the node of `context`."""
+        ...
+
+    def call_at_ns(
+        self, at_ns: int, callback: Callable[..., object], *, context: contextvars.Context
+    ) -> TimerHandle:
+        """Call back at that moment of the world's clock, or now if it is past."""
+        ...
+
+    def make_ready(self, handles: Iterable[Handle]) -> None:
+        """Append handles to the ready queue, in their order."""
+        ...
+
+    def run_step(self, handle: Handle, life: Life) -> None:
+        """Run one handle of that life now, inside the current step."""
+        ...
 
 
 class Life:
@@ -62,7 +100,7 @@ class Life:
     def end(self) -> None:
         """Power off: nothing of this life runs again."""
         self.alive = self.free = False
-        self._waste += [*self._parked, *self._queue, *self.node.loop.census.of(self)]
+        self._waste += [*self._parked, *self._queue, *self.node.loop.tasks.of(self)]
         self._parked.clear()
         self._queue.clear()
 
@@ -124,7 +162,7 @@ class Node:
         "step_ns",
     )  # fmt: skip
 
-    def __init__(self, loop: SimLoop, name: str) -> None:
+    def __init__(self, loop: NodeLoop, name: str) -> None:
         self.loop = loop
         self.name = name
         self.skew_ns = 0
@@ -142,7 +180,7 @@ class Node:
         """False between a crash and the restart."""
         return self.life.alive
 
-    def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> SimTask[T]:
+    def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> Task[T]:
         """Start a coroutine as a task of this node, in a copy of its life's context."""
         return self.loop.create_task(coro, name=name, context=self.life.context.copy())
 

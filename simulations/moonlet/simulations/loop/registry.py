@@ -6,14 +6,13 @@ asyncio has them in a `WeakSet` of the whole process, whose order depends on wha
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from moonlet.simulations.loop.node import Life
-    from moonlet.simulations.loop.tasks import SimTask
+from moonlet.simulations.loop.node import Life
+from moonlet.simulations.loop.tasks import SimTask
 
 
-class Census:
+class TaskRegistry:
     """Knows every task as long as somebody else holds it."""
 
     def __init__(self) -> None:

@@ -22,9 +22,9 @@ from moonlet.simulations.errors import Deadlock, Livelock
 from moonlet.simulations.loop.asyncgens import AsyncGenerators
 from moonlet.simulations.loop.node import LIFE, Life, Node
 from moonlet.simulations.loop.offline import OfflineLoop
-from moonlet.simulations.loop.registry import Census
+from moonlet.simulations.loop.registry import TaskRegistry
 from moonlet.simulations.loop.tasks import AsyncioTask, SimFuture, SimHandle, SimTask, SimTimer
-from moonlet.simulations.loop.timers import Timers
+from moonlet.simulations.loop.timers import LoopTimers
 from moonlet.simulations.loop.waits import waiting
 from moonlet.simulations.trace import BLOCK_STEPS, Trace
 
@@ -54,8 +54,8 @@ class SimLoop(OfflineLoop):
         self.outside = contextvars.Context()
         self.nodes: dict[str, Node] = {}
         self.lives: list[Life] = []  # the dead ones too: they keep what must not be closed yet
-        self.census = Census()
-        self._timers = Timers()
+        self.tasks = TaskRegistry()
+        self._timers = LoopTimers()
         self._halt_ns = FOREVER_NS
         self._halt: Callable[[], object] | None = None
         self._futures_hashed = 0
@@ -289,7 +289,7 @@ class SimLoop(OfflineLoop):
         """Nothing is ready: go to the next timer."""
         next_ns = self._timers.move_next(self._ready)
         if next_ns is None:
-            raise Deadlock(self.now_ns, waiting(self))
+            raise Deadlock(self.now_ns, waiting(self.tasks))
         if next_ns > self.now_ns:
             if next_ns > self._halt_ns:
                 self._halted()
@@ -318,7 +318,7 @@ class SimLoop(OfflineLoop):
         who = Counter(self.trace.steps[1::2])
         shares = []
         for number, steps in who.most_common(5):
-            task = self.census.find(number)
+            task = self.tasks.find(number)
             name = "callbacks" if task is None else task.get_name()
             shares.append((name, 100 * steps // who.total()))
         return shares
@@ -336,7 +336,7 @@ class SimLoop(OfflineLoop):
         Here the `finally` blocks of coroutines run, those of dead lives too; what they raise is
         nobody's business any more.
         """
-        tasks = self.census.unfinished()
+        tasks = self.tasks.unfinished()
         for task in tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.close()

@@ -11,12 +11,10 @@ import asyncio
 import contextvars
 from asyncio import events
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from moonlet.simulations.loop.node import LIFE, Life
-
-if TYPE_CHECKING:
-    from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.trace import Trace
 
 T = TypeVar("T")
 
@@ -24,12 +22,43 @@ AsyncioFuture = asyncio.Future
 AsyncioTask = asyncio.Task
 
 
+class Numbers(Protocol):
+    """Numbers for the tasks of a loop, and who has which."""
+
+    def next_number(self) -> int:
+        """1, 2, 3 …"""
+        ...
+
+    def add(self, task: SimTask[Any]) -> None:
+        """Know a task that is just being made."""
+        ...
+
+    def remove(self, task: SimTask[Any]) -> None:
+        """Forget a task that could not be made."""
+        ...
+
+
+class NumberingLoop(Protocol):
+    """What gives tasks and futures their identity: the loop that they are made on."""
+
+    trace: Trace
+
+    @property
+    def tasks(self) -> Numbers:
+        """Its tasks."""
+        ...
+
+    def next_future(self) -> int:
+        """The number of the next future that is hashed."""
+        ...
+
+
 def number_of(future: asyncio.Future[Any]) -> int:
     """The future's number, given now if it has none: most are never hashed."""
     try:
         number: int = future._number  # type: ignore[attr-defined]
     except AttributeError:
-        loop: SimLoop = future.get_loop()  # type: ignore[assignment]
+        loop: NumberingLoop = future.get_loop()  # type: ignore[assignment]
         number = future._number = loop.next_future()  # type: ignore[attr-defined]
     return number
 
@@ -56,26 +85,26 @@ class SimTask(asyncio.Task[T]):
         self,
         coro: Coroutine[Any, Any, T],
         *,
-        loop: SimLoop | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         name: str | None = None,
         context: contextvars.Context | None = None,
         **eager: bool,
     ) -> None:
         if loop is None:
-            loop = asyncio.get_running_loop()  # type: ignore[assignment]
-            assert loop is not None
+            loop = asyncio.get_running_loop()
+        numbering: NumberingLoop = loop  # type: ignore[assignment]
         if context is None:
             context = contextvars.copy_context()
         self.life = context.get(LIFE)
-        self.number = loop.census.next_number()
+        self.number = numbering.tasks.next_number()
         if name is None:
             name = f"{getattr(coro, '__qualname__', type(coro).__name__)}#{self.number}"
-        loop.census.add(self)
-        loop.trace.name(self.number, name)
+        numbering.tasks.add(self)
+        numbering.trace.name(self.number, name)
         try:
             super().__init__(coro, loop=loop, name=name, context=context, **eager)
         except BaseException:
-            loop.census.remove(self)
+            numbering.tasks.remove(self)
             raise
 
     def __hash__(self) -> int:
@@ -91,7 +120,7 @@ class SimHandle(events.Handle):
         self,
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        loop: SimLoop,
+        loop: asyncio.AbstractEventLoop,
         context: contextvars.Context | None,
     ) -> None:
         self._context = contextvars.copy_context() if context is None else context
@@ -113,7 +142,7 @@ class SimTimer(events.TimerHandle):
         when: float,
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        loop: SimLoop,
+        loop: asyncio.AbstractEventLoop,
         context: contextvars.Context | None,
     ) -> None:
         self._context = contextvars.copy_context() if context is None else context

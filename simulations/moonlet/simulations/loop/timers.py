@@ -9,7 +9,7 @@ from typing import Any
 STALE_MIN = 100  # cancelled timers that are kept without a thought
 
 
-class Timers:
+class LoopTimers:
     """A heap of (ns, number, timer): handles are never compared, so their floats don't matter."""
 
     __slots__ = ("_count", "_stale", "heap")

@@ -7,11 +7,10 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from moonlet.simulations.loop.sim_loop import SimLoop
-    from moonlet.simulations.loop.tasks import SimTask
+from moonlet.simulations.loop.registry import TaskRegistry
+from moonlet.simulations.loop.tasks import SimTask
 
 CHAIN_MAX = 12
 TASKS_SHOWN = 50
@@ -49,9 +48,9 @@ def origin(error: BaseException) -> str:
     return found
 
 
-def waiting(loop: SimLoop) -> list[str]:
+def waiting(known: TaskRegistry) -> list[str]:
     """A line per unfinished task of a living node, in creation order; then the circles."""
-    tasks = [task for task in loop.census.unfinished() if task.life is None or task.life.alive]
+    tasks = [task for task in known.unfinished() if task.life is None or task.life.alive]
     lines = [line_of(task) for task in tasks[:TASKS_SHOWN]]
     if len(tasks) > TASKS_SHOWN:
         lines.append(f"and {len(tasks) - TASKS_SHOWN} more")

@@ -75,7 +75,7 @@ class Universe:
     def _finish(self, value: T) -> T:
         loop = self.loop
         self.trace.checkpoint()  # compares the last block too, if there is a trace to replay
-        for task in loop.census.known():
+        for task in loop.tasks.known():
             unseen = task.done() and task._log_traceback
             if unseen and (task.life is None or task.life.alive):
                 loop.note_death(task.get_name(), "raised, and nobody asked", task.exception())

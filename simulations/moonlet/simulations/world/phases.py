@@ -201,7 +201,7 @@ class Phases:
             if not undone:
                 break
             if world.loop.now_ns >= end:
-                lines = [*undone[1 : 1 + UNDONE_SHOWN], *self.busy(), *waiting(world.loop)]
+                lines = [*undone[1 : 1 + UNDONE_SHOWN], *self.busy(), *waiting(world.loop.tasks)]
                 raise NotReached(undone[0], shown(world.heal_ns), lines)
             await asyncio.sleep(POLL)
         world.note("phase", "world", "check")

@@ -62,7 +62,7 @@ def standing_of(world: World) -> Standing:
         agents=agents,
         undone=world.phases.undone(),
         hosts=world.phases.busy(),
-        waiting=waiting(world.loop),
+        waiting=waiting(world.loop.tasks),
         faults=[f"{f}{'   hit nothing' if f in missed else ''}" for f in world.plan.hits],
         events=len(world.loop.trace.events),
         digest=world.loop.trace.digest_now(world.network.digest),
