@@ -24,8 +24,8 @@ from moonlet.core.errors import MoonletError
 from moonlet.core.schema import MessageType, upcast
 from moonlet.simulations import World, faults
 from moonlet.simulations.errors import Escape, Impure
-from moonlet.simulations.guard.guard import Guard
 from moonlet.simulations.guard.handler_calls import may_ask
+from moonlet.simulations.guard.judge import Judge
 from moonlet.simulations.run.simulation_run import Universe
 from moonlet.simulations.scenario.reference import Balance, Transfer, account
 from moonlet.simulations.scenario.reference import reference as bank
@@ -246,7 +246,7 @@ def test_where_ring_3_is_dear_it_watches_only_agents_that_hold_a_way_out() -> No
 
 def test_to_be_strict_changes_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     strict = bank.run(3)
-    monkeypatch.setattr(Guard, "judge", lambda *_: pytest.fail("nobody asks"))
+    monkeypatch.setattr(Judge, "handler_asks", lambda *_: pytest.fail("nobody asks"))
     assert bank.run(3).digest == strict.digest
     made = Universe.__init__
     monkeypatch.setattr(

@@ -26,7 +26,6 @@ from moonlet.simulations.search.exhaust import exhaust as run_all
 from moonlet.simulations.search.exhaust import single_faults
 from moonlet.simulations.search.report import failure_of, first_difference, told
 from moonlet.simulations.search.shrink import shrink as smallest
-from moonlet.simulations.search.sweep import Sweep
 from moonlet.simulations.search.trunk import Outcome
 
 sim_app = typer.Typer(name="sim", help="Deterministic simulation: search, replay, shrink, explain.")
@@ -100,13 +99,12 @@ def sweep(
     if total.failed is None:
         options.output.result(facts, text)
         return ExitCode.OK
-    found = Sweep(scenario, total.coverage, passed=total.seeds - 1, seconds=total.seconds)
-    found.failed = scenario.run(total.failed)
-    if found.failed.error is None:
+    run = scenario.run(total.failed)
+    if run.error is None:
         text += f"\nseed {total.failed} failed in its process and passes in this one: report this"
         options.output.result(facts, text)
         return ExitCode.FOUND
-    report = failure_of(found)
+    report = failure_of(run, passed=total.seeds - 1, seconds=total.seconds)
     options.output.result({**facts, "file": str(report.path)}, f"{text}\nFAILED {report}")
     return ExitCode.FOUND
 

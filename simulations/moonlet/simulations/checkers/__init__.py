@@ -15,7 +15,6 @@ from moonlet.simulations.checkers.once import check_once
 from moonlet.simulations.checkers.order import check_order
 from moonlet.simulations.checkers.state import check_state
 from moonlet.simulations.checkers.time import check_time
-from moonlet.simulations.search.determinism import check_determinism
 
 CHECKERS: tuple[Checker, ...] = (
     check_chain,
@@ -35,7 +34,6 @@ __all__ = [
     "Checker",
     "Fenced",
     "check_chain",
-    "check_determinism",
     "check_durable",
     "check_immutable",
     "check_life",

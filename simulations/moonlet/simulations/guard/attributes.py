@@ -15,14 +15,12 @@ import time
 import uuid
 from asyncio import futures, tasks
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moonlet.simulations.guard import remedies
+from moonlet.simulations.guard.judge import Judge
 from moonlet.simulations.guard.stand_ins import StandInFuture, StandInTask
 from moonlet.simulations.loop.node import LIFE
-
-if TYPE_CHECKING:
-    from moonlet.simulations.guard.guard import Guard
 
 SECOND_NS = 1_000_000_000
 ABSENT = object()  # what is to be put back is nothing: the class has it
@@ -67,8 +65,8 @@ REFUSED: list[tuple[Any, str, str]] = [
 class Attributes:
     """The replacements of one run; `originals` says what the real ones are called."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
         self._undo: list[tuple[Any, str, Any]] = []
         self._random_state = random.getstate()
         self._zone = os.environ.get("TZ")
@@ -108,11 +106,11 @@ class Attributes:
         setattr(owner, name, value)
 
     def _refusal(self, owner: Any, name: str, remedy: str) -> Callable[..., Any]:
-        guard, real, what = self._guard, getattr(owner, name), f"{owner.__name__}.{name}()"
+        judge, real, what = self._judge, getattr(owner, name), f"{owner.__name__}.{name}()"
 
         def refuse(*args: Any, **options: Any) -> Any:
-            if threading.get_ident() == guard.thread:
-                guard.refuse(what, remedy)
+            if threading.get_ident() == judge.thread:
+                judge.refuse(what, remedy)
             return real(*args, **options)
 
         return refuse
@@ -127,26 +125,26 @@ class Attributes:
         asks: Callable[[tuple[Any, ...]], bool] = lambda args: True,
     ) -> None:
         """Replace a function by what a run says instead; `asks`: with these arguments it must."""
-        guard, real, what = self._guard, getattr(owner, name), f"{owner.__name__}.{name}()"
+        judge, real, what = self._judge, getattr(owner, name), f"{owner.__name__}.{name}()"
 
         def virtual(*args: Any, **options: Any) -> Any:
-            if threading.get_ident() != guard.thread:
+            if threading.get_ident() != judge.thread:
                 return real(*args, **options)
-            if guard.strict and asks(args):
-                guard.judge(what, sys._getframe(1))
+            if judge.strict and asks(args):
+                judge.handler_asks(what, sys._getframe(1))
             return value(*args, **options)
 
         self._put(owner, name, virtual, watched=watched)
 
     def _local_ns(self) -> int:
-        life, now_ns = LIFE.get(None), self._guard.loop.now_ns
+        life, now_ns = LIFE.get(None), self._judge.loop.now_ns
         return now_ns if life is None else life.node.local_ns(now_ns)
 
     def _wall_ns(self) -> int:
-        life, now_ns = LIFE.get(None), self._guard.loop.now_ns
+        life, now_ns = LIFE.get(None), self._judge.loop.now_ns
         if life is not None:
             return life.node.wall_ns(now_ns)
-        return self._guard.loop.epoch_ns + now_ns
+        return self._judge.loop.epoch_ns + now_ns
 
     def _replace_clocks(self) -> None:
         local, wall = self._local_ns, self._wall_ns
@@ -195,10 +193,10 @@ class Attributes:
             time.tzset()
 
     def _replace_chance(self) -> None:
-        guard = self._guard
+        judge = self._judge
 
         def octets(count: int, flags: int = 0) -> bytes:
-            return guard.octets(count)
+            return judge.octets(count)
 
         self._virtual(os, "urandom", octets)
         if hasattr(os, "getrandom"):
@@ -221,16 +219,16 @@ class Attributes:
         for name in ("random", "getrandbits"):
             real = getattr(random, name)
             self.drawn[id(real)] = f"random.{name}()"
-            if self._guard.strict:
+            if self._judge.strict:
                 self._virtual(random, name, real, watched=False)
                 self._put_on(shared, name, self._judged(real, f"random.{name}()"))
 
     def _judged(self, real: Callable[..., Any], what: str) -> Callable[..., Any]:
-        guard = self._guard
+        judge = self._judge
 
         def judged(*args: Any) -> Any:
-            if threading.get_ident() == guard.thread:
-                guard.judge(what, sys._getframe(1))
+            if threading.get_ident() == judge.thread:
+                judge.handler_asks(what, sys._getframe(1))
             return real(*args)
 
         return judged
@@ -250,7 +248,7 @@ class Attributes:
 
     def _replace_asyncio(self) -> None:
         """Futures and tasks that are made without the loop, and sets of them, go by the run."""
-        loop = self._guard.loop
+        loop = self._judge.loop
 
         def all_tasks(of: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
             return set(loop.tasks.of(LIFE.get(None)))

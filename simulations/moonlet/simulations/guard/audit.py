@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moonlet.simulations.guard import remedies
-
-if TYPE_CHECKING:
-    from moonlet.simulations.guard.guard import Guard
+from moonlet.simulations.guard.judge import Judge
 
 # By event, or by the event's family (the part before the dot).
 REMEDIES = {
@@ -35,21 +33,21 @@ REMEDIES = {
 }  # fmt: skip
 IN_MEMORY = ":memory:"
 
-_active: list[Guard] = []  # the guard of the run, if there is one
+_active: list[Judge] = []  # that of the run, if there is one
 _known: dict[str, str | None] = {}  # remedies by event, as they occur
 _installed = False
 
 
-def active_guard() -> Guard | None:
-    """The guard of the run that goes on in this thread."""
+def active_judge() -> Judge | None:
+    """The judge of the run that goes on in this thread."""
     if not _active or threading.get_ident() != _active[0].thread:
         return None
     return _active[0]
 
 
 def _listen(event: str, args: tuple[Any, ...]) -> None:
-    guard = active_guard()
-    if guard is None:
+    judge = active_judge()
+    if judge is None:
         return
     try:
         remedy = _known[event]
@@ -61,14 +59,14 @@ def _listen(event: str, args: tuple[Any, ...]) -> None:
     if event == "open" and isinstance(args[0], int):
         return  # a descriptor that is open already
     shown = repr(args[0])[:80] if args else ""
-    guard.refuse(f"{event}({shown})", remedy)
+    judge.refuse(f"{event}({shown})", remedy)
 
 
-class Audit:
-    """Listens for one guard. Python can't remove a hook: it stays, and is deaf between runs."""
+class AuditHook:
+    """Listens for one run. Python can't remove a hook: it stays, and is deaf between runs."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
 
     def check(self) -> None:
         """There must be no other run."""
@@ -80,7 +78,7 @@ class Audit:
         if not _installed:
             sys.addaudithook(_listen)
             _installed = True
-        _active.append(self._guard)
+        _active.append(self._judge)
 
     def remove(self) -> None:
         """Stop listening."""

@@ -11,13 +11,11 @@ import sys
 import threading
 from datetime import date
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from moonlet.simulations.guard.judge import Judge
 from moonlet.simulations.guard.remedies import CLOCK, ENTROPY, FILE
 from moonlet.simulations.loop.waits import HERE
-
-if TYPE_CHECKING:
-    from moonlet.simulations.guard.guard import Guard
 
 TOOL = 4  # of the six of sys.monitoring, one that has no customary owner
 OURS = ("asyncio", "moonlet.agents", "moonlet.core", "moonlet.projections", "moonlet.streams")
@@ -29,8 +27,8 @@ TODAY = frozenset(("now", "utcnow", "today"))
 class Calls:
     """Watches the calls of one run."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
         self._originals: dict[int, str] = {}
         self._drawn: dict[int, str] = {}
         self._profiler: Any = None
@@ -73,10 +71,10 @@ class Calls:
         return None
 
     def _refuse(self, name: str, caller: FrameType) -> None:
-        self._guard.judge(name, caller)
+        self._judge.handler_asks(name, caller)
         if name.startswith(("time", "date")):
-            self._guard.refuse(name, CLOCK)
-        self._guard.refuse(name, ENTROPY if "random" in name else FILE)
+            self._judge.refuse(name, CLOCK)
+        self._judge.refuse(name, ENTROPY if "random" in name else FILE)
 
     def _on_call(self, code: CodeType, offset: int, called: Any, first: object) -> Any:
         name, drawn = self._name(called), self._drawn.get(id(called))
@@ -85,9 +83,9 @@ class Calls:
         caller = sys._getframe(1)
         if drawn is not None and str(caller.f_globals.get("__name__", "")).startswith(OURS):
             return sys.monitoring.DISABLE  # type: ignore[attr-defined, unused-ignore]
-        if threading.get_ident() == self._guard.thread:
+        if threading.get_ident() == self._judge.thread:
             if drawn is not None:
-                self._guard.judge(drawn, caller)
+                self._judge.handler_asks(drawn, caller)
             elif name is not None:
                 self._refuse(name, caller)
         return None
@@ -98,7 +96,7 @@ class Calls:
             return
         drawn = self._drawn.get(id(called))
         if drawn is not None:
-            self._guard.judge(drawn, frame)
+            self._judge.handler_asks(drawn, frame)
         name = self._name(called)
         if name is not None and not frame.f_code.co_filename.startswith(HERE):
             self._refuse(name, frame)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moonlet.simulations.guard import remedies
-from moonlet.simulations.guard.audit import active_guard
+from moonlet.simulations.guard.audit import active_judge
 from moonlet.simulations.loop.sim_loop import SimLoop
 from moonlet.simulations.loop.tasks import number_of
 
@@ -38,9 +38,9 @@ def _refuse(owner: type, name: str, call: str, remedy: str) -> None:
     real: Callable[..., Any] = getattr(owner, name)
 
     def refuse(*args: Any, **options: Any) -> Any:
-        guard = active_guard()
-        if guard is not None:
-            guard.refuse(call, remedy)
+        judge = active_judge()
+        if judge is not None:
+            judge.refuse(call, remedy)
         return real(*args, **options)
 
     setattr(owner, name, refuse)
@@ -51,9 +51,9 @@ def _refuse_waiting() -> None:
     real = threading.Condition.wait
 
     def wait(self: threading.Condition, timeout: float | None = None) -> bool:
-        guard = active_guard()
-        if guard is not None and timeout != 0:
-            guard.refuse("threading.Condition.wait()", remedies.BLOCK)
+        judge = active_judge()
+        if judge is not None and timeout != 0:
+            judge.refuse("threading.Condition.wait()", remedies.BLOCK)
         return real(self, timeout)
 
     threading.Condition.wait = wait  # type: ignore[method-assign]
@@ -63,10 +63,10 @@ def _seed_from_the_run() -> None:
     real = random.Random.seed
 
     def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
-        guard = active_guard()
-        if a is None and guard is not None:
-            guard.judge("random.Random()", sys._getframe(1))
-            a = int.from_bytes(guard.octets(16), "big")
+        judge = active_judge()
+        if a is None and judge is not None:
+            judge.handler_asks("random.Random()", sys._getframe(1))
+            a = int.from_bytes(judge.octets(16), "big")
         real(self, a, version)
 
     random.Random.seed = seed  # type: ignore[method-assign]

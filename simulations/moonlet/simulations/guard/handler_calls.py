@@ -12,7 +12,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -20,9 +20,7 @@ from moonlet.agents import AgentType
 from moonlet.core import behavior
 from moonlet.core.behavior import Behavior
 from moonlet.simulations.guard.calls import Calls
-
-if TYPE_CHECKING:
-    from moonlet.simulations.guard.guard import Guard
+from moonlet.simulations.guard.judge import Judge
 
 OURS: Final = (
     "moonlet.agents", "moonlet.core", "moonlet.projections", "moonlet.simulations",
@@ -39,9 +37,9 @@ CONTAINERS_MAX: Final = 3
 class HandlerCalls:
     """Watches the calls of the handlers of one run."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._agents = guard.strict
-        self._calls = Calls(guard)
+    def __init__(self, judge: Judge) -> None:
+        self._agents = judge.strict
+        self._calls = Calls(judge)
         self._undo: list[Callable[[], object]] = []
 
     def install(self, originals: dict[int, str], drawn: dict[int, str]) -> None:

@@ -6,13 +6,11 @@ on the hashes of strings shows in another process: `make determinism` compares t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from moonlet.simulations.errors import Diverged
 from moonlet.simulations.run.rerun import run_twice
-
-if TYPE_CHECKING:
-    from moonlet.simulations.scenario.scenario import Run
+from moonlet.simulations.scenario.scenario import Run
 
 TWICE_EVERY: Final = 50
 """One seed in so many runs twice."""

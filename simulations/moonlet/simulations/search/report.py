@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import shown
@@ -15,9 +15,6 @@ from moonlet.simulations.replay.kept import save, scenario_of
 from moonlet.simulations.scenario.scenario import Run
 from moonlet.simulations.search.shrink import Shrunk, shrink
 from moonlet.simulations.trace import Event
-
-if TYPE_CHECKING:
-    from moonlet.simulations.search.sweep import Sweep
 
 FOLDER: Final = Path(".moonlet/seeds")
 KEPT: Final = "tests/seeds"
@@ -36,16 +33,18 @@ class SimulationFailed(AssertionError):
         self.path = path
 
 
-def failure_of(sweep: Sweep) -> SimulationFailed:
-    """Shrink the sweep's failing run, save it, and say what there is to say."""
-    run = sweep.failed
-    assert run is not None and run.error is not None
+def failure_of(run: Run, *, passed: int, seconds: float) -> SimulationFailed:
+    """Shrink a sweep's failing run, save it, and say what there is to say.
+
+    `passed` is how many runs passed before it, `seconds` how long all took.
+    """
+    assert run.error is not None
     shrunk = shrink(run)
     name = run.scenario.name.rpartition(":")[2]
     path = FOLDER / f"{re.sub('[^A-Za-z0-9_-]+', '-', name)}-{run.seed}.sim"
     save(shrunk.run, path)
     lines = [
-        f"{name}  seed {run.seed}  ({sweep.passed} passed before, {sweep.seconds:.1f} s)",
+        f"{name}  seed {run.seed}  ({passed} passed before, {seconds:.1f} s)",
         _text_of(shrunk.run.error),
         _how(shrunk, path, run.drawn),
         *_faults(shrunk.run),

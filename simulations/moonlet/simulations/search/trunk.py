@@ -19,7 +19,7 @@ import msgspec
 from moonlet.simulations.faults.kinds import WIRE, Fault
 from moonlet.simulations.faults.plan import Plan
 from moonlet.simulations.faults.profile import Profile
-from moonlet.simulations.guard.audit import active_guard
+from moonlet.simulations.guard.audit import active_judge
 from moonlet.simulations.scenario.scenario import Run
 from moonlet.simulations.seed import Seed
 
@@ -119,10 +119,10 @@ class Trunk(Plan):
         return any(self._fork(number) for number in numbers if number not in self._forked)
 
     def _fork(self, number: int) -> bool:
-        guard = active_guard()
-        assert guard is not None, "a trunk is the plan of a run"
+        judge = active_judge()
+        assert judge is not None, "a trunk is the plan of a run"
         self._forked.add(number)
-        with guard.lifted():
+        with judge.lifted():
             while len(self._growing) >= self._jobs:
                 self._reap()
             reader, writer = os.pipe()
@@ -136,11 +136,11 @@ class Trunk(Plan):
                 return False
             stay_with(trunk)
             random.setstate(chance)  # Python gave the child another one
-            events._set_running_loop(guard.loop)  # and no running loop
+            events._set_running_loop(judge.loop)  # and no running loop
         self.branch = number, writer
         super().__init__(*self._seed_and_profile, self._plans[number])
         self.over = False
-        guard.loop.keep_timers(self._may_fire)  # to let each come and do nothing takes 2 ms
+        judge.loop.keep_timers(self._may_fire)  # to let each come and do nothing takes 2 ms
         return True
 
     def _may_fire(self, timer: TimerHandle) -> bool:
@@ -174,11 +174,11 @@ def stay_with(parent: int) -> None:
     """From now on end this process, and its group, when its parent ends, `kill -9` included."""
 
     def look(*_: object) -> None:
-        guard = active_guard()
-        if guard is None:
+        judge = active_judge()
+        if judge is None:
             _end_without(parent)
         else:
-            with guard.lifted():
+            with judge.lifted():
                 _end_without(parent)
 
     signal.signal(signal.SIGALRM, look)
