@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from moonlet.projections import ViewDatabase, ViewState
-from moonlet.projections.replica.materialized_view import Holding
+from moonlet.projections.replica.materialized_view import MaterializedView
 from tests.benchmarks.projections_ours import JOURNALS, Replica, commits, map_view
 from tests.benchmarks.projections_work import (
     WRITES,
@@ -90,9 +90,9 @@ async def files(scale: Scale) -> AsyncGenerator[Round, None]:
         database.close()
 
     def as_stored(folder: str) -> None:
-        holding = Holding(map_view, JOURNALS, Path(folder) / "stored.db")
-        holding.fold("asia", messages)
-        holding.close()
+        materialized = MaterializedView(map_view, JOURNALS, Path(folder) / "stored.db")
+        materialized.fold("asia", messages)
+        materialized.close()
 
     def load(folder: str) -> None:
         ViewDatabase(Path(folder) / "view.db", ViewState(map_view, JOURNALS)).close()

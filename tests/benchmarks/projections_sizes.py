@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from moonlet.core.frontier import Frontier
 from moonlet.projections import JournalId, ViewState, make_delta
 from moonlet.projections.exchange import make_heartbeat
-from moonlet.projections.exchange.audit import Audit
+from moonlet.projections.exchange.comparison import StateComparison
 from tests.benchmarks.projections_ours import Replica, commits, map_view, set_view
 from tests.benchmarks.projections_work import WRITES, Writes, set_changes
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
@@ -117,7 +117,7 @@ async def sizes(scale: Scale) -> AsyncGenerator[Round, None]:
 
 def audit(one: Replica, two: Replica) -> tuple[list[bytes], int]:
     """All messages of an audit, either way, and how many differences both sides found."""
-    sides = Audit(one.state), Audit(two.state)
+    sides = StateComparison(one.state), StateComparison(two.state)
     messages = [sides[0].begin()]
     while answer := sides[len(messages) % 2].answer(messages[-1]):
         messages.append(answer)

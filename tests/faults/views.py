@@ -110,7 +110,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         (
             (
                 PROJECTIONS + "replica/feed.py",
-                "            self._holding.rise(name, end, digest)\n",
+                "            self._materialized.rise(name, end, digest)\n",
                 "            pass\n",
             ),
         ),
@@ -159,7 +159,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         (
             (
                 PROJECTIONS + "replica/replica.py",
-                "        if holding.state.frontier.covers(wanted):\n            return\n",
+                "        if materialized.state.frontier.covers(wanted):\n            return\n",
                 "        if True:\n            return\n",
             ),
         ),
@@ -206,7 +206,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         (
             (
                 PROJECTIONS + "replica/peers.py",
-                "        if digest and differs(holding.state, heartbeat, digest):\n",
+                "        if digest and differs(materialized.state, heartbeat, digest):\n",
                 "        if False:\n",
             ),
         ),
@@ -266,11 +266,11 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         (
             (
                 PROJECTIONS + "replica/replica.py",
-                "            await check_reachable(life.bus, life.held(), frontier)\n",
-                "            if not frontier.covers(life.held().state.frontier):\n"
-                "                await life.pause()\n"
-                "                life._begin_anew()\n"
-                "            await check_reachable(life.bus, life.held(), frontier)\n",
+                "            await check_reachable(lifecycle.bus, lifecycle.held(), frontier)\n",
+                "            if not frontier.covers(lifecycle.held().state.frontier):\n"
+                "                await lifecycle.pause()\n"
+                "                lifecycle._begin_anew()\n"
+                "            await check_reachable(lifecycle.bus, lifecycle.held(), frontier)\n",
             ),
         ),
     ),

@@ -7,7 +7,7 @@ from typing import Any
 from moonlet.core.errors import MoonletError
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, View
-from moonlet.projections.files.memory_disk import MemoryDisk, Stored
+from moonlet.projections.files.memory_disk import MemoryDisk, StoredFile
 from moonlet.simulations import Dice, World
 from moonlet.simulations.process.process import Process
 from tests.replica_process import ledger
@@ -25,7 +25,7 @@ class ReplicaNode(Process):
         self.view = view
         self.replica: Replica | None = None
         self.seen = Frontier()
-        self.backups: list[Stored] = []
+        self.backups: list[StoredFile] = []
         # So that the world's verbs for the network find it.
         world.clients[name] = self  # type: ignore[assignment]
 

@@ -153,8 +153,8 @@ FAULTS: dict[str, tuple[test_laws.Law, *tuple[Fault, ...]]] = {
         Fault(
             sys.modules[COUNTER],
             "_newer",
-            "return Part(newest.dot, newest.total,",
-            "return Part(newest.dot, mine.total + theirs.total,",
+            "return JournalPart(newest.dot, newest.total,",
+            "return JournalPart(newest.dot, mine.total + theirs.total,",
         ),
     ),
     "a counter's reset is lost by a join": (

@@ -89,7 +89,7 @@ async def test_a_stopped_replica_is_tried_again_and_has_its_commit_skipped_from_
                 await operate(bus, "strict", replica.name, "skip", to=elsewhere)
         skipped = await operate(bus, "strict", replica.name, "skip", to={us: 3})
         assert (skipped.standing, skipped.failure, skipped.stream) == ("running", "", "")
-        assert skipped.skipped == (f"{replica._life.held().state.journals.ids[2].tag}/3",)
+        assert skipped.skipped == (f"{replica._lifecycle.held().state.journals.ids[2].tag}/3",)
         await replica.wait_for(Frontier({us: 4}))
         assert replica.value == {"total": 8}
         with pytest.raises(Invalid, match="nothing to skip"):
@@ -188,7 +188,7 @@ async def test_a_busy_replica_answers_and_is_not_slowed_by_who_asks(
     passes = 0
     bus = await outsider(world)
     async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
-        state = replica._life.held().state
+        state = replica._lifecycle.held().state
         real: Callable[[Any], str] = type(state).digest.fget  # type: ignore[attr-defined]
 
         def counted(state: Any) -> str:

@@ -74,9 +74,9 @@ async def test_an_answer_is_never_stored_in_a_stream_of_ours(world: World, tmp_p
     async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
         token = await write(world, Opened("a", 1))
         await replica.wait_for(token)
-        upkeep = replica._life.upkeep
-        assert upkeep is not None
-        for asked in (subject_of(world, replica), f"{prefix}.view.exposure.{upkeep.exchange.name}"):
+        tasks = replica._lifecycle.tasks
+        assert tasks is not None
+        for asked in (subject_of(world, replica), f"{prefix}.view.exposure.{tasks.exchange.name}"):
             for reply in (f"{prefix}.evt.us.a", f"{prefix}.cmd.us.0.high.a", "$KV.registry.x"):
                 stranger.post(asked, b'{"action": "status"}', reply=reply)
         # What came after those was answered, so those were heard.
@@ -94,7 +94,7 @@ async def test_nobody_is_answered_who_does_not_ask(world: World, tmp_path: Path)
 
 async def test_an_answer_that_is_too_large_is_a_refusal(world: World, tmp_path: Path) -> None:
     async with Replica(world.moon, exposure_view(), tmp_path / "v.db") as replica:
-        status = replica._life.status()
+        status = replica._lifecycle.status()
         huge = tuple("x" * 1_000 for _ in range(2_000))
         replica._control._status = lambda: Status(
             status.replica, "exposure", 1, "running", {}, {}, skipped=huge

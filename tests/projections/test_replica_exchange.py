@@ -14,7 +14,7 @@ from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.exchange import make_delta, make_heartbeat
 from moonlet.projections.exchange.frames import MAX_FRAME, split
 from moonlet.projections.exchange.transfer import FRAME, OFFER, REFUSAL, Offer, take
-from moonlet.projections.replica.peers import Exchange
+from moonlet.projections.replica.peers import PeerExchange
 from moonlet.projections.view import ViewState, heartbeat_subject, replica_subject
 from moonlet.streams import Message
 from tests.faulty import until
@@ -28,13 +28,13 @@ from tests.projections.authors import (
 )
 
 
-def exchange_of(replica: Replica) -> Exchange:
-    assert replica._life.upkeep is not None
-    return replica._life.upkeep.exchange
+def exchange_of(replica: Replica) -> PeerExchange:
+    assert replica._lifecycle.tasks is not None
+    return replica._lifecycle.tasks.exchange
 
 
 def state_of(replica: Replica) -> ViewState:
-    return replica._life.held().state
+    return replica._lifecycle.held().state
 
 
 async def fill(world: World, commits: int, journal: str = "us") -> Frontier:

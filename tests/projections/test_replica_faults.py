@@ -211,12 +211,12 @@ async def test_a_file_and_a_delta_of_another_version_are_refused(
 async def refused_of(a: Replica, b: Replica, fault: str) -> None:
     """Their heartbeats are refused by each other, and so would a delta be."""
     for one, other in ((a, b), (b, a)):
-        assert one._life.upkeep is not None
-        refused = one._life.upkeep.exchange.refused
+        assert one._lifecycle.tasks is not None
+        refused = one._lifecycle.tasks.exchange.refused
         await until(lambda refused=refused: refused[fault] > 0)  # type: ignore[misc]
-        fresh = ViewState(one.view, one._life.held().state.journals.ids)
+        fresh = ViewState(one.view, one._lifecycle.held().state.journals.ids)
         with pytest.raises(DeltaRefused) as caught:
-            apply_delta(fresh, make_delta(other._life.held().state))
+            apply_delta(fresh, make_delta(other._lifecycle.held().state))
         assert caught.value.fault == fault
         assert not any(fresh.vector)
 

@@ -57,7 +57,7 @@ async def replicas_converge(world: World, then: Then | None = None) -> None:
         replicas = await settled(world, nodes, moon)
     digests = {replica.digest for replica in replicas}
     assert len(digests) == 1, [replica.value for replica in replicas]
-    assert [replica._life.held().state.ahead for replica in replicas] == [0, 0, 0]
+    assert [replica._lifecycle.held().state.ahead for replica in replicas] == [0, 0, 0]
     totals: Counter[str] = Counter()
     for history in world.chronicle.histories.values():
         for commit in history.commits:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from moonlet.core.commit import Command, Commit, Effect, Event
 from moonlet.core.hlc import Timestamp
 from moonlet.satellites.night import Drive, depeg, drive
-from moonlet.satellites.night.audit import Sent, audit, unanswered
+from moonlet.satellites.night.audit import SentCommand, audit, unanswered
 from moonlet.satellites.night.causes import Causes, effect_of
 from tests.satellites.bus import Bus
 
@@ -90,7 +90,7 @@ def test_a_call_needs_one_result_and_a_timer_fires_on_its_own() -> None:
     asked = commit("a/x", 1, Command("c1", "Go", {}), call)
     result = commit("a/x", 2, Command("a/x:1.0:result", "Got", {}, call="a/x:1.0"))
     fired = commit("a/x", 3, Command("t1", "Tick", {}, timer="t", number=1))
-    sent = [Sent("c1", "a/x", "Go")]
+    sent = [SentCommand("c1", "a/x", "Go")]
     assert audit({"a/x": [asked, result, fired]}, sent).strays == ()
     assert [each.id for each in audit({"a/x": [asked]}, sent).lost] == ["a/x:1.0:result"]
     twice = msgspec.structs.replace(result, revision=3)
@@ -101,7 +101,8 @@ def test_a_call_needs_one_result_and_a_timer_fires_on_its_own() -> None:
 
 def test_a_receiver_that_was_not_read_is_not_judged() -> None:
     asked = commit("a/x", 1, Command("c1", "Go", {}), send("b/y"))
-    assert audit({"a/x": [asked]}, [Sent("c1", "a/x", "Go"), Sent("c2", "b/y", "Go")]).lost == ()
+    sent = [SentCommand("c1", "a/x", "Go"), SentCommand("c2", "b/y", "Go")]
+    assert audit({"a/x": [asked]}, sent).lost == ()
 
 
 def test_the_chain_of_causes_leads_to_the_first_command(night: Drive) -> None:
@@ -133,7 +134,7 @@ def test_whatever_single_commit_is_dropped_or_repeated_shows(data: Any, size: in
         made = commit(agent, revision, Command(id, "Ping", {}), *map(send, targets))
         commits[agent].append(made)
         waiting += [(to, f"{agent}:{revision}.{n}") for n, to in enumerate(targets)]
-    sent = [Sent("c1", "a/x", "Ping")]
+    sent = [SentCommand("c1", "a/x", "Ping")]
     before = faults(commits, sent)
     assert len(before["lost"]) == len(waiting)
     everything = [(agent, n) for agent, found in commits.items() for n in range(len(found))]
@@ -147,7 +148,9 @@ def test_whatever_single_commit_is_dropped_or_repeated_shows(data: Any, size: in
         assert faults(hurt, sent)["doubled"] == [commits[agent][n].command.id]
 
 
-def faults(commits: Mapping[str, list[Commit[Any]]], sent: list[Sent]) -> dict[str, list[str]]:
+def faults(
+    commits: Mapping[str, list[Commit[Any]]], sent: list[SentCommand]
+) -> dict[str, list[str]]:
     found = audit(commits, sent)
     return {
         "lost": [each.id for each in found.lost],

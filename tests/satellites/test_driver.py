@@ -7,7 +7,7 @@ import pytest
 
 from moonlet.core.errors import InvalidSettings, MailboxFull, NoHost, Unknown, UnknownAgentType
 from moonlet.satellites.night import depeg
-from moonlet.satellites.night.audit import Sent
+from moonlet.satellites.night.audit import SentCommand
 from moonlet.satellites.night.driver import drive, settle, tick
 from moonlet.satellites.oracle import FeedStatus, ValidateOracleFeed
 from tests.satellites.bus import Bus, Receipt
@@ -134,7 +134,7 @@ def test_settling_gives_up_in_time_and_says_what_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("moonlet.satellites.night.driver.PATIENCE", 0.1)
-    commits = asyncio.run(settle(Bus(), [Sent("never", "sage/main", "AnalyzeProtocol")]))
+    commits = asyncio.run(settle(Bus(), [SentCommand("never", "sage/main", "AnalyzeProtocol")]))
     assert commits["sage/main"] == []
 
 

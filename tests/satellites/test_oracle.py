@@ -8,11 +8,11 @@ from moonlet.satellites.oracle.consensus import aggregate, deviations
 from moonlet.satellites.oracle.messages import (
     AiConsensusCompleted,
     AnomalyDetected,
-    Answer,
     FeedStatus,
     OffChainDataVerified,
     OracleValidated,
     PerformCrossProviderConsensus,
+    ProviderAnswer,
     Reading,
     RefreshDataSources,
     RwaStatus,
@@ -118,7 +118,11 @@ def test_reserves_claims_and_verdicts_are_judged() -> None:
     assert play.do(VerifyOffChainData("cash", 1_010, 1_000)).of(OffChainDataVerified) == [
         OffChainDataVerified("cash", 100, is_valid=True)
     ]
-    answers = (Answer("a", True, 9_000), Answer("b", False, 5_000), Answer("c", False, 3_000))
+    answers = (
+        ProviderAnswer("a", True, 9_000),
+        ProviderAnswer("b", False, 5_000),
+        ProviderAnswer("c", False, 3_000),
+    )
     step = play.do(PerformCrossProviderConsensus("is the bank open?", answers))
     assert step.of(AiConsensusCompleted)[0].verdict is True
     assert step.of(AiConsensusCompleted)[0].dissenters == ("b", "c")

@@ -8,7 +8,7 @@ import pytest
 
 from moonlet.core.commit import Commit, Event
 from moonlet.satellites.night import Drive, depeg, drive
-from moonlet.satellites.night.report import AlertLine, report
+from moonlet.satellites.night.reporting import AlertLine, report
 from tests.satellites.bus import STEP_US, Bus
 
 

@@ -6,7 +6,7 @@ from moonlet.console.common.host_process import HostProcess
 from moonlet.console.common.loop import on_stop
 from moonlet.console.common.options import Modules, Options, command, command_without
 from moonlet.console.common.output import Output, compact, counted, pretty, table
-from moonlet.console.common.progress import Advance, progress
+from moonlet.console.common.progress_line import Advance, progress
 from moonlet.console.common.session import Session, opened
 
 __all__ = [

@@ -12,7 +12,7 @@ from moonlet.console.common import counted, table
 from moonlet.console.demo.hosts import Kill
 from moonlet.console.demo.views import Night
 from moonlet.satellites.common import MICRO
-from moonlet.satellites.night import Drive, Fault, Report, TradeLine
+from moonlet.satellites.night import DeliveryFault, Drive, Report, TradeLine
 from moonlet.streams import resolve_settings
 
 TRADES_SHOWN: Final = 12
@@ -182,7 +182,7 @@ def _trade(trade: TradeLine) -> tuple[str, ...]:
     )
 
 
-def _fault(fault: Fault) -> str:
+def _fault(fault: DeliveryFault) -> str:
     source = fault.source or "an unknown sender"
     return f"{fault.name} from {source} to {fault.agent}: {fault.times} commits (id {fault.id})"
 

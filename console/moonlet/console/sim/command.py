@@ -16,7 +16,14 @@ from moonlet.console.common import ExitCode, Options, command_without, counted, 
 from moonlet.console.sim.history import history, import_
 from moonlet.console.sim.plans import run_plans
 from moonlet.console.sim.replay import File, again, faults_of, replay, tell
-from moonlet.console.sim.seeds import FOLDER, Total, read_mark, run_seeds, with_replicas, write_mark
+from moonlet.console.sim.seeds import (
+    FOLDER,
+    SweepTotal,
+    read_mark,
+    run_seeds,
+    with_replicas,
+    write_mark,
+)
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.replay.kept import save, scenario_of
 from moonlet.simulations.replay.sim_file import SimFile, read_sim
@@ -73,7 +80,7 @@ def sweep(
     scenario = with_replicas(scenario_of(test), servers)
     if resume:
         first = read_mark(test)
-    total = Total()
+    total = SweepTotal()
     seconds = minutes * 60 or None
     with progress(options.output, "sweeping", "seeds") as advance:
         for part in run_seeds(

@@ -22,7 +22,7 @@ Job = tuple[str, int, int, int, Sequence[Plan]]
 """A scenario's name, its seed, servers, the number of the first plan, and plans."""
 
 
-def run_part(job: Job) -> list[Outcome]:
+def run_range(job: Job) -> list[Outcome]:
     """Run some plans from their beginning, in whatever process."""
     name, seed, servers, first, plans = job
     configure(logging.CRITICAL)
@@ -41,5 +41,5 @@ def run_plans(
         (name, seed, servers, first, plans[first : first + CHUNK])
         for first in range(0, len(plans), CHUNK)
     )
-    for part in in_processes(run_part, chunks, processes=jobs):
+    for part in in_processes(run_range, chunks, processes=jobs):
         yield from part

@@ -25,7 +25,7 @@ CHUNK = 10
 FOLDER = Path(".moonlet/seeds")
 
 
-class Part(msgspec.Struct):
+class SeedRange(msgspec.Struct):
     """What came of the seeds `first` to `next` - 1; `failed` is the seed that ended it."""
 
     first: int
@@ -39,7 +39,7 @@ class Part(msgspec.Struct):
     reached: dict[str, int] = {}
 
 
-class Total:
+class SweepTotal:
     """All parts so far."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Total:
         self.coverage = Coverage()
         self._began = time.monotonic()
 
-    def add(self, part: Part) -> None:
+    def add(self, part: SeedRange) -> None:
         """Take in the next part."""
         self.seeds += part.next - part.first
         self.failed = part.failed
@@ -81,12 +81,12 @@ Job = tuple[str, int, int, tuple[int, ...]]
 """A scenario's name, its first seed and the end, and the kinds of servers; none: its own."""
 
 
-def run_part(job: Job) -> Part:
+def run_range(job: Job) -> SeedRange:
     """Run one chunk, in whatever process."""
     name, first, end, replicas = job
     configure(logging.CRITICAL)
     scenario = with_replicas(scenario_of(name), replicas)
-    part = Part(first, end)
+    part = SeedRange(first, end)
     armed: Counter[str] = Counter()
     fired: Counter[str] = Counter()
     reached: Counter[str] = Counter()
@@ -120,11 +120,11 @@ def run_seeds(
     jobs: int = 1,
     seconds: float | None = None,
     replicas: tuple[int, ...] = (),
-) -> Iterator[Part]:
+) -> Iterator[SeedRange]:
     """The parts in order, until one failed or the time is up; it may run over by a chunk."""
     until = time.monotonic() + seconds if seconds is not None else float("inf")
     chunks = ((name, at, min(end, at + CHUNK), replicas) for at in range(first, end, CHUNK))
-    for part in in_processes(run_part, chunks, processes=jobs):
+    for part in in_processes(run_range, chunks, processes=jobs):
         yield part
         if part.failed is not None or time.monotonic() > until:
             return

@@ -17,7 +17,7 @@ import zstandard
 from moonlet.core.errors import PayloadTooLarge
 from moonlet.core.frontier import Frontier
 from moonlet.projections.errors import DeltaGap, DeltaRefused
-from moonlet.projections.fields import Store, forged
+from moonlet.projections.fields import FieldStore, forged
 from moonlet.projections.values import FILTER_BYTES, MAX_SEQUENCE, NAME_BYTES
 from moonlet.projections.view import ViewState
 
@@ -82,7 +82,7 @@ def apply_delta(state: ViewState, delta: bytes, *, ends: Frontier | None = None)
             f"view {state.view.name}: a delta since {body.since} can't be joined at"
             f" {state.vector}: ask for one since our own frontier"
         )
-    plans: list[tuple[Store, Any, dict[str, Any]]] = []
+    plans: list[tuple[FieldStore, Any, dict[str, Any]]] = []
     for place, (name, store) in enumerate(state.stores.items()):
         raw = body.fields.pop(place, None)
         if raw is None:

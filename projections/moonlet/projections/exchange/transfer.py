@@ -52,7 +52,7 @@ class Offer(msgspec.Struct, frozen=True, array_like=True):
     first: bytes
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+class FrameRequest(msgspec.Struct, frozen=True, array_like=True):
     """A request for one frame of an offer."""
 
     number: int
@@ -92,7 +92,7 @@ class Giver:
         if data[:1] == ASK:
             return OFFER + self._offer(data[1:])
         try:
-            part = _part(data[1:])
+            part = _read_request(data[1:])
         except (msgspec.MsgspecError, ValueError) as error:
             raise forged(f"a request can't be read ({error})") from None
         frames = self._offers.get(part.number, [])
@@ -124,7 +124,7 @@ async def take(bus: Bus, subject: str, state: ViewState) -> Taken:
     missing = list(range(1, offer.frames))
     while delta is None and missing:
         now, missing = missing[:AT_ONCE], missing[AT_ONCE:]
-        requests = [Part(offer.number, frame) for frame in now]
+        requests = [FrameRequest(offer.number, frame) for frame in now]
         for frame in await _ask_for_frames(bus, subject, requests):
             delta = assembly.add(frame) or delta
     if delta is None or missing:
@@ -153,7 +153,7 @@ async def _ask_for_offer(bus: Bus, subject: str, state: ViewState) -> Offer:
     return offer
 
 
-async def _ask_for_frames(bus: Bus, subject: str, parts: Sequence[Part]) -> list[bytes]:
+async def _ask_for_frames(bus: Bus, subject: str, parts: Sequence[FrameRequest]) -> list[bytes]:
     answers = await asyncio.gather(
         *(_request(bus, subject, PART + _encode(part), FRAME) for part in parts),
         return_exceptions=True,
@@ -187,5 +187,5 @@ async def _request(bus: Bus, subject: str, data: bytes, kind: bytes) -> bytes:
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_part: Final = msgspec.msgpack.Decoder(Part).decode
+_read_request: Final = msgspec.msgpack.Decoder(FrameRequest).decode
 _decode_offer: Final = msgspec.msgpack.Decoder(Offer).decode

@@ -22,7 +22,7 @@ from moonlet.projections.fields.kinds import (
     ORMap,
 )
 from moonlet.projections.fields.recorder import SEPARATOR, Op, Recorder, carry_out
-from moonlet.projections.fields.store import Store, forged
+from moonlet.projections.fields.store import FieldStore, forged
 
 __all__ = [
     "SEPARATOR",
@@ -34,6 +34,7 @@ __all__ = [
     "DotStore",
     "EWFlag",
     "Field",
+    "FieldStore",
     "Fields",
     "GSet",
     "LWWRegister",
@@ -44,7 +45,6 @@ __all__ = [
     "ORMap",
     "Op",
     "Recorder",
-    "Store",
     "carry_out",
     "forged",
     "read_field",

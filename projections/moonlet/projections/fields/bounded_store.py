@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.core.errors import InvalidMessage
-from moonlet.projections.fields.store import Row, Store, forged, past_end
+from moonlet.projections.fields.store import FieldStore, Row, forged, past_end
 from moonlet.projections.values import (
     JOURNAL_MASK,
     SEQUENCE_SHIFT,
@@ -46,7 +46,7 @@ class WireRights(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sent: tuple[tuple[int, WireAmount], ...]
 
 
-class BoundedStore(Store):
+class BoundedStore(FieldStore):
     """Key → journal index → its rights."""
 
     __slots__ = ("rows",)

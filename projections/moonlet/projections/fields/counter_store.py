@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.core.errors import InvalidMessage
-from moonlet.projections.fields.store import Row, Store, forged, past_end
+from moonlet.projections.fields.store import FieldStore, Row, forged, past_end
 from moonlet.projections.values import (
     JOURNAL_MASK,
     SEQUENCE_SHIFT,
@@ -30,7 +30,7 @@ Cover = Mapping[int, tuple[int, Amount]]
 """Journal index → the newest dot seen there, and the journal's total at it."""
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class JournalPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One journal's part of a counter: its total at `dot`, of which `base` was reset at `reset`.
 
     A part that was reset before any of it was seen has a dot of sequence 0.
@@ -70,7 +70,7 @@ class CounterSection(msgspec.Struct, array_like=True):
     many: dict[str, tuple[WirePart, ...]]
 
 
-class CounterStore(Store):
+class CounterStore(FieldStore):
     """Key → one part, or a tuple of them in the order of the journals."""
 
     __slots__ = ("rows",)
@@ -87,12 +87,12 @@ class CounterStore(Store):
         self.fresh[journal][key] = dot >> SEQUENCE_SHIFT
         old = self.rows.get(key)
         if old is None:
-            self.rows[key] = Part(dot, amount)
-        elif type(old) is Part and old.dot & JOURNAL_MASK == journal:
-            self.rows[key] = Part(dot, plus(old.total, amount), old.reset, old.base)
+            self.rows[key] = JournalPart(dot, amount)
+        elif type(old) is JournalPart and old.dot & JOURNAL_MASK == journal:
+            self.rows[key] = JournalPart(dot, plus(old.total, amount), old.reset, old.base)
         else:
             part = self._part(key, journal)
-            self._replace(key, Part(dot, plus(part.total, amount), part.reset, part.base))
+            self._replace(key, JournalPart(dot, plus(part.total, amount), part.reset, part.base))
 
     def remove(self, dot: int, key: str, value: None, cover: Cover | None) -> None:
         """Set back what `cover` names; without one, what the dot's own journal has added."""
@@ -104,26 +104,26 @@ class CounterStore(Store):
         for other, (reset, base) in cover.items():
             part = self._part(key, other)
             if _is_newer(reset, base, part.reset, part.base):
-                self._replace(key, Part(part.dot, part.total, reset, base))
+                self._replace(key, JournalPart(part.dot, part.total, reset, base))
 
-    def _part(self, key: str, journal: int) -> Part:
+    def _part(self, key: str, journal: int) -> JournalPart:
         for part in self.parts(key):
             if part.dot & JOURNAL_MASK == journal:
                 return part
-        return Part(journal)
+        return JournalPart(journal)
 
-    def _replace(self, key: str, part: Part) -> None:
+    def _replace(self, key: str, part: JournalPart) -> None:
         journal = part.dot & JOURNAL_MASK
         parts = [p for p in self.parts(key) if p.dot & JOURNAL_MASK != journal]
         self._set(key, [*parts, part])
 
-    def _set(self, key: str, parts: list[Part]) -> None:
+    def _set(self, key: str, parts: list[JournalPart]) -> None:
         parts.sort(key=lambda part: part.dot & JOURNAL_MASK)
         self.rows[key] = parts[0] if len(parts) == 1 else tuple(parts)
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def parts(self, key: str) -> tuple[Part, ...]:
+    def parts(self, key: str) -> tuple[JournalPart, ...]:
         """The parts of a key in the order of the journals; none if it is absent."""
         entry = self.rows.get(key)
         if entry is None:
@@ -168,7 +168,7 @@ class CounterStore(Store):
         for key in keys:
             entry = self.rows.get(key)
             amount = None
-            if type(entry) is Part and not entry.reset:
+            if type(entry) is JournalPart and not entry.reset:
                 amount = to_wire(entry.total)
             if entry is None:
                 yield key, None, None
@@ -183,8 +183,8 @@ class CounterStore(Store):
             parts = [WirePart(state, value, 0, 0)] if type(state) is int else _read_row(state)
             self._set(key, self._checked(parts, self.frontier))
 
-    def _checked(self, parts: Iterable[WirePart], to: Sequence[int]) -> list[Part]:
-        checked: dict[int, Part] = {}
+    def _checked(self, parts: Iterable[WirePart], to: Sequence[int]) -> list[JournalPart]:
+        checked: dict[int, JournalPart] = {}
         for part in parts:
             journal = part.dot & JOURNAL_MASK
             if journal >= len(to) or part.dot >> SEQUENCE_SHIFT > to[journal]:
@@ -193,7 +193,7 @@ class CounterStore(Store):
                 raise forged("a counter has two parts of one journal")
             try:
                 base = from_wire(part.base)
-                checked[journal] = Part(part.dot, from_wire(part.total), part.reset, base)
+                checked[journal] = JournalPart(part.dot, from_wire(part.total), part.reset, base)
             except InvalidMessage as error:
                 raise forged(str(error)) from None
         if not checked:
@@ -234,12 +234,12 @@ class CounterStore(Store):
         self.mark([*section.ones, *section.many], moved)
 
 
-def _newer(key: str, mine: Part, theirs: Part) -> Part:
+def _newer(key: str, mine: JournalPart, theirs: JournalPart) -> JournalPart:
     if mine.dot == theirs.dot and order_key(mine.total) != order_key(theirs.total):
         raise forged(f"{key!r} has two totals at one dot")
     newest = theirs if theirs.dot > mine.dot else mine
     reset = theirs if _is_newer(theirs.reset, theirs.base, mine.reset, mine.base) else mine
-    return Part(newest.dot, newest.total, reset.reset, reset.base)
+    return JournalPart(newest.dot, newest.total, reset.reset, reset.base)
 
 
 def _is_newer(reset: int, base: Amount, than_reset: int, than_base: Amount) -> bool:
@@ -250,7 +250,7 @@ def _is_newer(reset: int, base: Amount, than_reset: int, than_base: Amount) -> b
     return order_key(base) > order_key(than_base)
 
 
-def _to_wire(part: Part) -> WirePart:
+def _to_wire(part: JournalPart) -> WirePart:
     return WirePart(part.dot, to_wire(part.total), part.reset, to_wire(part.base))
 
 

@@ -25,7 +25,7 @@ from moonlet.projections.fields.kinds import (
 )
 from moonlet.projections.fields.lattice_store import LatticeStore
 from moonlet.projections.fields.recorder import SEPARATOR, Recorder, check_key
-from moonlet.projections.fields.store import Store
+from moonlet.projections.fields.store import FieldStore
 from moonlet.projections.fields.writer import Writer
 from moonlet.projections.values import MAX_INTEGER, to_wire
 
@@ -56,7 +56,7 @@ class Field(NamedTuple):
         """The type as it was declared."""
         return f"ORMap[{self.type.__name__}]" if self.is_map else self.type.__name__
 
-    def writer(self, recorder: Recorder, store: Store) -> Writer:
+    def writer(self, recorder: Recorder, store: FieldStore) -> Writer:
         """What a handler finds under the field's name."""
         return ORMap(recorder, store, "", self.type) if self.is_map else self.type(recorder, store)
 
@@ -68,7 +68,7 @@ class Field(NamedTuple):
             return SEPARATOR not in "".join(keys)
         return not any(keys)
 
-    def value(self, store: Store) -> Any:
+    def value(self, store: FieldStore) -> Any:
         """The field's value as plain data; keys and elements are sorted."""
         if not self.is_map:
             return self._members(store, "") if self.type.is_collection else self._one(store, "")
@@ -79,7 +79,7 @@ class Field(NamedTuple):
             members.setdefault(key.partition(SEPARATOR)[0], []).append(self._member(store, key))
         return members
 
-    def read(self, store: Store, key: str | None) -> tuple[Any, list[str]]:
+    def read(self, store: FieldStore, key: str | None) -> tuple[Any, list[str]]:
         """The value of one key, or of a field without keys, and the rows that it stands in."""
         if key is None:
             if self.is_map:
@@ -137,7 +137,7 @@ class Field(NamedTuple):
             return None if newest is None else newest.value[2]
         return [put.value for put in atoms]
 
-    def _members(self, store: Store, prefix: str) -> list[Any]:
+    def _members(self, store: FieldStore, prefix: str) -> list[Any]:
         return [self._member(store, key) for key in self._live(store)]
 
     def _member(self, store: Any, key: str) -> Any:

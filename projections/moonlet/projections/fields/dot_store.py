@@ -22,7 +22,7 @@ from moonlet.projections.fields.dot_join import (
     check_values,
     plan_join,
 )
-from moonlet.projections.fields.store import Row, Store, forged, past_end
+from moonlet.projections.fields.store import FieldStore, Row, forged, past_end
 from moonlet.projections.values import JOURNAL_MASK, MAX_INTEGER, SEQUENCE_SHIFT, Packed, ends_of
 
 Cover = Mapping[int, int]
@@ -33,7 +33,7 @@ SetRow = tuple[tuple[Packed, ...], tuple[Packed, ...]]
 RegisterRow = tuple[tuple[Put, ...], tuple[Packed, ...]]
 
 
-class DotStore(Store):
+class DotStore(FieldStore):
     """Key → one atom or a tuple of them, ascending by dot. An atom is a dot or a `Put`.
 
     One atom is kept bare: most keys have one, and a tuple of one would double them.

@@ -22,7 +22,7 @@ from moonlet.projections.fields.recorder import (
     check_key,
     check_value,
 )
-from moonlet.projections.fields.store import Store
+from moonlet.projections.fields.store import FieldStore
 from moonlet.projections.fields.writer import Writer
 from moonlet.projections.values import Amount, check_amount, unpack
 
@@ -31,7 +31,7 @@ class LexCounter(Writer):
     """A sum over all journals. Every `add` counts once, also of replicas that were apart."""
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return CounterStore(frontier)
 
@@ -54,7 +54,7 @@ class GSet(Writer):
     can_remove: ClassVar[bool] = False
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return LatticeStore(frontier, rule="element")
 
@@ -69,7 +69,7 @@ class Max(Writer):
     can_remove: ClassVar[bool] = False
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return LatticeStore(frontier, rule="max")
 
@@ -82,7 +82,7 @@ class Min(Max):
     """The smallest number ever put."""
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return LatticeStore(frontier, rule="min")
 
@@ -91,7 +91,7 @@ class EWFlag(Writer):
     """A flag; of `enable` and `disable` unaware of each other, `enable` wins."""
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return DotStore(frontier, bare=True)
 
@@ -110,7 +110,7 @@ class AWSet(Writer):
     is_collection: ClassVar[bool] = True
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return DotStore(frontier, bare=True)
 
@@ -127,7 +127,7 @@ class MVRegister(Writer):
     """A register that keeps all values written unaware of each other: conflicts are visible."""
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return DotStore(frontier, bare=False)
 
@@ -153,7 +153,7 @@ class LWWRegister(MVRegister):
     """
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return DotStore(frontier, bare=False, timed=True)
 
@@ -173,7 +173,7 @@ class BoundedCounter(Writer):
     can_remove: ClassVar[bool] = False
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return BoundedStore(frontier)
 
@@ -206,7 +206,7 @@ class Doc(Writer):
     can_remove: ClassVar[bool] = False
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         return LatticeStore(frontier, rule="update")
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from moonlet.core.errors import InvalidMessage
-from moonlet.projections.fields.store import Row, Store, forged
+from moonlet.projections.fields.store import FieldStore, Row, forged
 from moonlet.projections.values import (
     JOURNAL_MASK,
     SEQUENCE_SHIFT,
@@ -31,7 +31,7 @@ _DECODERS: Final[dict[Rule, tuple[Any, Any]]] = {
 """Of a row and of a section."""
 
 
-class LatticeStore(Store):
+class LatticeStore(FieldStore):
     """Key → a value; of two values of a key, `rule` says which one stays."""
 
     __slots__ = ("_row", "_section", "rows", "rule")

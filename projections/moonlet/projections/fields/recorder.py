@@ -8,7 +8,7 @@ import msgspec
 from moonlet.core.errors import InvalidMessage, LimitExceeded
 from moonlet.core.hlc import Timestamp
 from moonlet.projections.errors import ImpureFold
-from moonlet.projections.fields.store import Store
+from moonlet.projections.fields.store import FieldStore
 from moonlet.projections.values import Journals, Observed, from_wire, pack
 
 ADD: Final = 0
@@ -37,7 +37,7 @@ class Recorder:
         self.journals = journals
         self.ops: list[Op] = _CLOSED
         self.dot = 0
-        self.seen: dict[tuple[Store, str], Any] | None = None
+        self.seen: dict[tuple[FieldStore, str], Any] | None = None
         self.time = Timestamp(0)
 
     def open(self, time: Timestamp) -> list[Op]:
@@ -50,13 +50,13 @@ class Recorder:
         """End the commit: whoever writes from now on is told off."""
         self.ops = _CLOSED
 
-    def observe(self, observed: Observed | None, stores: dict[str, Store]) -> None:
+    def observe(self, observed: Observed | None, stores: dict[str, FieldStore]) -> None:
         """Take the token of the event in hand; rows and journals that aren't ours are left out."""
         if observed is None:
             self.seen = None
             return
         by_tag = self.journals.by_tag
-        seen: dict[tuple[Store, str], Any] = {}
+        seen: dict[tuple[FieldStore, str], Any] = {}
         for row in observed.rows:
             store = stores.get(row.field)
             if store is not None:
@@ -71,11 +71,11 @@ class Recorder:
                 seen[store, row.key] = store.cover(dots)
         self.seen = seen
 
-    def cover(self, store: Store, key: str) -> Any:
+    def cover(self, store: FieldStore, key: str) -> Any:
         """What the event's author had seen of a key; None if it carries no token of it."""
         return None if self.seen is None else self.seen.get((store, key))
 
-    def covers_under(self, store: Store, prefix: str) -> dict[str, Any]:
+    def covers_under(self, store: FieldStore, prefix: str) -> dict[str, Any]:
         """What the event's author had seen of the keys that begin with `prefix`."""
         seen = self.seen or {}
         return {k: c for (s, k), c in seen.items() if s is store and k.startswith(prefix)}
@@ -114,8 +114,8 @@ def _settled(ops: list[Op]) -> list[Op]:
 
     A `put` that is taken back still removes what its author had seen; an `add` leaves nothing.
     """
-    closed: set[tuple[Store, str]] = set()
-    prefixes: set[tuple[Store, str]] = set()
+    closed: set[tuple[FieldStore, str]] = set()
+    prefixes: set[tuple[FieldStore, str]] = set()
     kept: list[Op] = []
     for op in reversed(ops):
         what, store, key, _, dot, cover = op

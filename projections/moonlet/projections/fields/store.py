@@ -18,7 +18,7 @@ All others are (key, None, bytes), and what SQL shows as the value is worked out
 """
 
 
-class Store:
+class FieldStore:
     """Base of the stores of one view's fields; they share one `frontier`, changed in place.
 
     A subclass folds by `put`, `remove`, `add` as its type has them, each (dot, key, value, cover),

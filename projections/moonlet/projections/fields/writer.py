@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NoReturn
 import msgspec
 
 from moonlet.projections.errors import ImpureFold
-from moonlet.projections.fields.store import Store
+from moonlet.projections.fields.store import FieldStore
 
 
 def _impure(name: str) -> Callable[..., NoReturn]:
@@ -35,7 +35,7 @@ class Writer(msgspec.Struct, eq=False, gc=False):
     """Whether a key of a map of this type can be removed."""
 
     @classmethod
-    def new_store(cls, frontier: list[int]) -> Store:
+    def new_store(cls, frontier: list[int]) -> FieldStore:
         """An empty store for a field of this type."""
         raise NotImplementedError
 

@@ -20,7 +20,7 @@ from moonlet.projections.errors import (
     InvalidDatabase,
     InvalidView,
 )
-from moonlet.projections.fields import SEPARATOR, Field, Store
+from moonlet.projections.fields import SEPARATOR, Field, FieldStore
 from moonlet.projections.files.disk import FILES, Disk
 from moonlet.projections.files.sqlite_errors import damaged, translated
 from moonlet.projections.view import ViewState
@@ -263,7 +263,7 @@ def _rows(cursor: sqlite3.Cursor) -> Iterable[tuple[str, Any, Any]]:
     return ((key + SEPARATOR + member, value, state) for key, member, value, state in cursor)
 
 
-def _unreadable_key(store: Store, rows: Iterable[tuple[str, Any, Any]]) -> str:
+def _unreadable_key(store: FieldStore, rows: Iterable[tuple[str, Any, Any]]) -> str:
     for row in rows:
         try:
             store.load([row])

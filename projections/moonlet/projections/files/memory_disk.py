@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Stored(NamedTuple):
+class StoredFile(NamedTuple):
     """A file as of its last commit; `number` tells it from another in its place."""
 
     number: int
@@ -16,7 +16,7 @@ class MemoryDisk:
     """See `Disk`. Every connection has a copy; only the last committed one counts."""
 
     def __init__(self) -> None:
-        self.files: dict[Path, Stored] = {}
+        self.files: dict[Path, StoredFile] = {}
         self._number = 0
 
     def connect(self, path: Path, *, timeout: float, read_only: bool = False) -> sqlite3.Connection:
@@ -35,7 +35,7 @@ class MemoryDisk:
         if stored is None:
             self._number += 1
         number = self._number if stored is None else stored.number
-        self.files[path] = Stored(number, connection.serialize())
+        self.files[path] = StoredFile(number, connection.serialize())
 
     def identity(self, path: Path) -> object:
         """The file's number; None if there is none."""
@@ -50,7 +50,7 @@ class MemoryDisk:
         """See `Disk.replace`."""
         self.put_back(path, self.files.pop(by))
 
-    def put_back(self, path: Path, stored: Stored) -> None:
+    def put_back(self, path: Path, stored: StoredFile) -> None:
         """Put an older content, or another file's, into this place, as a backup is restored."""
         self._number += 1
-        self.files[path] = Stored(self._number, stored.content)
+        self.files[path] = StoredFile(self._number, stored.content)

@@ -5,9 +5,9 @@ up, and both work on one `MaterializedView`: state, file, and who waits for it.
 """
 
 from moonlet.projections.replica.control import Action, Status, operate
-from moonlet.projections.replica.rebuild import journal_ends, rebuild
+from moonlet.projections.replica.rebuilding import journal_ends, rebuild
 from moonlet.projections.replica.replica import Replica
-from moonlet.projections.replica.survey import Sighting, survey
+from moonlet.projections.replica.surveying import Sighting, survey
 
 __all__ = [
     "Action",

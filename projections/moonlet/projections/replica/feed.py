@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from moonlet.core.errors import Corrupt, Unavailable
 from moonlet.projections.errors import PoisonedEvent
-from moonlet.projections.replica.materialized_view import Holding
+from moonlet.projections.replica.materialized_view import MaterializedView
 from moonlet.projections.replica.probe import digest_of, probe
 from moonlet.projections.values import JournalId
 from moonlet.streams import (
@@ -41,13 +41,13 @@ LOOK: Final = 0.05
 """Seconds between looks at the journal's end, while somebody waits and nothing comes."""
 
 
-class Feed:
-    """Folds one journal into a holding until it is cancelled, or something must stop it."""
+class JournalFeed:
+    """Folds one journal into its view until it is cancelled, or something must stop it."""
 
-    def __init__(self, bus: Bus, journal: JournalId, holding: Holding) -> None:
+    def __init__(self, bus: Bus, journal: JournalId, materialized: MaterializedView) -> None:
         self._bus = bus
         self._journal = journal
-        self._holding = holding
+        self._materialized = materialized
         self._config: dict[str, Any] = {
             "deliver_policy": "by_start_sequence",
             "ack_policy": "none",
@@ -97,7 +97,7 @@ class Feed:
 
     @property
     def _at(self) -> int:
-        state = self._holding.state
+        state = self._materialized.state
         return state.vector[state.journals.index[self._journal.name]]
 
     # -- one consumer ----------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class Feed:
     async def _follow(self) -> None:
         """One consumer's life; returns when another is needed."""
         js, name = self._bus._js, self._journal.name
-        state = self._holding.state
+        state = self._materialized.state
         mark = state.marks[state.journals.index[name]]
         config = {
             **self._config,
@@ -145,32 +145,32 @@ class Feed:
             batch, self._arrived = self._arrived, []
             if batch:
                 await self._fold(batch)
-            elif self._is_filtered or self._holding.lacks(name):
+            elif self._is_filtered or self._materialized.lacks(name):
                 await self._rise()
 
     async def _fold(self, batch: list[StoredMessage]) -> None:
-        name, holding = self._journal.name, self._holding
+        name, materialized = self._journal.name, self._materialized
         whole: list[StoredMessage] = []
         lost: PoisonedEvent | None = None
         for message in batch:
             try:
                 whole.append(await with_record(self._bus, name, message))
             except Corrupt as error:
-                if holding.leaves_out(name, message.sequence):
+                if materialized.leaves_out(name, message.sequence):
                     whole.append(message)
                     continue
-                lost = holding.poisoned(name, message.sequence, error)
+                lost = materialized.poisoned(name, message.sequence, error)
                 lost.__cause__ = error
                 break
         if not self._broken:  # else it is perhaps another journal by now
-            holding.fold(name, whole)
+            materialized.fold(name, whole)
             if lost is not None:
                 raise lost
         await asyncio.sleep(0)
 
     async def _woken(self) -> bool:
         """Wait for a delivery, a status, or a reason to look; False after too long a silence."""
-        lacking = self._holding.lacks(self._journal.name)
+        lacking = self._materialized.lacks(self._journal.name)
         self._wake.clear()
         try:
             async with asyncio.timeout(LOOK if lacking else PULL_EXPIRES + SILENCE):
@@ -200,7 +200,7 @@ class Feed:
         message = await Journal(bus, name).message(end)
         digest = "" if message is None else digest_of(name, message)
         if not self._broken and not self._arrived:
-            self._holding.rise(name, end, digest)
+            self._materialized.rise(name, end, digest)
 
     def _on_delivery(self, delivery: Delivery) -> None:
         if self._broken:

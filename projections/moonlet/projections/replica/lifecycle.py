@@ -1,4 +1,4 @@
-"""A replica's life: its file is opened and probed, kept up, halted, and closed."""
+"""A replica's lifecycle: its file is opened and probed, kept up, halted, and closed."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,10 +12,10 @@ from moonlet.projections.errors import PoisonedEvent
 from moonlet.projections.exchange import Enrolled, Roster
 from moonlet.projections.files import Disk, read_notes, write_replica, write_skipped
 from moonlet.projections.replica.control import Status, is_here
-from moonlet.projections.replica.materialized_view import Holding
+from moonlet.projections.replica.materialized_view import MaterializedView
 from moonlet.projections.replica.probe import check_incarnation, find_journal
 from moonlet.projections.replica.rewind import fold_until
-from moonlet.projections.replica.tasks import Upkeep
+from moonlet.projections.replica.tasks import ReplicaTasks
 from moonlet.projections.values import Dot, JournalId
 from moonlet.projections.view import View, journals_of
 from moonlet.streams import Bus
@@ -27,7 +27,7 @@ NAME_LENGTH: Final = 16
 """Characters of a replica's name."""
 
 
-class Life:
+class ReplicaLifecycle:
     """What `Replica` has inside. `failure` is what stopped it, if anything did."""
 
     def __init__(self, view: View, path: Path, search: Iterable[str], disk: Disk) -> None:
@@ -36,8 +36,8 @@ class Life:
         self.name = ""
         self.failure: Exception | None = None
         self.paused = False
-        self.upkeep: Upkeep | None = None
-        self.holding: Holding | None = None
+        self.tasks: ReplicaTasks | None = None
+        self.materialized: MaterializedView | None = None
         self.bus: Bus
         self._search = tuple(search)
         self._disk = disk
@@ -57,9 +57,9 @@ class Life:
 
     async def start(self) -> None:
         """Keep up what is open; raises, and is closed, if anything is wrong."""
-        self.upkeep = Upkeep(self.bus, self.held(), self.name, self._fail)
+        self.tasks = ReplicaTasks(self.bus, self.held(), self.name, self._fail)
         try:
-            await self.upkeep.start()
+            await self.tasks.start()
         except BaseException as error:
             await self.halt()
             self._give_up(error)
@@ -83,8 +83,8 @@ class Life:
         self._hold(journals, notes.skipped if notes is not None else ())
 
     def _hold(self, journals: Iterable[JournalId], skipped: Iterable[Dot]) -> None:
-        before = self.holding
-        self.holding = Holding(
+        before = self.materialized
+        self.materialized = MaterializedView(
             self.view,
             journals,
             self.path,
@@ -93,24 +93,24 @@ class Life:
             disk=self._disk,
         )
         if before is not None:
-            self.holding.take_waiters(before)
+            self.materialized.take_waiters(before)
         # Each time, so that a file which can't be written is refused now and not in mid-run.
         write_replica(self.path, self.name, self._disk)
 
     # -- in between ------------------------------------------------------------------------------
 
-    def held(self) -> Holding:
+    def held(self) -> MaterializedView:
         """State and file, if they may be read; else raises what stopped the replica."""
         if self.failure is not None and not isinstance(self.failure, PoisonedEvent):
             raise self.failure
-        assert self.holding is not None, "a replica is used inside `async with`"
-        return self.holding
+        assert self.materialized is not None, "a replica is used inside `async with`"
+        return self.materialized
 
     def reader(self) -> sqlite_utils.Database:
         """The read-only connection, opened once."""
-        holding = self.held()
+        materialized = self.held()
         if self._reader is None:
-            self._reader = holding.database.reader()
+            self._reader = materialized.database.reader()
         return self._reader
 
     async def go_to(self, target: Frontier) -> None:
@@ -156,28 +156,28 @@ class Life:
 
     def tell_waiters(self, error: Exception) -> None:
         """Whoever waits gets this error."""
-        if self.holding is not None:
-            self.holding.tell_waiters(error)
+        if self.materialized is not None:
+            self.materialized.tell_waiters(error)
 
     # -- down ------------------------------------------------------------------------------------
 
     async def halt(self) -> None:
         """End what keeps it up; twice is harmless."""
-        if self.upkeep is not None:
-            await self.upkeep.stop(self.standing if self.paused else "closed")
-            self.upkeep = None
+        if self.tasks is not None:
+            await self.tasks.stop(self.standing if self.paused else "closed")
+            self.tasks = None
 
     async def pause(self) -> None:
         """Halt until `start`, and say so."""
         self.paused = True
-        if self.upkeep is not None:
+        if self.tasks is not None:
             await self.halt()
         else:
             await self._say()
 
     async def leave(self) -> None:
         """Halt for good, and say so; who waits is told, and the file is closed."""
-        is_silent = self.upkeep is None and self.holding is not None
+        is_silent = self.tasks is None and self.materialized is not None
         self.paused = False
         await self.halt()
         if is_silent:
@@ -186,9 +186,9 @@ class Life:
         self.close()
 
     async def _say(self, standing: str = "") -> None:
-        """What upkeep says to the registry, where there is none."""
-        assert self.holding is not None, "a replica is used inside `async with`"
-        view, durable = self.view, self.holding.durable_by_journal
+        """What its tasks say to the registry, where there are none."""
+        assert self.materialized is not None, "a replica is used inside `async with`"
+        view, durable = self.view, self.materialized.durable_by_journal
         now = self.bus.clock.now_us()
         standing = standing or self.standing
         await Roster(self.bus).enroll(
@@ -207,24 +207,24 @@ class Life:
 
         While it moves its digest is only told if it is known: whoever asks often must not slow it.
         """
-        holding, failure = self.holding, self.failure
-        assert holding is not None, "a replica is used inside `async with`"
+        materialized, failure = self.materialized, self.failure
+        assert materialized is not None, "a replica is used inside `async with`"
         poison = failure if isinstance(failure, PoisonedEvent) else None
-        state = holding.state
+        state = materialized.state
         digest = ""
         if poison is not None or (failure is None and self.paused):
-            digest = holding.digest()
+            digest = materialized.digest()
         elif failure is None:
-            digest = holding.digest_at_hand()
+            digest = materialized.digest_at_hand()
         return Status(
             replica=self.name,
             view=self.view.name,
             version=self.view.version,
             standing=self.standing,
             frontier=dict(zip(state.journals.names, state.vector, strict=True)),
-            durable=holding.durable_by_journal,
+            durable=materialized.durable_by_journal,
             digest=digest,
-            peer=self.upkeep.exchange.name if self.upkeep is not None else "",
+            peer=self.tasks.exchange.name if self.tasks is not None else "",
             skipped=tuple(f"{dot.journal}/{dot.sequence}" for dot in sorted(state.skipped)),
             failure=str(failure) if failure is not None else "",
             stream=poison.stream if poison is not None else "",
@@ -237,8 +237,8 @@ class Life:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-        if self.holding is not None:
-            self.holding.close()
+        if self.materialized is not None:
+            self.materialized.close()
 
     def _give_up(self, error: BaseException) -> None:
         if not isinstance(error, Exception):  # cancelled: it can be tried again

@@ -27,7 +27,7 @@ SAVE_EVERY: Final = 1_000
 """Commits folded in one transaction, at most."""
 
 
-class Holding:
+class MaterializedView:
     """State and file, which move together. Synchronous: a batch is folded and saved in one go."""
 
     def __init__(
@@ -194,8 +194,8 @@ class Holding:
         self._watchers.append(future)
         return future
 
-    def take_waiters(self, other: "Holding") -> None:
-        """Who waited for another holding of this view waits for this one now."""
+    def take_waiters(self, other: "MaterializedView") -> None:
+        """Who waited for what was held of this view before waits for this now."""
         self._watchers += other._watchers
         other._watchers = []
         waiters, other._waiters = other._waiters, []

@@ -20,7 +20,7 @@ from moonlet.projections.exchange import (
     read_heartbeat,
     take,
 )
-from moonlet.projections.replica.materialized_view import Holding
+from moonlet.projections.replica.materialized_view import MaterializedView
 from moonlet.projections.replica.probe import check_marks
 from moonlet.projections.view import heartbeat_subject, replica_subject
 from moonlet.streams import Bus, Message, ServerRefused, Subscription
@@ -54,25 +54,25 @@ class Peer(NamedTuple):
     heard: float
 
 
-class Exchange:
+class PeerExchange:
     """One replica's part in the talk. `unread` says which journals can't be read now."""
 
     def __init__(
         self,
         bus: Bus,
-        holding: Holding,
+        materialized: MaterializedView,
         name: str,
         *,
         unread: Callable[[], set[str]],
         on_joined: Callable[[], None],
     ) -> None:
         self._bus = bus
-        self._holding = holding
-        self._view = holding.state.view
+        self._materialized = materialized
+        self._view = materialized.state.view
         self.name = name
         self._unread = unread
         self._on_joined = on_joined
-        self._giver = Giver(bus, holding.state)
+        self._giver = Giver(bus, materialized.state)
         self._subscriptions: list[Subscription] = []
         self._avoided: dict[str, float] = {}
         self._heard = asyncio.Event()
@@ -127,17 +127,20 @@ class Exchange:
 
     def _tick(self) -> None:
         """One beat: save what a lock held back, know the digest of what stands still, say it."""
-        holding = self._holding
-        holding.save()
-        if self._last_vector == holding.state.vector:
-            holding.digest()
-        self._last_vector = list(holding.state.vector)
+        materialized = self._materialized
+        materialized.save()
+        if self._last_vector == materialized.state.vector:
+            materialized.digest()
+        self._last_vector = list(materialized.state.vector)
         self._beat()
 
     def _beat(self, reply: str = "") -> None:
-        holding = self._holding
+        materialized = self._materialized
         heartbeat = make_heartbeat(
-            holding.state, self.name, durable=holding.durable, digest=holding.digest_at_hand()
+            materialized.state,
+            self.name,
+            durable=materialized.durable,
+            digest=materialized.digest_at_hand(),
         )
         try:
             subject = heartbeat_subject(self._bus, self._view)
@@ -146,9 +149,9 @@ class Exchange:
             pass  # the next one will do
 
     def _hear(self, message: Message) -> None:
-        holding = self._holding
+        materialized = self._materialized
         try:
-            heartbeat = read_heartbeat(holding.state, message.data)
+            heartbeat = read_heartbeat(materialized.state, message.data)
         except DeltaRefused as error:
             self.refused[error.fault] += 1
             return
@@ -162,8 +165,8 @@ class Exchange:
         self._answered.set()
         if message.reply:
             self._beat()
-        digest = holding.digest_at_hand()
-        if digest and differs(holding.state, heartbeat, digest):
+        digest = materialized.digest_at_hand()
+        if digest and differs(materialized.state, heartbeat, digest):
             if name not in self.diverged:
                 log.error(
                     "replicas differ at one frontier: run `moonlet view NAME compare`, and rebuild",
@@ -172,7 +175,7 @@ class Exchange:
                     other=name,
                 )
             self.diverged.add(name)
-        elif digest and heartbeat.digest and heartbeat.vector == holding.state.vector:
+        elif digest and heartbeat.digest and heartbeat.vector == materialized.state.vector:
             self.diverged.discard(name)
         if self._best(self._unread()) is not None:
             self._heard.set()
@@ -223,7 +226,7 @@ class Exchange:
         return [name for _, name in sorted(found)]
 
     def _lead(self, peer: Peer, journals: set[str] | None) -> int:
-        state = self._holding.state
+        state = self._materialized.state
         return sum(
             max(0, theirs - mine)
             for journal, theirs, mine in zip(
@@ -237,12 +240,12 @@ class Exchange:
 
         The file's own errors go through.
         """
-        holding = self._holding
+        materialized = self._materialized
         try:
             subject = replica_subject(self._bus, self._view, name)
-            taken = await take(self._bus, subject, holding.state)
-            ends = await check_marks(self._bus, holding.state.journals.ids, taken.marks)
-            joined = holding.join(taken.delta, taken.marks, ends)
+            taken = await take(self._bus, subject, materialized.state)
+            ends = await check_marks(self._bus, materialized.state.journals.ids, taken.marks)
+            joined = materialized.join(taken.delta, taken.marks, ends)
         except (DeltaRefused, DeltaGap, LimitExceeded, Unavailable, ServerRefused) as error:
             fault = getattr(error, "fault", type(error).__name__)
             self.refused[fault] += 1

@@ -15,10 +15,10 @@ from moonlet.projections.errors import PoisonedEvent
 from moonlet.projections.exchange import store_snapshot
 from moonlet.projections.files import FILES, Disk
 from moonlet.projections.replica.control import Control, Order
-from moonlet.projections.replica.lifecycle import Life
+from moonlet.projections.replica.lifecycle import ReplicaLifecycle
 from moonlet.projections.replica.rewind import check_reachable
 from moonlet.projections.values import Amount, Dot, Observed
-from moonlet.projections.view import FieldPlan, Source, View, control_subject
+from moonlet.projections.view import FieldPlan, KnownAgentType, View, control_subject
 from moonlet.streams import Bus
 from moonlet.telemetry import get_logger
 
@@ -40,7 +40,7 @@ class ReplicaClient(Protocol):
         ...
 
     @property
-    def types(self) -> Mapping[str, Source]:
+    def types(self) -> Mapping[str, KnownAgentType]:
         """The agent types whose code it knows."""
         ...
 
@@ -64,18 +64,18 @@ class Replica:
         disk: Disk = FILES,
     ) -> None:
         self._moon = moon
-        self._life = Life(view, Path(path), search, disk)
+        self._lifecycle = ReplicaLifecycle(view, Path(path), search, disk)
         self._turn = asyncio.Lock()
         self._control: Control
 
     async def __aenter__(self) -> "Replica":
-        self._life.bus = self._moon.bus
+        self._lifecycle.bus = self._moon.bus
         self.view.check(self._moon.types.values())
-        await self._life.open()
+        await self._lifecycle.open()
         self._control = Control(
-            self._life.bus,
-            control_subject(self._life.bus, self.view.name, self.name),
-            self._life.status,
+            self._lifecycle.bus,
+            control_subject(self._lifecycle.bus, self.view.name, self.name),
+            self._lifecycle.status,
             {
                 "pause": lambda _: self.pause(),
                 "resume": lambda _: self._and_pass(self.resume),
@@ -87,7 +87,7 @@ class Replica:
         try:
             await self._control.open()
         except BaseException:
-            await self._life.leave()
+            await self._lifecycle.leave()
             raise
         return self
 
@@ -98,76 +98,76 @@ class Replica:
         trace: TracebackType | None,
     ) -> None:
         await self._control.close()
-        await self._life.leave()
+        await self._lifecycle.leave()
 
     @property
     def view(self) -> View:
         """Its view."""
-        return self._life.view
+        return self._lifecycle.view
 
     @property
     def path(self) -> Path:
         """Where its file is."""
-        return self._life.path
+        return self._lifecycle.path
 
     @property
     def name(self) -> str:
         """Its own name, kept in the file."""
-        return self._life.name
+        return self._lifecycle.name
 
     @property
     def failure(self) -> Exception | None:
         """What stopped it; after a `PoisonedEvent` it still serves what came before."""
-        return self._life.failure
+        return self._lifecycle.failure
 
     @property
     def paused(self) -> bool:
         """Whether `pause` or `seek` stopped it."""
-        return self._life.paused
+        return self._lifecycle.paused
 
     # -- reading ---------------------------------------------------------------------------------
 
     @property
     def value(self) -> dict[str, Any]:
         """The value of every field, plain data."""
-        return self._life.held().state.value
+        return self._lifecycle.held().state.value
 
     @property
     def digest(self) -> str:
         """Hex over name, version, frontier and canonical state; a full pass once per frontier."""
-        return self._life.held().digest()
+        return self._lifecycle.held().digest()
 
     @property
     def frontier(self) -> Frontier:
         """Journal → the last sequence that is folded: the session's token for other replicas."""
-        return self._life.held().state.frontier
+        return self._lifecycle.held().state.frontier
 
     @property
     def durable(self) -> Frontier:
         """How far the file is; never ahead of `frontier`."""
-        return self._life.held().durable
+        return self._lifecycle.held().durable
 
     @property
     def skipped(self) -> frozenset[Dot]:
         """The commits that it leaves out, by `skip`."""
-        return self._life.held().state.skipped
+        return self._lifecycle.held().state.skipped
 
     @property
     def db(self) -> sqlite_utils.Database:
         """The file, read-only, for SQL: one table per field, as of the last save."""
-        return self._life.reader()
+        return self._lifecycle.reader()
 
     def read(self, field: str, key: str | None = None) -> tuple[Any, Observed]:
         """The value of a field, or of one key of it, and the token to write it with."""
-        return self._life.held().state.read(field, key)
+        return self._lifecycle.held().state.read(field, key)
 
     def available(self, field: str, journal: str, key: str = "") -> Amount:
         """What an author in `journal` may spend of a `BoundedCounter`, as far as is known here."""
-        return self._life.held().state.available(field, journal, key)
+        return self._lifecycle.held().state.available(field, journal, key)
 
     def explain(self) -> tuple[FieldPlan, ...]:
         """For each field: does an ordered fold do in the topology in force, or why a CRDT."""
-        return self.view.explain(self._life.bus.topology, self._moon.types.values())
+        return self.view.explain(self._lifecycle.bus.topology, self._moon.types.values())
 
     async def wait_for(self, token: Frontier, *, timeout: float | timedelta = 5.0) -> None:
         """Return once everything that `token` has seen is folded: `moon.token`, or a `frontier`.
@@ -175,15 +175,15 @@ class Replica:
         Journals that the view doesn't fold are passed over. Raises what stopped the replica, and
         `Unavailable` when time is up.
         """
-        holding = self._life.held()
-        wanted = holding.relevant(token)
-        if holding.state.frontier.covers(wanted):
+        materialized = self._lifecycle.held()
+        wanted = materialized.relevant(token)
+        if materialized.state.frontier.covers(wanted):
             return
         if self.failure is not None:
             raise self.failure
-        reached = holding.reached(wanted)
-        upkeep = self._life.upkeep
-        for feed in upkeep.feeds if upkeep is not None else ():
+        reached = materialized.reached(wanted)
+        tasks = self._lifecycle.tasks
+        for feed in tasks.feeds if tasks is not None else ():
             feed.look()
         limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         try:
@@ -204,33 +204,33 @@ class Replica:
         """
         seen: Frontier | None = None
         while True:
-            holding = self._life.held()
-            frontier = holding.state.frontier
+            materialized = self._lifecycle.held()
+            frontier = materialized.state.frontier
             if frontier != seen:
                 seen = frontier
                 yield frontier
             elif self.failure is not None:
                 raise self.failure
             else:
-                await holding.moved()
+                await materialized.moved()
 
     # -- operations ------------------------------------------------------------------------------
 
     async def pause(self) -> None:
         """Fold nothing more and keep silent, until `resume`; reads go on."""
         async with self._turn:
-            await self._life.pause()
+            await self._lifecycle.pause()
 
     async def resume(self) -> None:
         """Go on after `pause` or `seek`: probe, and follow; raises as opening does."""
-        life = self._life
+        lifecycle = self._lifecycle
         async with self._turn:
-            if life.failure is not None:
+            if lifecycle.failure is not None:
                 await self._open_again()
                 return
-            life.paused = False
-            if life.upkeep is None:
-                await life.start()
+            lifecycle.paused = False
+            if lifecycle.tasks is None:
+                await lifecycle.start()
 
     async def retry(self) -> None:
         """Open the file again, probe, and go on; raises what still stands in the way.
@@ -241,13 +241,13 @@ class Replica:
             await self._open_again()
 
     async def _open_again(self) -> None:
-        life = self._life
-        life.paused = False
-        await life.halt()
-        assert life.holding is not None, "a replica is used inside `async with`"
-        before = life.holding.state.frontier
-        life.close()
-        await life.open()
+        lifecycle = self._lifecycle
+        lifecycle.paused = False
+        await lifecycle.halt()
+        assert lifecycle.materialized is not None, "a replica is used inside `async with`"
+        before = lifecycle.materialized.state.frontier
+        lifecycle.close()
+        await lifecycle.open()
         await self.wait_for(before, timeout=RETRY_SECONDS)
 
     async def skip(self) -> None:
@@ -260,7 +260,7 @@ class Replica:
     async def _skip(self, seen: Mapping[str, int]) -> None:
         """As `skip`; `seen` is where who wants it saw the view stopped, if they said so."""
         async with self._turn:
-            life, poison = self._life, self.failure
+            lifecycle, poison = self._lifecycle, self.failure
             if not isinstance(poison, PoisonedEvent):
                 raise Invalid(f"view {self.view.name} isn't stopped by an event: nothing to skip")
             if seen and dict(seen) != {poison.stream: poison.sequence}:
@@ -268,8 +268,8 @@ class Replica:
                     f"view {self.view.name} is stopped at {poison.stream} sequence"
                     f" {poison.sequence} now, not at {dict(seen)}: look at that one first"
                 )
-            await life.halt()
-            journals = life.held().state.journals
+            await lifecycle.halt()
+            journals = lifecycle.held().state.journals
             tag = journals.tags[journals.index[poison.stream]]
             log.warning(
                 "a commit is skipped",
@@ -277,8 +277,8 @@ class Replica:
                 journal=poison.stream,
                 sequence=poison.sequence,
             )
-            life.leave_out(Dot(tag, poison.sequence))
-            await life.open()
+            lifecycle.leave_out(Dot(tag, poison.sequence))
+            await lifecycle.open()
 
     async def seek(self, frontier: Frontier, *, timeout: float | timedelta = 60.0) -> None:
         """Become the view as of `frontier`, and pause there; journals left out are at their start.
@@ -287,13 +287,13 @@ class Replica:
         journal's end, with nothing changed, and `PoisonedEvent`; `resume` goes on from wherever it
         stands then.
         """
-        life = self._life
+        lifecycle = self._lifecycle
         limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         async with self._turn:
-            await check_reachable(life.bus, life.held(), frontier)
+            await check_reachable(lifecycle.bus, lifecycle.held(), frontier)
             try:
                 async with asyncio.timeout(limit):
-                    await life.go_to(frontier)
+                    await lifecycle.go_to(frontier)
             except TimeoutError:
                 raise Unavailable(
                     f"view {self.view.name} did not get to {frontier.sequences} within {limit} s:"
@@ -302,7 +302,7 @@ class Replica:
 
     async def _seek_as_told(self, order: Order) -> None:
         """Seek by an operator's order, in which a name that means nothing is a slip."""
-        names = self._life.held().state.journals.names
+        names = self._lifecycle.held().state.journals.names
         unknown = sorted(set(order.to) - set(names))
         if unknown:
             raise Invalid(
@@ -324,4 +324,4 @@ class Replica:
 
     async def snapshot(self) -> None:
         """Store the state for replicas that join when no other is there."""
-        await store_snapshot(self._life.bus, self._life.held().state)
+        await store_snapshot(self._lifecycle.bus, self._lifecycle.held().state)

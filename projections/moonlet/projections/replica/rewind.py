@@ -4,14 +4,14 @@ from contextlib import aclosing
 
 from moonlet.core.errors import Invalid
 from moonlet.core.frontier import Frontier
-from moonlet.projections.replica.materialized_view import Holding
+from moonlet.projections.replica.materialized_view import MaterializedView
 from moonlet.projections.replica.probe import probe
 from moonlet.streams import Bus, read_messages
 
 
-async def check_reachable(bus: Bus, holding: Holding, target: Frontier) -> None:
+async def check_reachable(bus: Bus, materialized: MaterializedView, target: Frontier) -> None:
     """Raise `Invalid` if a journal ends before `target`; else as a probe does."""
-    state = holding.state
+    state = materialized.state
     for journal, at, mark in zip(state.journals.ids, state.vector, state.marks, strict=True):
         end = (await probe(bus, journal, at, mark)).last
         if target.at(journal.name) > end:
@@ -21,9 +21,9 @@ async def check_reachable(bus: Bus, holding: Holding, target: Frontier) -> None:
             )
 
 
-async def fold_until(bus: Bus, holding: Holding, target: Frontier) -> None:
-    """Fold every journal up to `target`, inclusive; the holding must not be past it."""
-    state = holding.state
+async def fold_until(bus: Bus, materialized: MaterializedView, target: Frontier) -> None:
+    """Fold every journal up to `target`, inclusive; the view must not be past it."""
+    state = materialized.state
     for journal, at in zip(state.journals.ids, list(state.vector), strict=True):
         until = target.at(journal.name)
         if until <= at:
@@ -32,7 +32,7 @@ async def fold_until(bus: Bus, holding: Holding, target: Frontier) -> None:
             start = at + 1
             async with aclosing(read_messages(bus, journal.name, subject, start=start)) as batches:
                 async for batch in batches:
-                    holding.fold(journal.name, [m for m in batch if m.sequence <= until])
+                    materialized.fold(journal.name, [m for m in batch if m.sequence <= until])
                     if batch[-1].sequence >= until:
                         break
-        holding.rise(journal.name, until, "")
+        materialized.rise(journal.name, until, "")

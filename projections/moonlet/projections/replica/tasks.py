@@ -8,9 +8,9 @@ from moonlet.core.errors import LimitExceeded, MoonletError, Unavailable
 from moonlet.core.marks import buggify, reached
 from moonlet.projections.errors import DeltaGap, DeltaRefused, JournalFault
 from moonlet.projections.exchange import Enrolled, Roster, load_snapshot, read_head, store_snapshot
-from moonlet.projections.replica.feed import Feed
-from moonlet.projections.replica.materialized_view import Holding
-from moonlet.projections.replica.peers import FAR_BEHIND, Exchange
+from moonlet.projections.replica.feed import JournalFeed
+from moonlet.projections.replica.materialized_view import MaterializedView
+from moonlet.projections.replica.peers import FAR_BEHIND, PeerExchange
 from moonlet.projections.replica.probe import check_marks, probe
 from moonlet.streams import Bus, ServerRefused
 from moonlet.telemetry import get_logger
@@ -27,24 +27,30 @@ SNAPSHOT_EVERY: Final = 100_000
 """Commits after which the next replica that notices stores a snapshot."""
 
 
-class Upkeep:
+class ReplicaTasks:
     """The tasks of one replica. The first error of any ends them all, and goes to `on_failure`."""
 
     def __init__(
-        self, bus: Bus, holding: Holding, name: str, on_failure: Callable[[Exception], None]
+        self,
+        bus: Bus,
+        materialized: MaterializedView,
+        name: str,
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._bus = bus
-        self._holding = holding
+        self._materialized = materialized
         self._name = name
         self._on_failure = on_failure
         self._roster = Roster(bus)
         self._reported: Enrolled | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self.feeds = [Feed(bus, journal, holding) for journal in holding.state.journals.ids]
+        self.feeds = [
+            JournalFeed(bus, journal, materialized) for journal in materialized.state.journals.ids
+        ]
         # A copied file has the other's name; on the wire every run has one of its own.
-        self.exchange = Exchange(
+        self.exchange = PeerExchange(
             bus,
-            holding,
+            materialized,
             f"{name}-{bus.entropy.token()[:RUN_LENGTH]}",
             unread=self._unread,
             on_joined=self._restart_feeds,
@@ -95,7 +101,7 @@ class Upkeep:
             except Exception as error:
                 await self._end(error)
 
-        view = self._holding.state.view.name
+        view = self._materialized.state.view.name
         self._tasks.append(asyncio.create_task(guarded(), name=f"view {view}: {name}"))
 
     async def _end(self, error: Exception) -> None:
@@ -108,7 +114,7 @@ class Upkeep:
         await self._report(type(error).__name__)
 
     def _unread(self) -> set[str]:
-        names = self._holding.state.journals.names
+        names = self._materialized.state.journals.names
         return {name for name, feed in zip(names, self.feeds, strict=True) if not feed.live}
 
     def _restart_feeds(self) -> None:
@@ -119,22 +125,22 @@ class Upkeep:
 
     async def _backlog(self) -> int:
         """Probe every journal; how many commits stand in them that we haven't folded."""
-        state = self._holding.state
+        state = self._materialized.state
         backlog = 0
         for journal, at, mark in zip(state.journals.ids, state.vector, state.marks, strict=True):
             backlog += (await probe(self._bus, journal, at, mark)).last - at
         return backlog
 
     async def _join_snapshot(self) -> None:
-        holding = self._holding
+        materialized = self._materialized
         try:
-            taken = await load_snapshot(self._bus, holding.state)
+            taken = await load_snapshot(self._bus, materialized.state)
             if taken is not None:
-                ends = await check_marks(self._bus, holding.state.journals.ids, taken.marks)
-                if holding.join(taken.delta, taken.marks, ends):
+                ends = await check_marks(self._bus, materialized.state.journals.ids, taken.marks)
+                if materialized.join(taken.delta, taken.marks, ends):
                     reached("a replica joins a snapshot")
         except (DeltaRefused, DeltaGap, LimitExceeded, Unavailable, ServerRefused) as error:
-            log.warning("no snapshot to join", view=holding.state.view.name, error=str(error))
+            log.warning("no snapshot to join", view=materialized.state.view.name, error=str(error))
 
     # -- reports ---------------------------------------------------------------------------------
 
@@ -144,16 +150,16 @@ class Upkeep:
             await asyncio.sleep(REPORT_SECONDS)
             await self._report("running")
             rare = buggify("a snapshot of a view is stored for nothing")
-            if rare or sum(self._holding.state.vector) - snapshot_at >= SNAPSHOT_EVERY:
+            if rare or sum(self._materialized.state.vector) - snapshot_at >= SNAPSHOT_EVERY:
                 snapshot_at = await self._snapshot_if_due(1 if rare else SNAPSHOT_EVERY)
 
     async def _report(self, standing: str) -> None:
-        state = self._holding.state
+        state = self._materialized.state
         entry = Enrolled(
             self._name,
             state.view.name,
             state.view.version,
-            self._holding.durable_by_journal,
+            self._materialized.durable_by_journal,
             standing,
             self._bus.clock.now_us(),
         )
@@ -164,7 +170,7 @@ class Upkeep:
 
     async def _snapshot_if_due(self, every: int) -> int:
         """Store a snapshot unless one is less than `every` commits old; how far the newest is."""
-        state = self._holding.state
+        state = self._materialized.state
         try:
             head = await read_head(self._bus, state)
             at = 0 if head is None or head.identity != state.identity else sum(head.vector)

@@ -13,12 +13,12 @@ from moonlet.projections.view.subjects import (
     snapshot_subject,
     snapshot_subjects,
 )
-from moonlet.projections.view.view import Source, View
+from moonlet.projections.view.view import KnownAgentType, View
 
 __all__ = [
     "At",
     "FieldPlan",
-    "Source",
+    "KnownAgentType",
     "View",
     "ViewState",
     "control_subject",

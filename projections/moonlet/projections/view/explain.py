@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from moonlet.projections.fields import TYPES, Field
-from moonlet.projections.view.handlers import Handler
+from moonlet.projections.view.handlers import ViewHandler
 
 ANY: str = "*"
 """Stands in a topology for every agent type that isn't named."""
@@ -38,7 +38,7 @@ class FieldPlan(NamedTuple):
 
 def explain(
     fields: Iterable[Field],
-    handlers: Iterable[Handler],
+    handlers: Iterable[ViewHandler],
     topology: Journaled,
     sources: Sequence[Any],
 ) -> tuple[FieldPlan, ...]:
@@ -48,7 +48,7 @@ def explain(
 
 
 def _plan(
-    field: Field, handlers: Sequence[Handler], topology: Journaled, sources: Sequence[Any]
+    field: Field, handlers: Sequence[ViewHandler], topology: Journaled, sources: Sequence[Any]
 ) -> FieldPlan:
     writers = [h for h in handlers if writes_to(h.function, field.name)]
     journals = sorted({j for h in writers for j in _journals_of(h, handlers, topology, sources)})
@@ -69,7 +69,10 @@ def _plan(
 
 
 def _journals_of(
-    handler: Handler, handlers: Sequence[Handler], topology: Journaled, sources: Sequence[Any]
+    handler: ViewHandler,
+    handlers: Sequence[ViewHandler],
+    topology: Journaled,
+    sources: Sequence[Any],
 ) -> set[str]:
     """The journals in which events that this handler folds may stand."""
     name = handler.message.name

@@ -17,7 +17,7 @@ from moonlet.projections.values import Observed
 Function = Callable[..., Any]
 
 
-class Handler(msgspec.Struct, frozen=True):
+class ViewHandler(msgspec.Struct, frozen=True):
     """One function for one event class; `source` is an agent type's name, or None for all.
 
     `readers` decode bodies of `version` straight from bytes, by encoding: what a journal holds
@@ -47,7 +47,7 @@ class Handler(msgspec.Struct, frozen=True):
         return joined
 
 
-def read_handlers(function: Function, view: str, source: str | None) -> list[Handler]:
+def read_handlers(function: Function, view: str, source: str | None) -> list[ViewHandler]:
     """The handlers that a decorated function is: one for each class of its union.
 
     Annotations resolve under `from __future__ import annotations` and for local classes too.
@@ -90,7 +90,9 @@ def read_handlers(function: Function, view: str, source: str | None) -> list[Han
                 f" version {old}: write @upcast({message.name!r}, {old})"
             )
         tokens = _token_fields(cls, scope)
-        found.append(Handler(function, message, source, tokens, message.version, _readers(message)))
+        found.append(
+            ViewHandler(function, message, source, tokens, message.version, _readers(message))
+        )
     return found
 
 

@@ -21,9 +21,9 @@ from moonlet.projections.fields import (
     BoundedStore,
     DotStore,
     Fields,
+    FieldStore,
     Op,
     Recorder,
-    Store,
     carry_out,
 )
 from moonlet.projections.values import (
@@ -97,7 +97,7 @@ class ViewState:
         """Below this vector the index of changes knows nothing."""
         self.marks: list[tuple[int, str]] = [(0, "")] * len(self.journals)
         """The last commit folded here of each journal: its sequence and digest, for probes."""
-        self.stores: dict[str, Store] = {
+        self.stores: dict[str, FieldStore] = {
             name: field.type.new_store(self.vector) for name, field in view.fields.items()
         }
         self._recorder = Recorder(self.journals)

@@ -8,13 +8,13 @@ from moonlet.core.ids import AgentId, check_name
 from moonlet.projections.errors import InvalidView
 from moonlet.projections.fields import Field, read_field
 from moonlet.projections.view.explain import FieldPlan, Journaled, explain
-from moonlet.projections.view.handlers import Handler, read_handlers
+from moonlet.projections.view.handlers import ViewHandler, read_handlers
 from moonlet.projections.view.purity import check_pure
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Source(Protocol):
+class KnownAgentType(Protocol):
     """An agent type, as far as a view must know it."""
 
     @property
@@ -45,20 +45,20 @@ class View:
         self.fields: Mapping[str, Field] = {
             field: read_field(name, field, fields[field]) for field in sorted(fields)
         }
-        self._handlers: dict[tuple[str, str | None], Handler] = {}
-        self.general: dict[str, Handler] = {}
+        self._handlers: dict[tuple[str, str | None], ViewHandler] = {}
+        self.general: dict[str, ViewHandler] = {}
         """Schema name → the handler for all sources."""
         self.narrowed: set[str] = set()
         """Schema names that some handler takes of one source only."""
 
     @overload
-    def on_event(self, function: F, *, source: Source | str | None = None) -> F: ...
+    def on_event(self, function: F, *, source: KnownAgentType | str | None = None) -> F: ...
 
     @overload
-    def on_event(self, *, source: Source | str | None = None) -> Callable[[F], F]: ...
+    def on_event(self, *, source: KnownAgentType | str | None = None) -> Callable[[F], F]: ...
 
     def on_event(
-        self, function: F | None = None, *, source: Source | str | None = None
+        self, function: F | None = None, *, source: KnownAgentType | str | None = None
     ) -> Callable[[F], F] | F:
         """Fold an event: `(view: Fields, event: EventClass, at: At) -> None`.
 
@@ -91,17 +91,17 @@ class View:
                 self.narrowed.add(handler.message.name)
 
     @property
-    def handlers(self) -> tuple[Handler, ...]:
+    def handlers(self) -> tuple[ViewHandler, ...]:
         """All handlers, in the order declared."""
         return tuple(self._handlers.values())
 
-    def handler_for(self, name: str, agent: str) -> Handler | None:
+    def handler_for(self, name: str, agent: str) -> ViewHandler | None:
         """Who folds the event `name` of `agent` (`type/key`): its own handler, or the general."""
         if name not in self.narrowed:
             return self.general.get(name)
         return self._handlers.get((name, AgentId.parse(agent).type)) or self.general.get(name)
 
-    def check(self, sources: Iterable[Source]) -> None:
+    def check(self, sources: Iterable[KnownAgentType]) -> None:
         """Refuse what only the agent types can show; raises `InvalidView`.
 
         Refused: a schema name under which two agent types record different classes, handled
@@ -131,7 +131,9 @@ class View:
                     " annotate the handler with that one"
                 )
 
-    def explain(self, topology: Journaled, sources: Iterable[Source] = ()) -> tuple[FieldPlan, ...]:
+    def explain(
+        self, topology: Journaled, sources: Iterable[KnownAgentType] = ()
+    ) -> tuple[FieldPlan, ...]:
         """For each field and this topology: does an ordered fold do, or is a CRDT needed, and why.
 
         `sources` are the agent types that are known; an event that none of them records, and no

@@ -11,7 +11,7 @@ from moonlet.satellites.aegis.positions import Position, health
 from moonlet.satellites.common import BPS, value_of
 
 
-class Scenario(Struct, frozen=True):
+class StressScenario(Struct, frozen=True):
     """What happens to prices, in basis points: to dollar tokens, to all else, and by contagion.
 
     `haircut` is taken off the share of collateral that a lender recognizes.
@@ -22,12 +22,12 @@ class Scenario(Struct, frozen=True):
     haircut: int
 
 
-SCENARIOS: Final[Mapping[str, Scenario]] = {
-    "Historical Market Crash": Scenario(stable=-200, volatile=-5_000, haircut=0),
-    "Crypto Winter": Scenario(stable=-100, volatile=-7_500, haircut=200),
-    "DeFi Contagion": Scenario(stable=-1_000, volatile=-4_000, haircut=1_000),
-    "Regulatory Shock": Scenario(stable=-1_300, volatile=-3_000, haircut=500),
-    "Black Swan": Scenario(stable=-3_000, volatile=-8_000, haircut=1_500),
+SCENARIOS: Final[Mapping[str, StressScenario]] = {
+    "Historical Market Crash": StressScenario(stable=-200, volatile=-5_000, haircut=0),
+    "Crypto Winter": StressScenario(stable=-100, volatile=-7_500, haircut=200),
+    "DeFi Contagion": StressScenario(stable=-1_000, volatile=-4_000, haircut=1_000),
+    "Regulatory Shock": StressScenario(stable=-1_300, volatile=-3_000, haircut=500),
+    "Black Swan": StressScenario(stable=-3_000, volatile=-8_000, haircut=1_500),
 }
 """Named as in YieldSensei; the figures are ours: stylized, not fitted."""
 

@@ -3,9 +3,9 @@
 It knows none of them.
 """
 
+from moonlet.satellites.common.balancing import transfers, wanted_by_share
 from moonlet.satellites.common.bounds import require_room
 from moonlet.satellites.common.peers import peer, require
-from moonlet.satellites.common.transfers import transfers, wanted_by_share
 from moonlet.satellites.common.units import (
     BPS,
     MICRO,

@@ -3,17 +3,17 @@
 `drive` tells Oracle each price of a feed; `report` is computed from the journals' commits.
 """
 
-from moonlet.satellites.night.audit import Fault
+from moonlet.satellites.night.audit import DeliveryFault
 from moonlet.satellites.night.driver import Drive, drive
 from moonlet.satellites.night.feed import depeg, read_feed
-from moonlet.satellites.night.report import Report, TradeLine, report
+from moonlet.satellites.night.reporting import Report, TradeLine, report
 from moonlet.satellites.night.script import AGENTS, DESK
 
 __all__ = [
     "AGENTS",
     "DESK",
+    "DeliveryFault",
     "Drive",
-    "Fault",
     "Report",
     "TradeLine",
     "depeg",

@@ -14,7 +14,7 @@ from moonlet.core import Commit, call_id
 from moonlet.satellites.night.causes import Commits, effect_of
 
 
-class Sent(Struct, frozen=True):
+class SentCommand(Struct, frozen=True):
     """A command that the driver knows to be stored."""
 
     id: str
@@ -22,7 +22,7 @@ class Sent(Struct, frozen=True):
     name: str
 
 
-class Fault(Struct, frozen=True):
+class DeliveryFault(Struct, frozen=True):
     """A command that is not exactly one commit: `times` it was found at `agent`.
 
     `source` is who sent it: 'driver', or the agent in whose commit the effect stands.
@@ -35,15 +35,15 @@ class Fault(Struct, frozen=True):
     times: int
 
 
-class Audit(Struct, frozen=True):
+class DeliveryAudit(Struct, frozen=True):
     """All faults. `strays` look like effects, but no commit has them."""
 
-    lost: tuple[Fault, ...]
-    doubled: tuple[Fault, ...]
-    strays: tuple[Fault, ...]
+    lost: tuple[DeliveryFault, ...]
+    doubled: tuple[DeliveryFault, ...]
+    strays: tuple[DeliveryFault, ...]
 
 
-def audit(commits: Commits, sent: Iterable[Sent]) -> Audit:
+def audit(commits: Commits, sent: Iterable[SentCommand]) -> DeliveryAudit:
     """Compare what was sent with what was committed. A receiver outside `commits` is not judged."""
     found = Counter(
         (agent, _identity(commit)) for agent, each in commits.items() for commit in each
@@ -54,7 +54,7 @@ def audit(commits: Commits, sent: Iterable[Sent]) -> Audit:
         if agent in commits
     }
     lost = [
-        Fault(id, agent, name, source, 0)
+        DeliveryFault(id, agent, name, source, 0)
         for (agent, id), (name, source) in expected.items()
         if not found[agent, id]
     ]
@@ -64,19 +64,19 @@ def audit(commits: Commits, sent: Iterable[Sent]) -> Audit:
         for commit in each
     }
     doubled = [
-        Fault(id, agent, names[agent, id], expected.get((agent, id), ("", ""))[1], times)
+        DeliveryFault(id, agent, names[agent, id], expected.get((agent, id), ("", ""))[1], times)
         for (agent, id), times in found.items()
         if times > 1
     ]
     strays = [
-        Fault(id, agent, names[agent, id], _sender(id), times)
+        DeliveryFault(id, agent, names[agent, id], _sender(id), times)
         for (agent, id), times in found.items()
         if (agent, id) not in expected and _sender(id) in commits
     ]
-    return Audit(_sorted(lost), _sorted(doubled), _sorted(strays))
+    return DeliveryAudit(_sorted(lost), _sorted(doubled), _sorted(strays))
 
 
-def unanswered(commits: Commits, sent: Iterable[Sent]) -> bool:
+def unanswered(commits: Commits, sent: Iterable[SentCommand]) -> bool:
     """Whether something that was sent is no commit yet."""
     found = {(agent, _identity(commit)) for agent, each in commits.items() for commit in each}
     return any(
@@ -93,7 +93,7 @@ def _identity(commit: Commit[Any]) -> str:
     return f"{command.call}:result" if command.call else command.id
 
 
-def _expected(commits: Commits, sent: Iterable[Sent]) -> Iterator[tuple[str, str, str, str]]:
+def _expected(commits: Commits, sent: Iterable[SentCommand]) -> Iterator[tuple[str, str, str, str]]:
     for each in sent:
         yield each.agent, each.id, each.name, "driver"
     for agent, found in commits.items():
@@ -112,5 +112,5 @@ def _sender(id: str) -> str:
     return effect[0] if effect else ""
 
 
-def _sorted(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+def _sorted(faults: Iterable[DeliveryFault]) -> tuple[DeliveryFault, ...]:
     return tuple(sorted(faults, key=lambda fault: (fault.agent, fault.id)))

@@ -17,7 +17,7 @@ from moonlet.core import (
     Unknown,
     UnknownAgentType,
 )
-from moonlet.satellites.night.audit import Sent, unanswered
+from moonlet.satellites.night.audit import SentCommand, unanswered
 from moonlet.satellites.night.feed import Quote, readings
 from moonlet.satellites.night.script import AGENTS, ASSET, DESK, FEED, seeds
 from moonlet.satellites.oracle import FeedStatus, ValidateOracleFeed
@@ -35,7 +35,7 @@ ORACLE: Final = f"oracle/{DESK}"
 Progress = Callable[[int, int], None]
 
 
-class Receipt(Protocol):
+class NightReceipt(Protocol):
     """What `tell` gives: the command is durable."""
 
     id: str
@@ -45,12 +45,12 @@ class Receipt(Protocol):
         ...
 
 
-class Client(Protocol):
+class NightClient(Protocol):
     """What the driver needs of a client of `connect()`."""
 
     async def tell(
         self, agent: str, command: Any, *, id: str | None = ..., timeout: float = ...
-    ) -> Receipt:
+    ) -> NightReceipt:
         """Store a command."""
         ...
 
@@ -68,14 +68,14 @@ class Client(Protocol):
 class Drive(Struct, frozen=True):
     """What the driver did: the commands it knows to be stored, in order, and all commits."""
 
-    sent: tuple[Sent, ...]
+    sent: tuple[SentCommand, ...]
     commits: dict[str, list[Commit[Any]]]
     first_tick: int
     ticks: int
 
 
 async def drive(
-    moon: Client,
+    moon: NightClient,
     feed: Sequence[Quote],
     *,
     speed: float = 1.0,
@@ -90,7 +90,7 @@ async def drive(
     """
     if not 0 < speed < float("inf"):
         raise InvalidSettings(f"speed {speed}: give a number above zero, like 2 for twice as fast")
-    log: list[Sent] = []
+    log: list[SentCommand] = []
     stored = (await _status(moon))["tick"]
     if stored == 0:
         await _seed(moon, feed, log)
@@ -116,7 +116,7 @@ def tick(feed: Sequence[Quote], number: int) -> ValidateOracleFeed:
     return ValidateOracleFeed(FEED, ASSET, number + 1, at, readings(feed, index, at))
 
 
-async def _seed(moon: Client, feed: Sequence[Quote], log: list[Sent]) -> None:
+async def _seed(moon: NightClient, feed: Sequence[Quote], log: list[SentCommand]) -> None:
     """Tell the beginning, and wait until all of it is committed: no tick may overtake it.
 
     The ids are the same each time, so that a driver that died half-way does no harm.
@@ -129,7 +129,7 @@ async def _seed(moon: Client, feed: Sequence[Quote], log: list[Sent]) -> None:
         await receipt.committed(timeout=PATIENCE)
 
 
-async def _status(moon: Client) -> dict[str, Any]:
+async def _status(moon: NightClient) -> dict[str, Any]:
     """Oracle's status, once a host is up that has registered it."""
     until = asyncio.get_running_loop().time() + PATIENCE
     while True:
@@ -142,7 +142,9 @@ async def _status(moon: Client) -> dict[str, Any]:
             await asyncio.sleep(POLL)
 
 
-async def _tell(moon: Client, agent: str, command: Any, id: str, log: list[Sent]) -> Receipt:
+async def _tell(
+    moon: NightClient, agent: str, command: Any, id: str, log: list[SentCommand]
+) -> NightReceipt:
     """Tell until it is known to be stored, then log it. Repeating is harmless: it is one id."""
     until = asyncio.get_running_loop().time() + PATIENCE
     while True:
@@ -153,11 +155,11 @@ async def _tell(moon: Client, agent: str, command: Any, id: str, log: list[Sent]
                 raise
             await asyncio.sleep(POLL)
         else:
-            log.append(Sent(receipt.id, agent, type(command).__name__))
+            log.append(SentCommand(receipt.id, agent, type(command).__name__))
             return receipt
 
 
-async def settle(moon: Client, log: Iterable[Sent]) -> dict[str, list[Commit[Any]]]:
+async def settle(moon: NightClient, log: Iterable[SentCommand]) -> dict[str, list[Commit[Any]]]:
     """Read all commits once every command, send and call is answered, or `PATIENCE` is over.
 
     Whatever is then still missing shows in the report.

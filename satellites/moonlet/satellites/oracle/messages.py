@@ -63,7 +63,7 @@ class VerifyOffChainData(Struct, frozen=True):
     attested: Money
 
 
-class Answer(Struct, frozen=True):
+class ProviderAnswer(Struct, frozen=True):
     """One provider's verdict on a question, and how sure it is."""
 
     provider: Name
@@ -75,7 +75,7 @@ class PerformCrossProviderConsensus(Struct, frozen=True):
     """Weigh several providers' verdicts by confidence and past reliability."""
 
     question: Text
-    answers: Annotated[tuple[Answer, ...], Meta(min_length=1, max_length=32)]
+    answers: Annotated[tuple[ProviderAnswer, ...], Meta(min_length=1, max_length=32)]
 
 
 class RefreshDataSources(Struct, frozen=True):

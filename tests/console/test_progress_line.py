@@ -6,7 +6,7 @@ import pytest
 from rich.progress import Progress
 
 from moonlet.console.common import Output
-from moonlet.console.common.progress import _Rate, progress
+from moonlet.console.common.progress_line import _Rate, progress
 
 
 class Terminal(io.StringIO):

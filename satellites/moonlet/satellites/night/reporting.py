@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from moonlet.core import Commit
 from moonlet.satellites.aegis import LEVELS
-from moonlet.satellites.night.audit import Audit, Sent, audit
+from moonlet.satellites.night.audit import DeliveryAudit, SentCommand, audit
 from moonlet.satellites.night.causes import Causes, Commits
 
 DENIALS: Final = ("TradeRefused", "WashSaleBlocked")
@@ -101,7 +101,7 @@ class Report(Struct, frozen=True):
     refusals: tuple[RefusalLine, ...]
     ledger: LedgerLine
     saga: SagaLine
-    audit: Audit
+    audit: DeliveryAudit
 
     @property
     def commits_per_second(self) -> float:
@@ -109,7 +109,7 @@ class Report(Struct, frozen=True):
         return (self.commits - 1) / self.seconds if self.seconds else 0.0
 
 
-def report(commits: Commits, sent: Iterable[Sent]) -> Report:
+def report(commits: Commits, sent: Iterable[SentCommand]) -> Report:
     """The report of a run that sent these commands, from each agent's commits in order."""
     sent = tuple(sent)
     recent = _since(commits, sent)
@@ -129,7 +129,7 @@ def report(commits: Commits, sent: Iterable[Sent]) -> Report:
     )
 
 
-def _since(commits: Commits, sent: tuple[Sent, ...]) -> list[Commit[Any]]:
+def _since(commits: Commits, sent: tuple[SentCommand, ...]) -> list[Commit[Any]]:
     """All commits from the first that the driver caused, in order of time."""
     ids = {(each.agent, each.id) for each in sent}
     everything = sorted(

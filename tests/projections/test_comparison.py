@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from moonlet.projections import DeltaRefused, ViewState
-from moonlet.projections.exchange.audit import Audit, Difference
+from moonlet.projections.exchange.comparison import KeyDifference, StateComparison
 from tests.projections.helpers import Raised, Rated, commit, journals, new_state
 from tests.projections.test_delta import giver
 from tests.projections.world import World
 
 
-def compared(one: Audit, two: Audit) -> list[int]:
+def compared(one: StateComparison, two: StateComparison) -> list[int]:
     """Run it to the end; the bytes of each message."""
     sizes = []
     message, sides = one.begin(), [two, one]
@@ -36,9 +36,9 @@ def filled(count: int, changed: set[int]) -> ViewState:
 
 def test_ten_differences_among_100k_keys_take_six_messages_and_16_kib() -> None:
     changed = set(random.Random(1).sample(range(100_000), 10))
-    one, two = Audit(filled(100_000, set())), Audit(filled(100_000, changed))
+    one, two = StateComparison(filled(100_000, set())), StateComparison(filled(100_000, changed))
     sizes = compared(one, two)
-    expected = {Difference("alerts", f"alert {number}") for number in changed}
+    expected = {KeyDifference("alerts", f"alert {number}") for number in changed}
     assert one.found == two.found == expected
     assert len(sizes) <= 6
     assert sum(sizes) <= 16_384
@@ -49,11 +49,14 @@ def test_every_difference_is_found_on_both_sides_and_no_other(seed: int) -> None
     chance = random.Random(seed)
     total = chance.choice([1, 5, 40, 3_000])
     changed = set(chance.sample(range(total), min(total, chance.choice([0, 1, 3, 200]))))
-    one, two = Audit(filled(total, set())), Audit(filled(total + chance.choice([0, 2]), changed))
+    one, two = (
+        StateComparison(filled(total, set())),
+        StateComparison(filled(total + chance.choice([0, 2]), changed)),
+    )
     extra = len(two._names) - total
     compared(one, two)
     expected = {
-        Difference("alerts", f"alert {number}")
+        KeyDifference("alerts", f"alert {number}")
         for number in {*changed, *range(total, total + extra)}
     }
     assert one.found == two.found == expected
@@ -63,7 +66,7 @@ def test_equal_replicas_need_one_message() -> None:
     world = World().run(list(range(30)))
     world.drain()
     one, two, _ = world.replicas
-    assert len(compared(Audit(one), Audit(two))) == 1
+    assert len(compared(StateComparison(one), StateComparison(two))) == 1
 
 
 def test_fold_code_of_two_minds_is_found_by_key() -> None:
@@ -71,9 +74,9 @@ def test_fold_code_of_two_minds_is_found_by_key() -> None:
     one.fold(commit(5, Rated("high"), Raised("b")), "eu")
     two.fold(commit(5, Rated("low"), Raised("b")), "eu")
     assert one.vector == two.vector
-    sides = Audit(one), Audit(two)
+    sides = StateComparison(one), StateComparison(two)
     compared(*sides)
-    assert sides[0].found == sides[1].found == {Difference("risk", "")}
+    assert sides[0].found == sides[1].found == {KeyDifference("risk", "")}
 
 
 @pytest.mark.parametrize(
@@ -87,4 +90,4 @@ def test_fold_code_of_two_minds_is_found_by_key() -> None:
 )
 def test_what_is_no_audit_message_is_refused(message: bytes) -> None:
     with pytest.raises(DeltaRefused):
-        Audit(giver()).answer(message)
+        StateComparison(giver()).answer(message)

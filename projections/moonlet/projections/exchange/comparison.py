@@ -43,14 +43,14 @@ class Branch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_last: bool = False
 
 
-class Difference(msgspec.Struct, frozen=True, order=True):
+class KeyDifference(msgspec.Struct, frozen=True, order=True):
     """A key that is only on one side, or has another entry there."""
 
     field: str
     key: str
 
 
-class Audit:
+class StateComparison:
     """One side of a comparison, over the state as it was when this was made.
 
     Start with `begin`; give each message to the other side's `answer`; when an answer is empty,
@@ -58,7 +58,7 @@ class Audit:
     """
 
     def __init__(self, state: ViewState) -> None:
-        self.found: set[Difference] = set()
+        self.found: set[KeyDifference] = set()
         rows = sorted(_hashed_rows(state))
         self._places = [place for place, _, _ in rows]
         self._names = [name for _, name, _ in rows]
@@ -108,7 +108,7 @@ class Audit:
         low, high = self._range(branch.depth, branch.prefix)
         mine = dict(zip(self._names[low:high], self._hashes[low:high], strict=True))
         found = {name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)}
-        self.found |= {Difference(*name.split("\x1e", 1)) for name in found if "\x1e" in name}
+        self.found |= {KeyDifference(*name.split("\x1e", 1)) for name in found if "\x1e" in name}
         if found and not branch.is_last:
             answers.append(Branch(branch.depth, branch.prefix, rows=mine, is_last=True))
 
