@@ -101,6 +101,22 @@ def circles_of_rooms(graph: Graph) -> list[list[str]]:
     return found
 
 
+def past_doors(graph: Graph, packages: Iterable[str]) -> list[str]:
+    """Imports of a module inside a room of these packages, from outside that room.
+
+    A room's door is its `__init__`; a module that stands beside the rooms is open to all.
+    """
+    return sorted(
+        f"{name} -> {target}"
+        for package in packages
+        for name, targets in graph.items()
+        for target in targets
+        if target.startswith(package + ".")
+        and target != _room(target, package)
+        and not f"{name}.".startswith(_room(target, package) + ".")
+    )
+
+
 def _room(name: str, package: str) -> str:
     return f"{package}.{name[len(package) + 1 :].partition('.')[0]}"
 
