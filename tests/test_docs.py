@@ -129,6 +129,20 @@ def test_headings_get_the_anchors_that_github_gives_them() -> None:
     assert markdown.parse(Path("a.md"), text).anchors == {"a-bc-d", "same", "same-1", "x--z"}
 
 
+def test_the_changelog_has_a_heading_a_version_the_newest_first() -> None:
+    """Keep a Changelog: versions from what isn't released yet to the first, kinds of change."""
+    text = tree.read(Path("CHANGELOG.md"))
+    unreleased, *released = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert unreleased == "[Unreleased]"
+    versions = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d", each) for each in released]
+    found = [match[1] for match in versions if match is not None]
+    assert len(found) == len(released)
+    assert found == sorted(found, key=lambda each: [int(n) for n in each.split(".")], reverse=True)
+    assert f'version = "{found[0]}"' in tree.read(Path("pyproject.toml"))
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= kinds
+
+
 def test_decisions_are_numbered_without_gaps_and_stand_in_the_index() -> None:
     records = [path for path in tree.tracked_with(".md") if re.match(r"\d{4}-", path.name)]
     assert [path.parent for path in records] == [ADR] * len(records)

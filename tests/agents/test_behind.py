@@ -11,7 +11,7 @@ from moonlet.agents.deciding import CommitChain, QueuedCommand, Verdict
 from moonlet.agents.deciding.decide import _known
 from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold, Where, revision_of
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, DepositLater, account_type
 from tests.faulty import until_true
 

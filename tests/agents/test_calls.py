@@ -7,7 +7,7 @@ import pytest
 
 from moonlet.agents import AgentType, Decision, Host, Perform
 from moonlet.agents.calls import call_runner
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.faulty import until, until_true
 
 MOST = 4

@@ -4,7 +4,7 @@ import asyncio
 
 from moonlet.agents import Client, Host
 from moonlet.streams import Bus, SystemClock
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, account_type
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from moonlet.agents import Client, Host
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.faulty import until_true
 from tests.tools import markdown, tree
 from tests.tools.markdown_types import named

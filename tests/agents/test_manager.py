@@ -12,7 +12,7 @@ from moonlet.agents.owner import owned_partition
 from moonlet.agents.recovery.recover import recover
 from moonlet.core.errors import InvalidAgentType, InvalidSettings, Unavailable, UnknownAgentType
 from moonlet.core.ids import AgentId
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, GetBalance, account_type
 from tests.faulty import until, until_true
 

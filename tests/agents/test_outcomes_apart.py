@@ -1,7 +1,7 @@
 """An outcome that is too large for a message stands apart, and is read as any other."""
 
 from moonlet.agents import Host
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import Account, Fill, account_type
 
 

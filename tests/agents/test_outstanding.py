@@ -4,7 +4,7 @@ import asyncio
 
 from moonlet.agents import Host
 from moonlet.agents.effects.outbox import COMMITS_MAX
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, GetBalance, Transfer, account_type
 from tests.faulty import FaultyMoon, until
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from moonlet.agents import Host
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, DepositLater, GetBalance, account_type
 from tests.faulty import until_true
 

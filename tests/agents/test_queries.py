@@ -5,7 +5,7 @@ import pytest
 
 from moonlet.agents import AgentType, Context, Host
 from moonlet.core.errors import InvalidMessage, Rejected, UnknownCommand
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import Account, Deposit, GetBalance, account_type
 
 

@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.console.page import alike, typed
 from tests.tools import markdown, tree
 from tests.tools.markdown_types import named
 
 README = tree.ROOT / "README.md"
 
 
-PROGRAMS = ("main.py", "test_bank.py")
-SIMULATED = "test_bank_simulated.py"
+TESTS = ("test_bank.py", "test_bank_on_a_server.py", "test_bank_simulated.py")
 
 
 def written(folder: Path, page: markdown.Page) -> dict[str, str]:
@@ -40,20 +40,22 @@ def run(folder: Path, *arguments: str) -> str:
     return ran.stdout
 
 
-def test_the_agent_of_the_readme_runs_as_printed(tmp_path: Path) -> None:
+def test_the_agent_of_the_readme_runs_as_printed_and_goes_on_when_run_again(tmp_path: Path) -> None:
     page = markdown.parse(Path("README.md"), README.read_text(encoding="utf-8"))
     files = written(tmp_path, page)
-    assert sorted(files) == ["bank.py", *PROGRAMS, SIMULATED]
-    printed = next(code.text for code in page.codes if code.text.startswith("5\naccepted\n"))
-    for name, expected in zip(PROGRAMS, (printed, ""), strict=True):
-        assert run(tmp_path, name).strip() == expected.strip()
+    assert sorted(files) == ["bank.py", "main.py", *TESTS]
+    printed = [code.text for code in page.codes if "\naccepted\n" in code.text]
+    assert [run(tmp_path, "main.py") for _ in range(2)] == printed
 
 
-def test_the_simulated_test_of_the_readme_has_fifteen_lines_and_passes(tmp_path: Path) -> None:
+def test_pytest_collects_the_tests_of_the_readme_as_printed(tmp_path: Path) -> None:
     page = markdown.parse(Path("README.md"), README.read_text(encoding="utf-8"))
     files = written(tmp_path, page)
-    assert len([line for line in files[SIMULATED].splitlines() if line.strip()]) <= 15
-    assert "1 passed" in run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", SIMULATED)
+    assert len([line for line in files[TESTS[1]].splitlines() if line.strip()]) <= 11
+    assert len([line for line in files[TESTS[2]].splitlines() if line.strip()]) <= 15
+    (shown,) = [each for each in typed(page) if each.command.startswith("pytest")]
+    printed = run(tmp_path, "-m", *shown.command.split(), "-p", "no:cacheprovider")
+    assert alike(shown.output, printed.splitlines()), printed
 
 
 def test_the_view_of_its_page_runs_as_printed(tmp_path: Path) -> None:

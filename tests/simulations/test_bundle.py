@@ -19,7 +19,7 @@ from moonlet.simulations.replay.kept import replay, save
 from moonlet.simulations.replay.sim_file import read_sim
 from moonlet.simulations.scenario.scenario import Scenario
 from moonlet.streams import Topology
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 from tests.agents.accounts import (
     Account,
     Deposit,

@@ -1,7 +1,7 @@
 import msgspec
 
 from moonlet.agents import AgentType, Decision, Host, Reply
-from moonlet.testing.plugin import MoonServer
+from moonlet.testing import MoonServer
 
 
 class Add(msgspec.Struct, frozen=True):

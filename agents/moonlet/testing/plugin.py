@@ -1,27 +1,11 @@
 """The pytest plugin: installed with moonlet, so its fixtures work with zero configuration."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from moonlet.agents import AgentType, Client, connect
-from moonlet.core.codec import Encoding
-from moonlet.streams import SystemEntropy, TemporaryServer, Topology
-
-
-class MoonServer:
-    """A real server for tests. Each test sees only streams of its own."""
-
-    def __init__(self, url: str, prefix: str) -> None:
-        self.url = url
-        self.topology = Topology(prefix=prefix)
-
-    def connect(
-        self, *, agents: Iterable[AgentType[Any]] = (), encoding: Encoding = "json"
-    ) -> Client:
-        """As `moonlet.agents.connect`, to this server and this test's streams."""
-        return connect(self.url, agents=agents, topology=self.topology, encoding=encoding)
+from moonlet.streams import SystemEntropy, TemporaryServer
+from moonlet.testing.moon_server import MoonServer
 
 
 @pytest.fixture(scope="session")
