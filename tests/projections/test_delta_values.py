@@ -15,12 +15,12 @@ from moonlet.core.errors import MoonletError
 from moonlet.projections import (
     DeltaGap,
     DeltaRefused,
+    MemoryDisk,
     ViewDatabase,
     apply_delta,
     make_delta,
 )
 from moonlet.projections.fields.dot_join import Put
-from moonlet.projections.files import MemoryDisk
 from tests.projections import world
 from tests.projections.helpers import Opened, Rated, commit, new_state
 from tests.projections.test_delta import body_of, refused, sealed

@@ -19,6 +19,7 @@ from moonlet.projections import (
     LexCounter,
     LWWRegister,
     Max,
+    MemoryDisk,
     Min,
     MVRegister,
     ORMap,
@@ -29,7 +30,6 @@ from moonlet.projections import (
     apply_delta,
     make_delta,
 )
-from moonlet.projections.files import MemoryDisk
 from tests.projections.helpers import commit, journals
 
 

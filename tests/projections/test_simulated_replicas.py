@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from moonlet.core.errors import MoonletError
-from moonlet.projections import Replica
-from moonlet.projections.files import MemoryDisk
+from moonlet.projections import MemoryDisk, Replica
 from moonlet.simulations import Scenario, World, faults
 from moonlet.simulations.faults.marks import declared
 from moonlet.simulations.search.simulate import asked_seeds

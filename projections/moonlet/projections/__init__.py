@@ -27,7 +27,15 @@ from moonlet.projections.fields import (
     MVRegister,
     ORMap,
 )
-from moonlet.projections.files import Rows, ViewDatabase, open_reader, select
+from moonlet.projections.files import (
+    FILES,
+    Disk,
+    MemoryDisk,
+    Rows,
+    ViewDatabase,
+    open_reader,
+    select,
+)
 from moonlet.projections.replica import (
     Action,
     Replica,
@@ -42,6 +50,7 @@ from moonlet.projections.values import Amount, Dot, JournalId, Observed
 from moonlet.projections.view import At, FieldPlan, View, ViewState
 
 __all__ = [
+    "FILES",
     "AWSet",
     "Action",
     "Amount",
@@ -52,6 +61,7 @@ __all__ = [
     "DatabaseLocked",
     "DeltaGap",
     "DeltaRefused",
+    "Disk",
     "Doc",
     "Dot",
     "EWFlag",
@@ -68,6 +78,7 @@ __all__ = [
     "LexCounter",
     "MVRegister",
     "Max",
+    "MemoryDisk",
     "Min",
     "ORMap",
     "Observed",

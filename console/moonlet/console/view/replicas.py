@@ -17,6 +17,7 @@ from moonlet.agents import Client
 from moonlet.console.common import Options, find_code, opened
 from moonlet.core.errors import InvalidSettings, LimitExceeded
 from moonlet.projections import (
+    FILES,
     DatabaseCorrupt,
     InvalidDatabase,
     JournalFault,
@@ -24,7 +25,6 @@ from moonlet.projections import (
     View,
     journal_ends,
 )
-from moonlet.projections.files import FILES
 from moonlet.telemetry import configure
 
 FOLDER: Final = Path(".moonlet/views")
