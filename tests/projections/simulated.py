@@ -9,17 +9,18 @@ from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, View
 from moonlet.projections.files.memory_disk import MemoryDisk, StoredFile
 from moonlet.simulations import Dice, World
-from moonlet.simulations.process.process import Process
+from moonlet.simulations.process.process import SimProcess
 from tests.replica_process import ledger
 
 FINAL_SECONDS = 60.0
 
 
-class ReplicaNode(Process):
+class ReplicaNode(SimProcess):
     """A process that holds a replica, under a supervisor that starts it again."""
 
     def __init__(self, world: World, name: str, disk: MemoryDisk, view: View = ledger) -> None:
-        super().__init__(world, name)
+        super().__init__(world.around, name)
+        self.world = world
         self.path = Path(f"{name}.db")
         self.disk = disk
         self.view = view
@@ -37,7 +38,7 @@ class ReplicaNode(Process):
         while True:
             try:
                 async with (
-                    self.moon() as moon,
+                    self.client() as moon,
                     Replica(moon, self.view, self.path, disk=self.disk) as replica,
                 ):
                     self.replica = replica
@@ -48,8 +49,7 @@ class ReplicaNode(Process):
             except MoonletError as error:
                 self.world.note("replica", self.name, type(error).__name__, str(error))
                 self.replica = None
-                if self.door is not None:
-                    await self.door.close()
+                await self.close()
             await asyncio.sleep(0.5)  # sleeps: time is virtual here
 
     def _check(self, replica: Replica) -> None:
@@ -68,8 +68,8 @@ class ReplicaNode(Process):
             self.node.crash()
             self.replica = None
             self.seen = Frontier()
-            if self.door is not None:
-                self.world._forget_door(self.door.name)
+            if self.connection is not None:
+                self.world.forget(self.connection.name)
 
     def restart(self) -> None:
         if not self.node.up:

@@ -1,33 +1,17 @@
-"""A world that continues a real server's history: its streams hold what the bundle holds.
-
-To the world's hosts it is a server that was restarted when the bundle was taken, after all hosts
-had died: waiting commands are delivered, timers fire when they are due, effects that may not be
-out are dispatched again. The time of day goes on from there.
-"""
+"""Opening a bundle for a world: read once in a process, and judged against the agents' code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import msgspec
 
 from moonlet.agents import AgentType
 from moonlet.core.errors import Corrupt, InvalidSettings
-from moonlet.simulations.bundle.bundle import Bundle, Held, read_bundle
-from moonlet.simulations.jetstream import headers as fields
-from moonlet.simulations.jetstream.configs import StreamConfig, read_stream
-from moonlet.simulations.jetstream.refusals import NotSimulated
-from moonlet.simulations.jetstream.store import StreamMessage
-from moonlet.streams import ServerRefused
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
-
-ELSEWHERE: Final = ("placement", "description", "num_replicas")
-"""Settings of a stream that say where and how often it is kept, which is the world's to say."""
+from moonlet.simulations.bundle.bundle import Bundle, read_bundle
 
 
 class _Registered(msgspec.Struct):
@@ -106,45 +90,3 @@ def registered(bundle: Bundle) -> dict[str, int]:
                 ) from None
             found[message.subject.removeprefix(prefix)] = record.partitions
     return found
-
-
-def continue_from(bundle: Bundle, world: World) -> None:
-    """Put all that the bundle holds into the world's server, before any host starts.
-
-    Raises `Corrupt` for histories that don't add up with the agents' code of today.
-    """
-    now = world.server.now()
-    model = world.server.broker.model
-    for held in bundle.streams:
-        config = _config(held, world.profile.servers)
-        stream = model.add_stream(now, config)
-        stream.created = held.created
-        stream.store.restore(map(_stored, held.messages), held.first, held.last)
-    model.restart(now)
-    world.note("history", "world", bundle.taken, bundle.messages)
-    world.chronicle.look()
-    parked = bundle.stream(bundle.topology.stream("parked"))
-    if parked is not None and len(parked.messages) < parked.last:
-        world.chronicle.forgive_parked()  # an operator has dealt with some
-    for history in world.chronicle.histories.values():
-        if history.broken or history.twice:
-            raise Corrupt(
-                history.broken or f"{history.agent}: {history.twice[0]} was committed twice"
-            )
-
-
-def _config(held: Held, servers: int) -> StreamConfig:
-    config = {key: value for key, value in held.config.items() if key not in ELSEWHERE}
-    try:
-        return read_stream(msgspec.json.encode({**config, "num_replicas": servers}), servers)
-    except (ServerRefused, NotSimulated) as error:
-        raise InvalidSettings(f"stream {held.name} can't be simulated: {error}") from None
-
-
-def _stored(message: Any) -> StreamMessage:
-    headers = dict(message.headers) if message.headers else None
-    ttl = fields.ttl_seconds(headers[fields.TTL]) if headers and fields.TTL in headers else None
-    expiry = message.time + ttl * fields.SECOND if ttl and ttl > 0 else 0
-    stored = StreamMessage(message.subject, headers, message.data, message.time, expiry)
-    stored.sequence = message.sequence
-    return stored

@@ -5,7 +5,7 @@ asked for all that is wrong. What it finds is a `Violation` that names the promi
 """
 
 from moonlet.simulations.checkers.chain import check_chain
-from moonlet.simulations.checkers.checker import Checker
+from moonlet.simulations.checkers.checker import Checker, Evidence, Finding
 from moonlet.simulations.checkers.durable import check_durable
 from moonlet.simulations.checkers.fenced import Fenced
 from moonlet.simulations.checkers.immutable import check_immutable
@@ -32,7 +32,9 @@ CHECKERS: tuple[Checker, ...] = (
 __all__ = [
     "CHECKERS",
     "Checker",
+    "Evidence",
     "Fenced",
+    "Finding",
     "check_chain",
     "check_durable",
     "check_immutable",

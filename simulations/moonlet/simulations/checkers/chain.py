@@ -6,15 +6,11 @@ The chronicle folds each commit as it lands, so here is only what it met.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
 
 
-def check_chain(world: World) -> Iterator[Finding]:
+def check_chain(world: Evidence) -> Iterator[Finding]:
     """Histories that don't hang together."""
     for history in world.chronicle.histories.values():
         if history.broken:

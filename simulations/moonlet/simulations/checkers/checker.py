@@ -1,15 +1,42 @@
-"""What a checker is."""
+"""What a checker is, and what it looks at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.chronicle.chronicle import Chronicle
+from moonlet.simulations.jetstream.server.memory import MemoryServer
+from moonlet.simulations.process.host import SimHost
+from moonlet.streams import Topology
+
+
+class Evidence(Protocol):
+    """What checkers look at: what is durable, and what the hosts believe."""
+
+    @property
+    def chronicle(self) -> Chronicle:
+        """All that was stored, as it was stored."""
+        ...
+
+    @property
+    def hosts(self) -> Mapping[str, SimHost]:
+        """The processes that run hosts, by name."""
+        ...
+
+    @property
+    def server(self) -> MemoryServer:
+        """The server, as it stands."""
+        ...
+
+    @property
+    def topology(self) -> Topology:
+        """The streams of the world."""
+        ...
+
 
 Finding = tuple[str, str]
 """The promise that is broken, and how."""
 
-Checker = Callable[["World"], Iterator[Finding]]
+Checker = Callable[[Evidence], Iterator[Finding]]
 """Looks at a settled world; yields what is wrong."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
 
 
-def check_durable(world: World) -> Iterator[Finding]:
+def check_durable(world: Evidence) -> Iterator[Finding]:
     """Agents in memory that are ahead of their journal: an acknowledged commit is gone."""
     for name, process in world.hosts.items():
         if process.host is None or not process.node.up:

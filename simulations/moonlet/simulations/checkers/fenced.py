@@ -6,31 +6,32 @@ before the commit has landed, or before its sends stand in a stream, loses them 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from moonlet.core.fold import call_id
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.chronicle.chronicle import Chronicle
 
 
 class Fenced:
-    """Judges each acknowledgement of a command when it arrives at the server."""
+    """Judges each acknowledgement of a command when it arrives at the server.
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    `violate(promise, how)` takes what it finds.
+    """
+
+    def __init__(self, chronicle: Chronicle, violate: Callable[[str, str], None]) -> None:
+        self._chronicle = chronicle
+        self._violate = violate
 
     def acknowledged(self, stream: str, sequence: int) -> None:
         """The delivery of that message is acknowledged."""
-        world = self._world
-        chronicle = world.chronicle
+        chronicle = self._chronicle
         key = chronicle.by_place.get((stream, sequence))
         if key is None:
             return
         agent, id = key
         history = chronicle.histories.get(agent)
         if history is None or id not in history.by_id:
-            world.violate(
+            self._violate(
                 "P1 nothing vanishes",
                 f"{id} to {agent} ({stream}, sequence {sequence}) is acknowledged before it has a "
                 f"commit",
@@ -42,7 +43,7 @@ class Fenced:
         for index, effect in enumerate(commit.effects):
             caused = call_id(agent, commit.revision, index)
             if effect.kind == "send" and not chronicle.is_out(effect.target, caused):
-                world.violate(
+                self._violate(
                     "P3 exactly once",
                     f"{id} to {agent} is acknowledged before its effect {caused} is out",
                 )

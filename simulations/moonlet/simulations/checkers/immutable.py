@@ -6,18 +6,14 @@ The chain itself is `chain`'s. Here the streams are compared with what was seen 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.ids import AgentId
-from moonlet.simulations.checkers.checker import Finding
+from moonlet.simulations.checkers.checker import Evidence, Finding
 from moonlet.streams.subjects import Subjects
 
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
 
-
-def check_immutable(world: World) -> Iterator[Finding]:
+def check_immutable(world: Evidence) -> Iterator[Finding]:
     """Commits that are gone from their stream, or were exchanged."""
     streams = world.server.broker.model.streams
     subjects = Subjects(world.topology.prefix)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
 
 
-def check_life(world: World) -> Iterator[Finding]:
+def check_life(world: Evidence) -> Iterator[Finding]:
     """Background tasks that died, and agents that stopped by themselves."""
     for name, process in world.hosts.items():
         host = process.host

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
 
 
-def check_nothing_vanishes(world: World) -> Iterator[Finding]:
+def check_nothing_vanishes(world: Evidence) -> Iterator[Finding]:
     """Acknowledged commands without a commit, or with several."""
     for command in world.chronicle.undone.values():
         if world.chronicle.is_stopped(command.agent):
@@ -27,6 +23,6 @@ def check_nothing_vanishes(world: World) -> Iterator[Finding]:
                 yield from _parked(world, history.agent, commit.command.id)
 
 
-def _parked(world: World, agent: str, id: str) -> Iterator[Finding]:
+def _parked(world: Evidence, agent: str, id: str) -> Iterator[Finding]:
     if (agent, id) not in world.chronicle.parked_commands:
         yield "P1 nothing vanishes", f"{id} of {agent} is parked and stands in no parked stream"

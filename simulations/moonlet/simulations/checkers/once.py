@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
 
 
-def check_once(world: World) -> Iterator[Finding]:
+def check_once(world: Evidence) -> Iterator[Finding]:
     """Commands applied twice, and sends that neither landed nor are parked."""
     chronicle = world.chronicle
     for history in chronicle.histories.values():

@@ -7,24 +7,20 @@ their way at once: for its commands the order is that in which the mailbox took 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from moonlet.core.windows import sent_by_agent
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.chronicle.chronicle import History
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
+from moonlet.simulations.chronicle.records import History
 
 
-def check_order(world: World) -> Iterator[Finding]:
+def check_order(world: Evidence) -> Iterator[Finding]:
     """Commands that overtook others of their lane."""
     for history in world.chronicle.histories.values():
         yield from _mailbox_order(world, history)
         yield from _numbers(history)
 
 
-def _mailbox_order(world: World, history: History) -> Iterator[Finding]:
+def _mailbox_order(world: Evidence, history: History) -> Iterator[Finding]:
     last: dict[tuple[str, str], tuple[int, str]] = {}
     for commit in history.commits:
         command = world.chronicle.commands.get((history.agent, commit.command.id))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moonlet.core.digest import state_digest
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
 
 
-def check_state(world: World) -> Iterator[Finding]:
+def check_state(world: Evidence) -> Iterator[Finding]:
     """Agents in memory whose state is not their journal's."""
     for name, process in world.hosts.items():
         if process.host is None or not process.node.up:
@@ -24,7 +21,7 @@ def check_state(world: World) -> Iterator[Finding]:
                     yield from _compare(world, name, str(agent.id), agent.fold)
 
 
-def _compare(world: World, host: str, agent: str, live: Any) -> Iterator[Finding]:
+def _compare(world: Evidence, host: str, agent: str, live: Any) -> Iterator[Finding]:
     history = world.chronicle.histories.get(agent)
     revision = history.fold.revision if history is not None else 0
     if history is not None and live.revision == revision:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from moonlet.simulations.checkers.checker import Finding
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
+from moonlet.simulations.checkers.checker import Evidence, Finding
 
 
-def check_time(world: World) -> Iterator[Finding]:
+def check_time(world: Evidence) -> Iterator[Finding]:
     """Commits that are older than the one before."""
     for history in world.chronicle.histories.values():
         for before, commit in pairwise(history.commits):

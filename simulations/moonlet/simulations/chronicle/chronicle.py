@@ -6,7 +6,8 @@ command was acknowledged, which commit landed, which effect stood in a stream.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -17,47 +18,34 @@ from moonlet.core.commit import Commit
 from moonlet.core.errors import MoonletError
 from moonlet.core.fold import Fold, call_id
 from moonlet.core.ids import AgentId
+from moonlet.simulations.chronicle.records import AcceptedCommand, History
+from moonlet.simulations.jetstream.model.model import Model
 from moonlet.simulations.jetstream.store import MessageStore, StreamMessage
+from moonlet.simulations.loop.sim_loop import SimLoop
 from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope
 from moonlet.streams.blobs import BLOB_HEADER
 from moonlet.streams.subjects import Subjects
 
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
-
-
-class Command(msgspec.Struct, gc=False):
-    """A command that the bus acknowledged: where it stood first, and how often it was stored."""
-
-    agent: str
-    id: str
-    sender: str
-    lane: str
-    number: int
-    stream: str
-    sequence: int
-    at_ns: int
-    copies: int = 1
-
-
-class History(msgspec.Struct):
-    """One agent's commits, as they landed, and what they add up to."""
-
-    agent: str
-    fold: Fold[Any]
-    commits: list[Commit[Any]] = []
-    by_id: dict[str, int] = {}
-    twice: list[str] = []
-    broken: str = ""
-
 
 class Chronicle:
-    """All that was stored. `histories` by agent id, `commands` by (agent id, command id)."""
+    """All that was stored. `histories` by agent id, `commands` by (agent id, command id).
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        topology: Topology = world.topology
-        self._types: dict[str, AgentType[Any]] = {t.name: t for t in world.agents}
+    `landed` is called with each commit, once it is taken in.
+    """
+
+    def __init__(
+        self,
+        loop: SimLoop,
+        model: Model,
+        topology: Topology,
+        agents: Sequence[AgentType[Any]],
+        landed: Callable[[Commit[Any]], None],
+    ) -> None:
+        self._loop = loop
+        self._model = model
+        self._topology = topology
+        self._landed = landed
+        self._types: dict[str, AgentType[Any]] = {t.name: t for t in agents}
         self._subjects = Subjects(topology.prefix)
         self._journals = topology.journal_streams
         self._mailboxes = topology.stream("mailboxes")
@@ -71,21 +59,21 @@ class Chronicle:
             )
         }  # fmt: skip
         self.histories: dict[str, History] = {}
-        self.commands: dict[tuple[str, str], Command] = {}
+        self.commands: dict[tuple[str, str], AcceptedCommand] = {}
         self.by_place: dict[tuple[str, int], tuple[str, str]] = {}
         self.parked: set[str] = set()
         self.parked_commands: set[tuple[str, str]] = set()
         self.to_note: dict[tuple[str, str], None] = {}  # parked, and not in the parked stream yet
         self.calls: set[str] = set()
         self.schedules: set[str] = set()
-        self.undone: dict[tuple[str, str], Command] = {}
+        self.undone: dict[tuple[str, str], AcceptedCommand] = {}
         self.sends: dict[str, str] = {}  # open: call id -> the receiver
         self.commits = 0
         self._stored = -1  # by the server, at the last look
 
     def look(self) -> None:
         """Take in what was stored since the last look."""
-        model = self._world.server.broker.model
+        model = self._model
         if model.stored == self._stored:
             return
         self._stored, streams = model.stored, model.streams
@@ -97,7 +85,7 @@ class Chronicle:
 
     def rewind(self) -> None:
         """The streams lost their ends: what comes now takes their sequences again."""
-        streams = self._world.server.broker.model.streams
+        streams = self._model.streams
         for name, seen in self._seen.items():
             stream = streams.get(name)
             if stream is not None:
@@ -129,17 +117,17 @@ class Chronicle:
         except MoonletError:
             agent = message.subject.split(".")
             key = f"{agent[2]}/{agent[-1]}", f"foreign:{stream}:{message.sequence}"
-            command = Command(*key, "", "", 0, stream, message.sequence, self._world.loop.now_ns)
+            command = AcceptedCommand(*key, "", "", 0, stream, message.sequence, self._loop.now_ns)
         else:
             key = envelope.agent, envelope.id
-            command = Command(
+            command = AcceptedCommand(
                 *key,
                 envelope.sender,
                 envelope.lane,
                 envelope.number,
                 stream,
                 message.sequence,
-                self._world.loop.now_ns,
+                self._loop.now_ns,
             )
         self.by_place[stream, message.sequence] = key
         known = self.commands.get(key)
@@ -157,8 +145,8 @@ class Chronicle:
 
     def is_stopped(self, agent: str) -> bool:
         """Whether an operator stopped the agent: what is for it may wait."""
-        name = self._world.topology.bucket("registry")
-        stream = self._world.server.broker.model.streams.get(name)
+        name = self._topology.bucket("registry")
+        stream = self._model.streams.get(name)
         mark = f"$KV.{name.removeprefix('KV_')}.stopped.{agent.replace('/', '.')}"
         return stream is not None and mark in stream.store.by_subject
 
@@ -169,7 +157,6 @@ class Chronicle:
     # commits
 
     def _committed(self, stream: str, message: StreamMessage) -> None:
-        world = self._world
         agent = self._subjects.journal_agent(message.subject)
         if agent is None:
             return
@@ -179,8 +166,8 @@ class Chronicle:
             initial = agent_type.behavior.initial() if agent_type is not None else None
             history = self.histories[str(agent)] = History(str(agent), Fold(initial))
         commit, encoding = self._decode(stream, message)
-        world.loop.trace.event(
-            world.loop.now_ns, "nats", "commit", str(agent), commit.revision, commit.outcome,
+        self._loop.note(
+            "commit", "nats", str(agent), commit.revision, commit.outcome,
             commit.command.id, commit.digest,
         )  # fmt: skip
         self.commits += 1
@@ -207,7 +194,7 @@ class Chronicle:
                 caused = call_id(commit.agent, commit.revision, index)
                 if not self.is_committed(effect.target, caused):
                     self.sends[caused] = effect.target
-        world.landed(commit)
+        self._landed(commit)
 
     def _decode(self, stream: str, message: StreamMessage) -> tuple[Commit[Any], Encoding]:
         headers = dict(message.headers or {})
@@ -218,8 +205,8 @@ class Chronicle:
         return decode_commit(stream, stored)
 
     def _apart(self, digest: str, chunks: int) -> bytes:
-        name = self._world.topology.stream("outcomes")
-        store = self._world.server.broker.model.streams[name].store
+        name = self._topology.stream("outcomes")
+        store = self._model.streams[name].store
         found = (store.by_subject[self._subjects.blob(digest, n)][-1] for n in range(chunks))
         return b"".join(store.messages[sequence].data for sequence in found)
 

@@ -129,6 +129,10 @@ class SimLoop(OfflineLoop):
         """Let the current step take that long: the clock goes on and nothing else runs."""
         self.now_ns += ns
 
+    def note(self, kind: str, node: str, *facts: str | int | bytes | None) -> None:
+        """Write an event into the trace, at this moment."""
+        self.trace.event(self.now_ns, node, kind, *facts)
+
     # Callbacks.
 
     def call_soon(  # type: ignore[override]

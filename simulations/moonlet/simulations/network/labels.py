@@ -28,7 +28,7 @@ _ACK: Final = "$JS.ACK."
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 
 
-class Letters:
+class PacketLabels:
     """The keys of one connection's packets. It remembers what was asked, to name answers."""
 
     def __init__(self, prefix: str) -> None:

@@ -17,10 +17,11 @@ from moonlet.simulations.faults.plan import Plan
 from moonlet.simulations.faults.profile import Profile
 from moonlet.simulations.jetstream.server.packets import Packet
 from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.network.labels import Letters
+from moonlet.simulations.network.labels import PacketLabels
 from moonlet.simulations.seed import Seed, mixed
 
 Arrive = Callable[[Packet], None]
+Gate = Callable[[Packet, Arrive], None]
 
 DIGEST_EVERY: Final = 64
 """Packets whose bytes go into the trace as one digest."""
@@ -31,14 +32,14 @@ _HALF: Final = (1 << 32) - 1
 Segment = list[tuple[Packet, Arrive]]
 
 
-class Wire:
+class ConnectionWire:
     """One connection: its node, and the state of its two directions (in, out)."""
 
-    __slots__ = ("held", "last_ns", "letters", "node", "segments", "sent_ns", "torn")
+    __slots__ = ("held", "labels", "last_ns", "node", "segments", "sent_ns", "torn")
 
-    def __init__(self, node: str, letters: Letters) -> None:
+    def __init__(self, node: str, labels: PacketLabels) -> None:
         self.node = node
-        self.letters = letters
+        self.labels = labels
         self.last_ns = [0, 0]
         self.sent_ns = [-1, -1]  # when the last segment was sent
         self.segments: list[Segment] = [[], []]  # what travels in it
@@ -47,7 +48,7 @@ class Wire:
 
 
 class SimNetwork:
-    """Carries packets. `gate` takes those that reached the server."""
+    """Carries packets. `gate` takes those that reached the server; it stands open at first."""
 
     def __init__(
         self,
@@ -55,15 +56,14 @@ class SimNetwork:
         seed: Seed,
         plan: Plan,
         profile: Profile,
-        gate: Callable[[Packet, Arrive], None],
     ) -> None:
         self._loop = loop
         self._seed = seed
         self._plan = plan
         self._low, high = profile.latency
         self._spread = high - self._low + 1
-        self._gate = gate
-        self._wires: dict[str, Wire] = {}
+        self.gate: Gate = _open
+        self._wires: dict[str, ConnectionWire] = {}
         self._tries: dict[tuple[str, bool, str], list[int]] = {}
         self._blocked: set[tuple[str, bool]] = set()
         self._held: set[str] = set()
@@ -74,7 +74,7 @@ class SimNetwork:
 
     def attach(self, connection: str, node: str, prefix: str) -> None:
         """A new connection of a node."""
-        self._wires[connection] = Wire(node, Letters(prefix))
+        self._wires[connection] = ConnectionWire(node, PacketLabels(prefix))
 
     def forget(self, connection: str) -> None:
         """A connection that is over for good."""
@@ -140,7 +140,7 @@ class SimNetwork:
         self.packets += 1
         if self.packets % DIGEST_EVERY == 0:
             self.note_packets()
-        key, kinds = wire.letters.key(packet)
+        key, kinds = wire.labels.key(packet)
         outgoing = packet.to_server
         tries = self._tries.get((wire.node, outgoing, key))
         if tries is None:
@@ -186,14 +186,14 @@ class SimNetwork:
             again = at + self._low
             loop.call_at_ns(again, self._arrive, wire, segment, context, context=context)
 
-    def _arrive(self, wire: Wire, segment: Segment, context: Context) -> None:
+    def _arrive(self, wire: ConnectionWire, segment: Segment, context: Context) -> None:
         for packet, arrive in segment:
             if self._blocked and (wire.node, packet.to_server) in self._blocked:
                 wire.torn = True
             elif self._held and wire.node in self._held:
                 wire.held.append((packet, arrive, context))
             elif packet.to_server:
-                self._gate(packet, arrive)
+                self.gate(packet, arrive)
             else:
                 arrive(packet)
 
@@ -205,6 +205,11 @@ class SimNetwork:
     def note_packets(self) -> None:
         """Take that digest into the trace."""
         self._loop.trace.event(self._loop.now_ns, "network", "packets", self.digest)
+
+
+def _open(packet: Packet, arrive: Arrive) -> None:
+    """Let in whatever comes."""
+    arrive(packet)
 
 
 _LOST: Final = frozenset({"drop_request", "lose_ack", "drop_reply", "drop_delivery"})

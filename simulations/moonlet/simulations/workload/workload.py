@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from moonlet.agents import Client, PerformFailed
+from moonlet.agents import AgentType, Client, PerformFailed
 from moonlet.core.errors import InvalidSettings
 from moonlet.core.ids import AgentId
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.seed import Dice
 from moonlet.simulations.workload.drawing import draw
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
 
 KEYS: Final = 5
 """Agents of each type that commands are drawn for, unless they are named."""
@@ -25,13 +22,14 @@ Maker = Callable[[Dice], Any]
 class Workload:
     """`world.workload`. What is drawn depends on the seed, and on what was drawn before.
 
-    `count` is how many commands were drawn. A profile may bound them, and does when a failure is
-    shrunk: then there are no more, and a test that draws them ends sooner.
+    `count` is how many commands were drawn. A profile may bound them by `limit` (0: no bound), and
+    does when a failure is shrunk: then there are no more, and a test that draws them ends sooner.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._dice = world.seed.dice("workload")
+    def __init__(self, agents: Sequence[AgentType[Any]], dice: Dice, limit: int = 0) -> None:
+        self._agents = agents
+        self._dice = dice
+        self._limit = limit
         self.count = 0
 
     def commands(
@@ -59,8 +57,7 @@ class Workload:
             for name, values in (fields or {}).items()
         }
         for _ in range(count):
-            limit = self._world.profile.commands
-            if limit and self.count >= limit:
+            if self._limit and self.count >= self._limit:
                 return
             self.count += 1
             agent = self._dice.pick(chosen)
@@ -74,8 +71,7 @@ class Workload:
         if len(set(ids)) < 2:
             raise InvalidSettings("pairs need two agents at least")
         for _ in range(count):
-            limit = self._world.profile.commands
-            if limit and self.count >= limit:
+            if self._limit and self.count >= self._limit:
                 return
             self.count += 1
             source, target = self._dice.sample(ids, 2)
@@ -92,12 +88,12 @@ class Workload:
 
     def ids(self, keys: int = KEYS) -> list[str]:
         """Ids of `keys` agents of each type of the world: account/a0, account/a1 …"""
-        return [f"{t.name}/a{number}" for t in self._world.agents for number in range(keys)]
+        return [f"{t.name}/a{number}" for t in self._agents for number in range(keys)]
 
     def _classes(self, agent: str, only: Sequence[type[Any]]) -> list[type[Any]]:
         """The classes of commands that the agent takes, in the order of their handlers."""
         name = AgentId.parse(agent).type
-        found = next((t for t in self._world.agents if t.name == name), None)
+        found = next((t for t in self._agents if t.name == name), None)
         if found is None:
             raise InvalidSettings(f"{agent}: the world runs no agents of the type {name}")
         classes = [handler.message.cls for handler in found.behavior.commands.values()]

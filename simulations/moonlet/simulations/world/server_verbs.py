@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
+from moonlet.simulations.checkers.fenced import Fenced
+from moonlet.simulations.chronicle.chronicle import Chronicle
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.jetstream.server.memory import MemoryServer
 from moonlet.simulations.jetstream.server.packets import Packet
+from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.network.connection import SimConnection
+from moonlet.simulations.network.network import SimNetwork
 from moonlet.streams.api import Headers, Message
-
-if TYPE_CHECKING:
-    from moonlet.simulations.world.world import World
 
 Arrive = Callable[[Packet], None]
 
@@ -30,11 +32,25 @@ _FAILED: Final = {"code": 503, "err_code": 10023, "description": "insufficient r
 
 
 class JetStreamVerbs:
-    """Directed faults of the server; each takes effect at once. `now_ns` is the world's time."""
+    """Directed faults of the server; each takes effect at once. `server` is the server itself."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._replicated = world.profile.servers > 1  # then messages are stored later, too
+    def __init__(
+        self,
+        loop: SimLoop,
+        server: MemoryServer,
+        network: SimNetwork,
+        connections: Mapping[str, SimConnection],
+        chronicle: Chronicle,
+        fenced: Fenced,
+    ) -> None:
+        self.server = server
+        self._loop = loop
+        self._network = network
+        self._connections = connections
+        self._chronicle = chronicle
+        self._fenced = fenced
+        self._model = server.broker.model
+        self._replicated = self._model.servers > 1  # then messages are stored later, too
         self._silent_until = 0  # 503 to everything of JetStream
         self._electing = False
         self._slow_until = 0
@@ -43,16 +59,11 @@ class JetStreamVerbs:
         self._deaf_until = 0  # acknowledgements of deliveries are lost
         self._waiting: list[tuple[Packet, Arrive]] = []
 
-    @property
-    def server(self) -> MemoryServer:
-        """The server itself."""
-        return self._world.server
-
     def change_leader(self, lasts: Duration = ELECTION) -> None:
         """All streams lose their leader for a moment: what it had not replicated is gone."""
         self._fail(lasts)
         self._electing = True
-        for stream in self.server.broker.model.streams.values():
+        for stream in self._model.streams.values():
             if stream.replicated:
                 stream.intake.restart()
             for consumer in stream.consumers.values():
@@ -74,7 +85,7 @@ class JetStreamVerbs:
     def slow(self, lasts: Duration = "2s") -> None:
         """What is to be stored waits so long; reads go on."""
         self._slow_until = max(self._slow_until, self._until(lasts))
-        self._world.loop.call_at_ns(self._slow_until, self._flush, context=self._world.loop.outside)
+        self._loop.call_at_ns(self._slow_until, self._flush, context=self._loop.outside)
 
     def forget_acks(self, lasts: Duration = "100ms") -> None:
         """Acknowledgements of deliveries are lost for a while."""
@@ -82,39 +93,39 @@ class JetStreamVerbs:
 
     def forget_ids(self) -> None:
         """The duplicate windows of all streams are over."""
-        for stream in self.server.broker.model.streams.values():
+        for stream in self._model.streams.values():
             stream.duplicates.clear()
 
     def stop(self) -> None:
         """Kill the server: all connections break."""
         if self.server.running:
-            self._world.note("stop", "nats")
+            self._loop.note("stop", "nats")
             self._waiting.clear()
             self.server.stop()
 
     def start(self) -> None:
         """Start it again, with what it had stored."""
         if not self.server.running:
-            self._world.note("start", "nats")
+            self._loop.note("start", "nats")
             self.server.start()
 
     def power_loss(self, lose_last: int = 3) -> dict[str, int]:
         """Lose the last messages of every stream, acknowledged or not; how many by stream."""
-        self._world.note("power_loss", "nats")
+        self._loop.note("power_loss", "nats")
         self._waiting.clear()
         lost = self.server.power_loss(lose_last)
-        self._world.chronicle.rewind()
+        self._chronicle.rewind()
         return lost
 
     def heal(self) -> None:
         """End everything at once."""
-        now = self._world.loop.now_ns
+        now = self._loop.now_ns
         self._silent_until = self._slow_until = self._refusing_until = self._deaf_until = now
         self._flush()
         self.start()
 
     def _until(self, lasts: Duration) -> int:
-        return self._world.loop.now_ns + nanoseconds(lasts)
+        return self._loop.now_ns + nanoseconds(lasts)
 
     def _fail(self, lasts: Duration) -> None:
         self._electing = False
@@ -125,7 +136,7 @@ class JetStreamVerbs:
     def gate(self, packet: Packet, arrive: Arrive) -> None:
         """A packet reached the server: what becomes of it."""
         message = packet.message
-        now = self._world.loop.now_ns
+        now = self._loop.now_ns
         if message is not None:
             subject = message.subject
             if now < self._silent_until and self._is_jetstream(subject):
@@ -135,9 +146,9 @@ class JetStreamVerbs:
                 if now < self._deaf_until:
                     return
                 if not message.data:
-                    self._world.chronicle.look()  # what a cluster stored since the last packet
+                    self._chronicle.look()  # what a cluster stored since the last packet
                     tokens = subject.split(".", 6)
-                    self._world.fenced.acknowledged(tokens[2], int(tokens[5]))
+                    self._fenced.acknowledged(tokens[2], int(tokens[5]))
             if subject[0] not in "$_" or subject.startswith("$KV."):
                 if now < self._slow_until:
                     self._waiting.append((packet, arrive))
@@ -147,7 +158,7 @@ class JetStreamVerbs:
                     return
             arrive(packet)
             if self._replicated or subject[0] not in "$_":
-                self._world.chronicle.look()
+                self._chronicle.look()
         else:
             arrive(packet)
 
@@ -155,10 +166,10 @@ class JetStreamVerbs:
         return subject.startswith("$JS.") or self._is_stored(subject)
 
     def _is_stored(self, subject: str) -> bool:
-        return bool(self.server.broker.model._subjects.matching(subject))
+        return self._model.stores(subject)
 
     def _no_responders(self, packet: Packet, message: Message) -> None:
-        if self._electing and self._world.network.packets % SWALLOWED_ONE_IN == 0:
+        if self._electing and self._network.packets % SWALLOWED_ONE_IN == 0:
             return
         headers = {"Status": "503", "Nats-Subject": message.subject}
         self._answer(packet, message.reply, b"", headers)
@@ -167,17 +178,17 @@ class JetStreamVerbs:
         self._answer(packet, message.reply, _encode({"error": self._refusal}), None)
 
     def _answer(self, packet: Packet, reply: str, data: bytes, headers: Headers | None) -> None:
-        door = self._world.door(packet.client)
-        if door is None or not reply:
+        connection = self._connections.get(packet.client)
+        if connection is None or not reply:
             return
         back = Message(reply, data, headers, "")
-        number = door.listener(reply)
+        number = connection.listener(reply)
         if number is not None:
             answer = Packet(packet.client, packet.session, False, "message", back, number)
-            self._world.network.carry(answer, door.take, door.context)
+            self._network.carry(answer, connection.take, connection.context)
 
     def _flush(self) -> None:
-        if self._world.loop.now_ns < self._slow_until:
+        if self._loop.now_ns < self._slow_until:
             return
         waiting, self._waiting = self._waiting, []
         for packet, arrive in waiting:

@@ -7,45 +7,39 @@ coroutines. Hosts are named h1 … hn; clients c1, c2, … as they are made.
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from moonlet.agents import AgentType, Client
 from moonlet.core.commit import Commit
-from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.bundle.bundle import Bundle
-from moonlet.simulations.bundle.opening import continue_from
 from moonlet.simulations.checkers.fenced import Fenced
 from moonlet.simulations.chronicle.chronicle import Chronicle
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.faults.plan import Plan
 from moonlet.simulations.faults.profile import Profile
 from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.loop.node import Node
-from moonlet.simulations.network.network import Rule, SimNetwork
-from moonlet.simulations.process.process import ClientProcess, Door, HostProcess
+from moonlet.simulations.network.network import SimNetwork
+from moonlet.simulations.process.client import SimClient
+from moonlet.simulations.process.host import SimHost
+from moonlet.simulations.process.surroundings import Surroundings
 from moonlet.simulations.run.simulation_run import Universe
 from moonlet.simulations.seed import Seed
-from moonlet.simulations.violations import NotReached, Violation
+from moonlet.simulations.violations import Violation
 from moonlet.simulations.workload.workload import Workload
+from moonlet.simulations.world.history import continue_from
 from moonlet.simulations.world.phases import Phases
 from moonlet.simulations.world.server_verbs import JetStreamVerbs
+from moonlet.simulations.world.verbs import Verbs
+from moonlet.simulations.world.waiting import until
 from moonlet.streams import Topology
-
-LINGER: Final = "12s"
-"""How long the server keeps the connection of a machine that lost its power."""
-
-POLL: Final = 0.05
-"""Seconds between two looks at a condition."""
 
 Snapshot = dict[str, Any]
 Always = Callable[[Snapshot], object]
 Eventually = Callable[[], object]
-Way = str
 
 
-class World:
+class World(Verbs):
     """Made by `simulate`, inside a run. `agents` run on every host.
 
     `history` is what the server holds before the first host starts.
@@ -65,44 +59,58 @@ class World:
         topology: Topology | None = None,
         history: Bundle | None = None,
     ) -> None:
-        self.loop = universe.loop
-        self.seed: Seed = universe.seed
+        loop, seed = universe.loop, universe.seed
+        self.seed: Seed = seed
         self.agents = list(agents)
         self.lease = lease
         self.profile = profile or Profile()
-        self.plan = plan or Plan(self.seed, self.profile, ())
-        self.horizon_ns = nanoseconds(horizon)
-        self.heal_ns = nanoseconds(heal_within)
-        replicas = self.profile.servers
-        self.topology = topology or Topology(replicas=replicas)
-        self.jetstream = JetStreamVerbs(self)
-        self.network = SimNetwork(
-            self.loop, self.seed, self.plan, self.profile, self.jetstream.gate
-        )
-        self.server = MemoryServer(
-            servers=self.profile.servers,
+        self.plan = plan or Plan(seed, self.profile, ())
+        servers = self.profile.servers
+        self.topology = topology or Topology(replicas=servers)
+        horizon_ns, heal_ns = nanoseconds(horizon), nanoseconds(heal_within)
+        network = SimNetwork(loop, seed, self.plan, self.profile)
+        server = MemoryServer(
+            servers=servers,
             commit_latency=self.profile.commit_latency,
-            network=self.network,
-            epoch=self.loop.epoch_ns,
+            network=network,
+            epoch=loop.epoch_ns,
         )
-        self.chronicle = Chronicle(self)
-        self.fenced = Fenced(self)
-        self.doors: dict[str, Door] = {}
-        self.hosts = {f"h{n}": HostProcess(self, f"h{n}") for n in range(1, hosts + 1)}
-        self.clients: dict[str, ClientProcess] = {}
+        super().__init__(loop, server, network, connections={})
+        self.around = Surroundings(
+            loop,
+            seed,
+            server,
+            network,
+            self.topology,
+            self.agents,
+            self.connections,
+            lease=lease,
+            patience=(horizon_ns + heal_ns) / 1e9,  # until everything must have healed
+        )
+        model = server.broker.model
+        self.chronicle = Chronicle(loop, model, self.topology, self.agents, self._landed)
+        fenced = Fenced(self.chronicle, self.violate)
+        self.jetstream = JetStreamVerbs(
+            loop, server, network, self.connections, self.chronicle, fenced
+        )
+        network.gate = self.jetstream.gate
+        self.hosts |= {name: SimHost(self.around, name) for name in _names("h", hosts)}
         self.violations: list[Violation] = []
         self.checks: list[tuple[str, Always]] = []
-        self.goals: list[tuple[str, Eventually]] = []
         self.watchers: list[Callable[[Commit[Any]], None]] = []
-        self.phases = Phases(self)
-        self.workload = Workload(self)
+        self.phases = Phases(
+            self,
+            self.jetstream,
+            self.chronicle,
+            self.plan,
+            self.agents,
+            self._core,
+            horizon_ns=horizon_ns,
+            heal_ns=heal_ns,
+        )
+        self.workload = Workload(self.agents, seed.dice("workload"), self.profile.commands)
         if history is not None:
-            continue_from(history, self)
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a client's call waits by default: until everything must have healed."""
-        return (self.horizon_ns + self.heal_ns) / 1e9
+            continue_from(history, loop, server, self.chronicle)
 
     @property
     def now(self) -> float:
@@ -114,8 +122,8 @@ class World:
     def client(self) -> Client:
         """A client, to use as that of `connect()`: `async with world.client() as moon`."""
         name = f"c{len(self.clients) + 1}"
-        self.clients[name] = ClientProcess(self, name)
-        return self.clients[name].moon()
+        self.clients[name] = SimClient(self.around, name)
+        return self.clients[name].client()
 
     def always(self, name: str, check: Always) -> None:
         """Judge every commit: `check` gets the durable states by agent id.
@@ -126,7 +134,7 @@ class World:
 
     def eventually(self, name: str, goal: Eventually) -> None:
         """Judge in the liveness phase: `goal` (it may be async) must become true in time."""
-        self.goals.append((name, goal))
+        self.phases.goals.append((name, goal))
 
     async def settle(self) -> None:
         """Faults stop, what is broken heals, and everything finishes; raises `NotReached`."""
@@ -147,160 +155,20 @@ class World:
         self, condition: Callable[[], object], timeout: Duration = "60s", what: str = ""
     ) -> None:
         """Wait until `condition()` (it may be async) is true; raises `NotReached`."""
-        end = self.loop.now_ns + nanoseconds(timeout)
-        while not await _truth(condition):
-            if self.loop.now_ns >= end:
-                raise NotReached(what or getattr(condition, "__name__", "the condition"), timeout)
-            await asyncio.sleep(POLL)
+        await until(self.loop, condition, timeout, what)
 
     async def advance(self, time: Duration) -> None:
         """Let that much time pass."""
         await asyncio.sleep(nanoseconds(time) / 1e9)
 
-    # verbs: processes
-
-    def crash(self, host: str, *, linger: Duration = 0) -> None:
-        """Kill the process: nothing of it runs again. The server notices after `linger`."""
-        process = self._host(host)
-        if not process.node.up:
-            return
-        self.note("crash", host)
-        process.node.crash()
-        process.host = None
-        if process.door is not None:
-            self.loop.call_at_ns(
-                self.loop.now_ns + nanoseconds(linger),
-                self._forget_door,
-                process.door.name,
-                context=self.loop.outside,
-            )
-
-    def power_cut(self, host: str) -> None:
-        """As `crash`, but the machine is gone: the server keeps its connection for 12 s."""
-        self.crash(host, linger=LINGER)
-
-    def restart(self, host: str) -> None:
-        """Start a crashed host again; one that is up is left alone."""
-        process = self._host(host)
-        if not process.node.up:
-            self.note("restart", host)
-            process.node.restart()
-            process.boot()
-
-    def drain(self, host: str) -> None:
-        """SIGTERM: the host hands over and leaves; its supervisor starts it again."""
-        self.note("drain", host)
-        self._host(host).drain()
-
-    def pause(self, node: str, lasts: Duration | None = None) -> None:
-        """Stop the process as SIGSTOP does, until `resume` or for `lasts`."""
-        self.note("pause", node)
-        self._host(node).node.pause()
-        if lasts is not None:
-            self._later(lasts, self.resume, node)
-
-    def resume(self, node: str) -> None:
-        """Let a paused process go on."""
-        process = self._host(node)
-        if process.node.up and process.node.life.paused:
-            self.note("resume", node)
-            process.node.resume()
-
-    def slow(self, node: str, step: Duration) -> None:
-        """From now on each step of the process takes so long; 0 ends it."""
-        self.note("slow", node)
-        self._host(node).node.slow(nanoseconds(step))
-
-    def skew(self, node: str, by: Duration) -> None:
-        """Move the node's wall clock by so much."""
-        self.note("skew", node, nanoseconds(by))
-        self._node(node).skew_ns += nanoseconds(by)
-
-    def drift(self, node: str, ppm: int) -> None:
-        """Let the node's clocks gain `ppm` microseconds a second."""
-        self.note("drift", node, ppm)
-        self._node(node).drift(ppm)
-
-    def forget_agents(self, host: str) -> None:
-        """Agents of the host that rest leave memory at once."""
-        running = self._host(host).host
-        if running is None or not self._host(host).node.up:
-            return
-        self.note("forget", host)
-        for type_, number in running.partitions:
-            partition = running.partition(type_, number)
-            if partition is not None:
-                self._host(host).node.life.context.run(
-                    partition.passivate_idle, float("inf"), 1_000_000
-                )
-
-    # verbs: the network
-
-    def partition(self, node: str, way: Way = "both", lasts: Duration | None = None) -> None:
-        """Let nothing pass between node and server: `way` is both, in or out (as the node sees)."""
-        if way not in ("both", "in", "out"):
-            raise InvalidSettings(f"way={way!r}: it is 'both', 'in' or 'out'")
-        self._node(node)
-        self.note("partition", node, way)
-        self.network.block(node, incoming=way != "out", outgoing=way != "in")
-        if lasts is not None:
-            self._later(lasts, self.heal, node)
-
-    def heal(self, node: str | None = None) -> None:
-        """End partitions and holds of a node, or of all: a torn connection breaks now."""
-        for name in [node] if node is not None else self.network.nodes_in_trouble():
-            self.note("heal", name)
-            for connection in self.network.unblock(name):
-                self._cut(connection)
-            self.network.release(name)
-
-    def hold(self, node: str, lasts: Duration | None = None) -> None:
-        """Keep what is sent to and from the node, until `release` or for `lasts`."""
-        self.note("hold", node)
-        self.network.hold(node)
-        if lasts is not None:
-            self._later(lasts, self.release, node)
-
-    def release(self, node: str) -> None:
-        """Let what was held arrive, in order."""
-        self.note("release", node)
-        self.network.release(node)
-
-    def cut(self, node: str) -> None:
-        """Break the node's connection; it connects again by itself."""
-        self.note("cut", node)
-        for connection, door in list(self.doors.items()):
-            if connection.partition(".")[0] == node and door.connected:
-                self._cut(connection)
-
-    def lose_ack(self, of: str, *, times: int = 1) -> None:
-        """Lose the server's next answers to what is about `of`: a node, or an agent's id."""
-        self.network.rule(Rule("drop_reply", of, left=times))
-
-    def drop(self, of: str, *, times: int = 1) -> None:
-        """Lose the next messages to the server that are about `of`."""
-        self.network.rule(Rule("drop_request", of, left=times))
-
-    def duplicate(self, of: str, *, times: int = 1) -> None:
-        """Let the next messages to the server about `of` arrive twice."""
-        self.network.rule(Rule("duplicate_request", of, left=times))
-
-    def delay(self, of: str, by: Duration, *, times: int = 1) -> None:
-        """Let the next messages to the server about `of`, and all behind them, arrive late."""
-        self.network.rule(Rule("delay_request", of, left=times, lasts=nanoseconds(by)))
-
     # inside
 
     def note(self, kind: str, node: str, *facts: str | int | bytes | None) -> None:
         """Write into the trace."""
-        self.loop.trace.event(self.loop.now_ns, node, kind, *facts)
+        self.loop.note(kind, node, *facts)
 
-    def door(self, connection: str) -> Door | None:
-        """A connection by its name, while its process may have it."""
-        return self.doors.get(connection)
-
-    def landed(self, commit: Commit[Any]) -> None:
-        """A commit is durable: judge it. Called by the chronicle."""
+    def _landed(self, commit: Commit[Any]) -> None:
+        """A commit is durable: judge it."""
         for watch in self.watchers:
             watch(commit)
         if self.checks:
@@ -322,34 +190,11 @@ class World:
             self.violations.append(violation)
         self.loop.stop()
 
-    def _host(self, name: str) -> HostProcess:
-        process = self.hosts.get(name)
-        if process is None:
-            raise InvalidSettings(f"there is no host {name}; there are {', '.join(self.hosts)}")
-        return process
-
-    def _node(self, name: str) -> Node:
-        if name in self.clients:
-            return self.clients[name].node
-        return self._host(name).node
-
-    def _later(self, after: Duration, call: Callable[[str], None], name: str) -> None:
-        at_ns = self.loop.now_ns + nanoseconds(after)
-        self.loop.call_at_ns(at_ns, call, name, context=self.loop.outside)
-
-    def _cut(self, connection: str) -> None:
-        if connection in self.server._clients:
-            self.server.cut(connection)
-
-    def _forget_door(self, connection: str) -> None:
-        self.server.detach(connection)
-        self.network.forget(connection)
-        self.doors.pop(connection, None)
+    def _core(self, hosts: list[str]) -> list[str]:
+        """The hosts that come back when faults end."""
+        core = self.profile.core
+        return self.seed.dice("core").sample(hosts, core) if core else hosts
 
 
-async def _truth(condition: Callable[[], object]) -> bool:
-    found = condition()
-    if inspect.isawaitable(found):
-        waiting: Awaitable[object] = found
-        found = await waiting
-    return bool(found)
+def _names(letter: str, count: int) -> list[str]:
+    return [f"{letter}{number}" for number in range(1, count + 1)]

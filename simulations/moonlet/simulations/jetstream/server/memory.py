@@ -94,6 +94,10 @@ class MemoryServer:
         self._names[number] = name
         return True
 
+    def has(self, name: str) -> bool:
+        """Whether the client `name` is connected."""
+        return name in self._clients
+
     def detach(self, name: str) -> None:
         """The client `name` left; its subscriptions are gone. Unknown names are ignored."""
         client = self._clients.pop(name, None)

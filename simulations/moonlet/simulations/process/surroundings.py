@@ -1,0 +1,34 @@
+"""What a process finds around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moonlet.agents import AgentType
+from moonlet.simulations.jetstream.server.memory import MemoryServer
+from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.network.connection import SimConnection
+from moonlet.simulations.network.network import SimNetwork
+from moonlet.simulations.seed import Seed
+from moonlet.streams import Topology
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The same for all processes of a world.
+
+    `connections` by their names, while their processes may have them. `lease` is the hosts', in
+    seconds; `patience` is how many seconds a client's call waits by default.
+    """
+
+    loop: SimLoop
+    seed: Seed
+    server: MemoryServer
+    network: SimNetwork
+    topology: Topology
+    agents: Sequence[AgentType[Any]]
+    connections: dict[str, SimConnection]
+    lease: int
+    patience: float

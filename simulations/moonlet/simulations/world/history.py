@@ -1,0 +1,70 @@
+"""A world that continues a real server's history: its streams hold what the bundle holds.
+
+To the world's hosts it is a server that was restarted when the bundle was taken, after all hosts
+had died: waiting commands are delivered, timers fire when they are due, effects that may not be
+out are dispatched again. The time of day goes on from there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from moonlet.core.errors import Corrupt, InvalidSettings
+from moonlet.simulations.bundle.bundle import Bundle, Held
+from moonlet.simulations.chronicle.chronicle import Chronicle
+from moonlet.simulations.jetstream import headers as fields
+from moonlet.simulations.jetstream.configs import StreamConfig, read_stream
+from moonlet.simulations.jetstream.refusals import NotSimulated
+from moonlet.simulations.jetstream.server.memory import MemoryServer
+from moonlet.simulations.jetstream.store import StreamMessage
+from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.streams import ServerRefused
+
+ELSEWHERE: Final = ("placement", "description", "num_replicas")
+"""Settings of a stream that say where and how often it is kept, which is the world's to say."""
+
+
+def continue_from(
+    bundle: Bundle, loop: SimLoop, server: MemoryServer, chronicle: Chronicle
+) -> None:
+    """Put all that the bundle holds into a world's server, before any host starts.
+
+    Raises `Corrupt` for histories that don't add up with the agents' code of today.
+    """
+    now = server.now()
+    model = server.broker.model
+    for held in bundle.streams:
+        config = _config(held, model.servers)
+        stream = model.add_stream(now, config)
+        stream.created = held.created
+        stream.store.restore(map(_stored, held.messages), held.first, held.last)
+    model.restart(now)
+    loop.note("history", "world", bundle.taken, bundle.messages)
+    chronicle.look()
+    parked = bundle.stream(bundle.topology.stream("parked"))
+    if parked is not None and len(parked.messages) < parked.last:
+        chronicle.forgive_parked()  # an operator has dealt with some
+    for history in chronicle.histories.values():
+        if history.broken or history.twice:
+            raise Corrupt(
+                history.broken or f"{history.agent}: {history.twice[0]} was committed twice"
+            )
+
+
+def _config(held: Held, servers: int) -> StreamConfig:
+    config = {key: value for key, value in held.config.items() if key not in ELSEWHERE}
+    try:
+        return read_stream(msgspec.json.encode({**config, "num_replicas": servers}), servers)
+    except (ServerRefused, NotSimulated) as error:
+        raise InvalidSettings(f"stream {held.name} can't be simulated: {error}") from None
+
+
+def _stored(message: Any) -> StreamMessage:
+    headers = dict(message.headers) if message.headers else None
+    ttl = fields.ttl_seconds(headers[fields.TTL]) if headers and fields.TTL in headers else None
+    expiry = message.time + ttl * fields.SECOND if ttl and ttl > 0 else 0
+    stored = StreamMessage(message.subject, headers, message.data, message.time, expiry)
+    stored.sequence = message.sequence
+    return stored
