@@ -27,7 +27,7 @@ from moonlet.satellites.sage.messages import (
     ScoreRwa,
     SystemStatus,
 )
-from moonlet.satellites.sage.ratings import Profile, analyze, backing_score, risk_of
+from moonlet.satellites.sage.ratings import ProtocolProfile, analyze, backing_score, risk_of
 from tests.satellites.play import Play
 
 CURVE = ProtocolData("curve", "USDC", 85, 3_600 * 10**12, 90, 10_000)
@@ -110,7 +110,7 @@ def test_the_compliance_report_names_who_may_be_held() -> None:
 
 
 profiles = st.builds(
-    Profile,
+    ProtocolProfile,
     st.just("USDC"),
     st.integers(0, 100),
     st.just(0),
@@ -123,7 +123,7 @@ moods = st.integers(-10_000, 10_000)
 
 @for_all(profiles, prices, prices, moods, moods)
 def test_a_score_is_0_to_100_and_never_rises_with_bad_news(
-    profile: Profile, one: int, other: int, mood: int, worse: int
+    profile: ProtocolProfile, one: int, other: int, mood: int, worse: int
 ) -> None:
     good = analyze("p", profile, max(one, other), max(mood, worse), 1)
     bad = analyze("p", profile, min(one, other), min(mood, worse), 1)

@@ -36,7 +36,7 @@ CALM_GAS: Final = 12_000_000
 """What a million units of gas cost on a quiet tick, in micro-dollars; synthetic."""
 
 
-class Plan(Struct, frozen=True):
+class PlannedTrade(Struct, frozen=True):
     """A trade that waits for Aegis; `origin` is who wants it."""
 
     tx: str
@@ -51,7 +51,7 @@ class Plan(Struct, frozen=True):
 class Forge(Struct, frozen=True):
     """Plans by trade id, the highest approval used, bars by asset, the mempool by hash."""
 
-    plans: dict[str, Plan] = {}
+    plans: dict[str, PlannedTrade] = {}
     done: tuple[str, ...] = ()
     planned: int = 0
     executed: int = 0
@@ -69,7 +69,7 @@ forge = AgentType("forge", Forge, partitions=1)
 @forge.on_event
 def tx_planned(state: Forge, event: TxPlanned) -> Forge:
     """The trade waits for Aegis."""
-    plan = Plan(**asdict(event))
+    plan = PlannedTrade(**asdict(event))
     plans = {**state.plans, event.trade.id: plan}
     return replace(state, planned=state.planned + 1, plans=plans)
 

@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from moonlet.agents import Context, Decision, Rejected, Reply, Send
 from moonlet.satellites.common import BPS, peer, require, require_room, share_of, value_of
-from moonlet.satellites.forge.events import CALM_GAS, Forge, Plan, forge
+from moonlet.satellites.forge.events import CALM_GAS, Forge, PlannedTrade, forge
 from moonlet.satellites.forge.messages import (
     BacktestStrategy,
     BarRecorded,
@@ -134,7 +134,7 @@ def grant_approval(state: Forge, command: GrantApproval, context: Context) -> De
     yield from _fill(state, plan, command.approval, context)
 
 
-def _fill(state: Forge, plan: Plan, approval: int, context: Context) -> Decision:
+def _fill(state: Forge, plan: PlannedTrade, approval: int, context: Context) -> Decision:
     trade = plan.trade
     price, gas = _price(state, trade), plan.gas
     attack = _attack(state, plan)
@@ -165,7 +165,7 @@ def _fill(state: Forge, plan: Plan, approval: int, context: Context) -> Decision
         yield Send(agent, report, lane="high")
 
 
-def _attack(state: Forge, plan: Plan) -> MempoolTx | None:
+def _attack(state: Forge, plan: PlannedTrade) -> MempoolTx | None:
     """Who is about to run ahead of a plan: the best tip on its asset, above its own gas."""
     seen = [
         tx

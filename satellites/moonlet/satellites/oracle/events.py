@@ -27,7 +27,7 @@ MEMORY: Final = 1_000
 """Share of a source's newest tick in its reliability, in basis points."""
 
 
-class Source(Struct, frozen=True):
+class FeedSource(Struct, frozen=True):
     """A source of a feed: how often it agreed (basis points, smoothed), when it last spoke."""
 
     reliability: int = BPS
@@ -44,7 +44,7 @@ class Feed(Struct, frozen=True):
     price: int = 0
     is_valid: bool = False
     breached: bool = False
-    sources: dict[str, Source] = {}
+    sources: dict[str, FeedSource] = {}
 
 
 class Oracle(Struct, frozen=True):
@@ -73,10 +73,10 @@ def oracle_validated(state: Oracle, event: OracleValidated) -> Oracle:
     feed = state.feeds.get(event.feed, Feed())
     sources = dict(feed.sources)
     for each in event.deviations:
-        known = sources.get(each.source, Source())
+        known = sources.get(each.source, FeedSource())
         agreed = BPS if abs(each.deviation) <= state.max_deviation else 0
         reliability = smoothed(known.reliability, agreed, MEMORY)
-        sources[each.source] = Source(reliability, event.tick, online=True)
+        sources[each.source] = FeedSource(reliability, event.tick, online=True)
     price = event.price if event.is_valid else feed.price
     return _with_feed(
         state, event.feed,

@@ -24,7 +24,7 @@ MIN_MOVE: Final = 1_000_000_000
 """A move of less (micro-tokens) isn't worth its gas."""
 
 
-class Move(Struct, frozen=True):
+class AllocationMove(Struct, frozen=True):
     """An amount from one protocol to another."""
 
     source: str
@@ -53,7 +53,7 @@ def plan_moves(
     source: str,
     amount: int,
     targets: Mapping[str, int],
-) -> list[Move]:
+) -> list[AllocationMove]:
     """Spread `amount` of `source` over the targets (protocol → yield), best yield first.
 
     No target ends over `MAX_SHARE` of all that is held, moves under way (`incoming`) counted;
@@ -66,7 +66,7 @@ def plan_moves(
         room = limit - held.get(target, 0) - incoming.get(target, 0)
         part = min(left, room)
         if target != source and part >= MIN_MOVE:
-            moves.append(Move(source, target, part))
+            moves.append(AllocationMove(source, target, part))
             left -= part
     return moves
 

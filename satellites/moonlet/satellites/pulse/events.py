@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from moonlet.agents import AgentType
 from moonlet.satellites.messages import AlertClosed
-from moonlet.satellites.pulse.allocation import Move, blended
+from moonlet.satellites.pulse.allocation import AllocationMove, blended
 from moonlet.satellites.pulse.messages import (
     BacktestCompleted,
     Category,
@@ -42,7 +42,7 @@ class Pulse(Struct, frozen=True):
     yields: dict[str, int] = {}
     scores: dict[str, int] = {}
     categories: dict[str, Category] = {}
-    moves: dict[str, Move] = {}
+    moves: dict[str, AllocationMove] = {}
     barred: tuple[str, ...] = ()
     stakes: dict[str, tuple[int, int]] = {}
     heard: dict[str, ProtocolHeardOf] = {}
@@ -104,7 +104,7 @@ def protocol_rated(state: Pulse, event: ProtocolRated) -> Pulse:
 @pulse.on_event
 def move_proposed(state: Pulse, event: MoveProposed) -> Pulse:
     """It is under way: its amount is spoken for."""
-    move = Move(event.source, event.target, event.amount)
+    move = AllocationMove(event.source, event.target, event.amount)
     moves = {**state.moves, event.trade: move}
     return replace(state, numbered=state.numbered + 1, moves=moves)
 
@@ -185,5 +185,5 @@ def status(state: Pulse) -> dict[str, Any]:
     }
 
 
-def _without(table: dict[str, Move], key: str) -> dict[str, Move]:
+def _without(table: dict[str, AllocationMove], key: str) -> dict[str, AllocationMove]:
     return {name: value for name, value in table.items() if name != key}

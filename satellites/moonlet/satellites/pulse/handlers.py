@@ -21,7 +21,7 @@ from moonlet.satellites.messages import (
 )
 from moonlet.satellites.pulse.allocation import (
     ADVICE,
-    Move,
+    AllocationMove,
     blended,
     category_of,
     plan_moves,
@@ -140,7 +140,7 @@ def _propose(state: Pulse, source: str, amount: int, context: Context) -> Decisi
         yield Send(peer(context, "forge"), ExecuteOptimizedTransaction(trade))
 
 
-def _trade(state: Pulse, id: str, move: Move) -> Trade:
+def _trade(state: Pulse, id: str, move: AllocationMove) -> Trade:
     price = state.price or PEG
     limit = price - share_of(price, SLIPPAGE)
     return Trade(

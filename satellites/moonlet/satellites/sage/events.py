@@ -22,13 +22,13 @@ from moonlet.satellites.sage.messages import (
     RwaScoringCompleted,
     SystemStatus,
 )
-from moonlet.satellites.sage.ratings import Profile
+from moonlet.satellites.sage.ratings import ProtocolProfile
 
 
 class Sage(Struct, frozen=True):
     """Profiles and last analyses by protocol; prices, moods and backing by asset."""
 
-    profiles: dict[str, Profile] = {}
+    profiles: dict[str, ProtocolProfile] = {}
     analyses: dict[str, ProtocolAnalysisCompleted] = {}
     prices: dict[str, int] = {}
     moods: dict[str, int] = {}
@@ -44,7 +44,7 @@ sage = AgentType("sage", Sage, partitions=1)
 @sage.on_event
 def protocol_profiled(state: Sage, event: ProtocolProfiled) -> Sage:
     """Keep the profile."""
-    profile = Profile(event.asset, event.audit, event.tvl, event.tvl_health, event.exposure)
+    profile = ProtocolProfile(event.asset, event.audit, event.tvl, event.tvl_health, event.exposure)
     return replace(state, profiles={**state.profiles, event.protocol: profile})
 
 

@@ -28,7 +28,7 @@ from moonlet.satellites.sage.messages import (
     RwaScoringCompleted,
     ScoreRwa,
 )
-from moonlet.satellites.sage.ratings import Profile, analyze, backing_score, risk_of
+from moonlet.satellites.sage.ratings import ProtocolProfile, analyze, backing_score, risk_of
 
 __all__ = ["sage"]
 
@@ -50,7 +50,7 @@ def protocol_data(state: Sage, command: ProtocolData, context: Context) -> Decis
     """Take in a profile and rate it."""
     require_room(state.profiles, command.protocol, "protocols")
     yield ProtocolProfiled(**asdict(command))
-    profile = Profile(
+    profile = ProtocolProfile(
         command.asset, command.audit, command.tvl, command.tvl_health, command.exposure
     )
     known = replace(state, profiles={**state.profiles, command.protocol: profile})

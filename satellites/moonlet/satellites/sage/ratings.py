@@ -16,7 +16,7 @@ DEAD: Final = 1_000
 """A distance below the peg (basis points) that leaves a fully exposed protocol no points."""
 
 
-class Profile(Struct, frozen=True):
+class ProtocolProfile(Struct, frozen=True):
     """What is known of a protocol: `exposure` is the share of it (basis points) in the asset."""
 
     asset: str
@@ -27,7 +27,7 @@ class Profile(Struct, frozen=True):
 
 
 def analyze(
-    protocol: str, profile: Profile, price: int, mood: int, tick: int
+    protocol: str, profile: ProtocolProfile, price: int, mood: int, tick: int
 ) -> ProtocolAnalysisCompleted:
     """Rate a protocol at a price (0: unknown, taken for the peg) and a mood (-10,000 to 10,000).
 
