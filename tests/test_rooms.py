@@ -18,7 +18,7 @@ ASK_SWITCHES_MAX = 137  # 60
 WITH_DOORS = ("moonlet.console", "moonlet.projections", "moonlet.satellites")
 
 FILES = rooms.modules()
-GRAPH = rooms.arrows(FILES)
+GRAPH = rooms.of_the_tree()
 
 
 def test_files_import_each_other_in_no_more_circles() -> None:

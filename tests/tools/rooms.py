@@ -6,6 +6,7 @@ that mean two things, and what one warm ask passes through (`tests/tools/warm_as
 """
 
 import ast
+import functools
 import re
 import tomllib
 from collections import defaultdict
@@ -50,6 +51,12 @@ def imports(text: str, known: Iterable[str]) -> frozenset[str]:
 def arrows(files: Mapping[str, Path]) -> Graph:
     """Each module's imports of the others."""
     return {name: imports(tree.read(path), files) - {name} for name, path in sorted(files.items())}
+
+
+@functools.cache
+def of_the_tree() -> Graph:
+    """The imports of this checkout."""
+    return arrows(modules())
 
 
 def circles(graph: Graph) -> list[list[str]]:
@@ -190,7 +197,7 @@ def classes_twice(files: Iterable[Path]) -> dict[str, list[str]]:
 def report(limit: int = 6) -> str:
     """All numbers, each with the first few places that it counts."""
     files = modules()
-    graph = arrows(files)
+    graph = of_the_tree()
     way = warm_ask.measure()
     lines = [f"{len(files)} modules"]
     twice = classes_twice(files.values())

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.tools import markdown, tree
+from tests.tools import drawing, markdown, tree
 
 PAGES: Final = tree.ROOT / "build" / "pages"
 SITE: Final = tree.ROOT / "build" / "site"
@@ -40,6 +40,11 @@ def lay_out(folder: Path = PAGES) -> None:
         for path in wanted:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(tree.ROOT / path, folder / path)
+        text = tree.read(page.path)
+        for code in page.codes:
+            if code.language == "mermaid":  # the theme would draw it with a script from elsewhere
+                text = text.replace(f"```mermaid\n{code.text}```", drawing.svg(code.text))
+        (folder / page.path).write_text(text, encoding="utf-8")
     (folder / "reference").mkdir()
     for name, text in reference().items():
         (folder / "reference" / f"{name}.md").write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ of a class are stored data, which may be there for readers alone.
 """
 
 import ast
+import functools
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -117,23 +118,28 @@ def uses(module: ast.Module) -> set[str]:
     return found
 
 
+@functools.cache
+def _facts(text: str) -> tuple[tuple[Definition, ...], frozenset[str]]:
+    module = ast.parse(text)
+    return tuple(definitions(module)), frozenset(uses(module))
+
+
 def unused(
     product: Mapping[str, str], others: Iterable[str] = (), known: frozenset[str] = frozenset()
 ) -> list[str]:
     """`file:line: name` of what the product's files (name → text) define and nobody uses."""
-    modules = {file: ast.parse(text) for file, text in product.items()}
-    used_in = {file: uses(module) for file, module in modules.items()}
-    used = set[str]().union(*used_in.values())
-    anywhere = used.union(*(uses(ast.parse(text)) for text in others))
+    facts = {file: _facts(text) for file, text in product.items()}
+    used = set[str]().union(*(uses for _, uses in facts.values()))
+    anywhere = used.union(*(_facts(text)[1] for text in others))
     found = set()
-    for file, module in modules.items():
-        for defined in definitions(module):
+    for file, (defines, own) in facts.items():
+        for defined in defines:
             name = defined.name
             if name.startswith("__") and name.endswith("__"):
                 continue
-            seen = anywhere
+            seen: set[str] | frozenset[str] = anywhere
             if name.startswith("_"):
-                seen = used if defined.member else used_in[file]
+                seen = used if defined.member else own
             if name not in seen and name not in known:
                 found.add((file, defined.line, name))
     return [f"{file}:{line}: {name}" for file, line, name in sorted(found)]

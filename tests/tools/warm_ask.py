@@ -11,18 +11,17 @@ time for itself (leases, pulls that end) is no part of it, so the shortest of se
 """
 
 import asyncio
-import sys
 import tempfile
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import msgspec
 
 from moonlet.agents import AgentType, Client, Decision, Host, Reply, connect
 from moonlet.streams import TemporaryServer
+from tests.tools.calls import Call, noted
 
 ASKS: Final = 7
 """How many asks are measured."""
@@ -58,7 +57,7 @@ def deposited(state: Account, event: Deposited) -> Account:
 class Way:
     """The calls in their order, as (module, function)."""
 
-    calls: tuple[tuple[str, str], ...]
+    calls: tuple[Call, ...]
 
     @property
     def modules(self) -> list[str]:
@@ -86,18 +85,8 @@ async def _measure() -> Way:
 
 
 async def _ask(moon: Client) -> Way:
-    calls: list[tuple[str, str]] = []
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.startswith("moonlet."):
-            calls.append((module, frame.f_code.co_qualname))
-
-    sys.setprofile(note)
-    try:
+    with noted() as calls:
         await moon.ask("account/warm", Deposit(1))
-    finally:
-        sys.setprofile(None)
     return Way(tuple(calls))
 
 
