@@ -8,7 +8,7 @@ import pytest
 
 from moonlet.agents.placement.host_watch import LOOK_SECONDS, HostWatch
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer
-from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.run import SimulationRun
 from moonlet.streams import Bus, Leases, SystemClock, SystemEntropy, Topology
 
 LEASE = 6  # seconds
@@ -101,4 +101,4 @@ def test_a_host_looks_when_it_must(story: Callable[[], Awaitable[None]]) -> None
     async def main() -> None:
         await story()
 
-    Universe(1).run(main)
+    SimulationRun(1).run(main)

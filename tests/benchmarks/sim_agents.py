@@ -14,9 +14,9 @@ from time import thread_time
 import msgspec
 
 from moonlet.agents import AgentType, Client, Context, Decision, Host, Send
-from moonlet.simulations import SimLoop, Universe
+from moonlet.simulations import SimLoop, SimulationRun
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer, Packet
-from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
+from moonlet.simulations.jetstream.wire import HOST, PORT, serve
 from moonlet.streams import Bus, SystemClock, SystemEntropy, Topology, connection
 from moonlet.streams.api import Delivery, JetStream
 from moonlet.streams.settings import from_url
@@ -178,15 +178,15 @@ def run(
     wire: bool,
     latency_ns: int = LATENCY_NS,
 ) -> Course:
-    """One run in a universe of its own."""
-    universe = Universe(1)
+    """One run on a loop of its own."""
+    simulation = SimulationRun(1)
 
     async def main() -> Course:
-        course = Course(universe.loop, wire=wire, latency_ns=latency_ns)
+        course = Course(simulation.loop, wire=wire, latency_ns=latency_ns)
         await program(course, rounds)
         return course
 
-    return universe.run(main)
+    return simulation.run(main)
 
 
 def compare(size: int) -> Round:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from time import thread_time
 from typing import Any
 
-from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.run import SimulationRun
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 
 TASKS = 100
@@ -61,10 +61,10 @@ async def timers_at_once(sleeps: int) -> None:
 
 def simulated(program: Program, size: int) -> tuple[float, int]:
     """Seconds of one core, and steps."""
-    universe = Universe(1)
+    simulation = SimulationRun(1)
     began = thread_time()
-    universe.run(lambda: program(size))
-    return thread_time() - began, universe.trace.count
+    simulation.run(lambda: program(size))
+    return thread_time() - began, simulation.trace.count
 
 
 def real(program: Program, size: int) -> float:

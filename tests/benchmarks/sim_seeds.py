@@ -11,10 +11,10 @@ from time import perf_counter, thread_time
 import msgspec
 
 from moonlet.simulations import World
-from moonlet.simulations.scenario.reference import ACCOUNTS, OPENED_WITH, PAUSE, Transfer, reference
-from moonlet.simulations.scenario.scenario import Run, Scenario
-from moonlet.simulations.search.exhaust import calm_profile, single_faults
-from moonlet.simulations.search.shrink import shrink
+from moonlet.simulations.reference import ACCOUNTS, OPENED_WITH, PAUSE, Transfer, reference
+from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.search import shrink, single_faults
+from moonlet.simulations.search.exhausting import calm_profile
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 
 SEEDS = 60

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlet.simulations.replay.kept import replay, save
-from moonlet.simulations.scenario.reference import reference
-from moonlet.simulations.scenario.scenario import Run, Scenario
-from moonlet.simulations.search.report import first_difference, told
-from moonlet.simulations.world.standing import standing_of
+from moonlet.simulations.reference import reference
+from moonlet.simulations.replay import replay, save
+from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.search import first_difference, told
+from moonlet.simulations.world import standing_of
 from tests.console.page import alike, typed
 from tests.console.support import Ended, invoke, run
 from tests.console.terminal import PROMPT, Terminal

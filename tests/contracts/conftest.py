@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 import pytest
 
 from moonlet.simulations import SimLoop
-from moonlet.simulations.jetstream import MemoryServer
-from moonlet.simulations.jetstream.client.port import contract_opener
-from moonlet.simulations.jetstream.wire.server import serve
+from moonlet.simulations.jetstream import MemoryServer, contract_opener
+from moonlet.simulations.jetstream.wire import serve
 from moonlet.streams import connection
 from moonlet.streams.api import JetStream
 from moonlet.streams.server_process import ServerProcess

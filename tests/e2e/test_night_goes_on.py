@@ -9,8 +9,7 @@ from moonlet.agents import Host, connect
 from moonlet.satellites import SATELLITES, TOPOLOGY
 from moonlet.satellites.night import depeg, drive, report
 from moonlet.simulations import World, faults, simulate
-from moonlet.simulations.bundle.bundle import write_bundle
-from moonlet.simulations.bundle.source import take_bundle
+from moonlet.simulations.bundle import take_bundle, write_bundle
 from moonlet.streams.server_process import ServerProcess
 
 HOURS = depeg()[:6]

@@ -9,7 +9,7 @@ from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, View
 from moonlet.projections.files.memory_disk import MemoryDisk, StoredFile
 from moonlet.simulations import Dice, World
-from moonlet.simulations.process.process import SimProcess
+from moonlet.simulations.process import SimProcess
 from tests.replica_process import ledger
 
 FINAL_SECONDS = 60.0

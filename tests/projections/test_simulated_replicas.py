@@ -11,9 +11,8 @@ import pytest
 from moonlet.core.errors import MoonletError
 from moonlet.projections import MemoryDisk, Replica
 from moonlet.simulations import Scenario, World, faults
-from moonlet.simulations.faults.marks import declared
-from moonlet.simulations.search.simulate import asked_seeds
-from moonlet.simulations.search.sweep import sweep
+from moonlet.simulations.faults import declared
+from moonlet.simulations.search import asked_seeds, sweep
 from tests.agents.accounts import Deposit, Transfer, account_type
 from tests.projections.simulated import ReplicaNode, settled, torment
 from tests.replica_process import REGIONS

@@ -16,7 +16,7 @@ import unittest
 import warnings
 from typing import Any
 
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop
 
 
 class BusyLoop(SimLoop):

@@ -10,8 +10,8 @@ import argparse
 import sys
 import time
 
-from moonlet.simulations.run.rerun import run_elsewhere
-from moonlet.simulations.scenario.reference import reference
+from moonlet.simulations.reference import reference
+from moonlet.simulations.run import run_elsewhere
 
 HASH_SEEDS = ("0", "1", "random")
 CHUNK = 250

@@ -9,8 +9,8 @@ import logging
 import sys
 import time
 
-from moonlet.simulations.scenario.reference import reference
-from moonlet.simulations.scenario.scenario import Scenario
+from moonlet.simulations.reference import reference
+from moonlet.simulations.scenario import Scenario
 from moonlet.telemetry import configure
 from tests.simulations.workshop import lossy, trickle, workshop, zombies
 

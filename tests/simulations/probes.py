@@ -37,7 +37,7 @@ from time import time as bound_time
 from typing import Any, NamedTuple
 from uuid import uuid4 as bound_uuid4
 
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop
 
 VIRTUAL = "virtual"
 ERROR = "error"

@@ -7,9 +7,8 @@ from asyncio import sleep
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from moonlet.simulations.loop.node import current_node
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.loop import SimLoop, current_node
+from moonlet.simulations.run import SimulationRun
 from moonlet.simulations.seed import Dice, Seed
 from moonlet.simulations.trace import Trace
 
@@ -31,12 +30,12 @@ def note(kind: str, *fields: str | int | bytes) -> None:
 def run(
     main: Callable[[], Awaitable[Any]], seed: int = 1, trace: Trace | None = None, **options: Any
 ) -> Any:
-    """Run one program in a universe of its own; its result."""
+    """Run one program on a loop of its own; its result."""
 
     async def driver() -> Any:
         return await main()
 
-    return Universe(seed, trace=trace, **options).run(driver)
+    return SimulationRun(seed, trace=trace, **options).run(driver)
 
 
 async def in_a_set(dice: Dice) -> None:

@@ -7,8 +7,8 @@ import msgspec
 from moonlet.agents import AgentType, Decision
 from moonlet.core.marks import reached
 from moonlet.simulations import faults
-from moonlet.simulations.scenario.scenario import Scenario
-from moonlet.simulations.world.world import World
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.world import World
 
 
 class Add(msgspec.Struct, frozen=True):

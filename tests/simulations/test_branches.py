@@ -11,11 +11,10 @@ import msgspec
 import pytest
 
 from moonlet.simulations import Scenario, SimulationError, World, faults
-from moonlet.simulations.faults.kinds import HOSTS, SERVER, UNSAFE, Fault
-from moonlet.simulations.scenario.reference import Transfer, bank, reference
-from moonlet.simulations.search.branches import run_branches, run_whole
-from moonlet.simulations.search.exhaust import single_faults
-from moonlet.simulations.search.trunk import Outcome, ending
+from moonlet.simulations.faults import HOSTS, SERVER, UNSAFE, Fault
+from moonlet.simulations.reference import Transfer, bank, reference
+from moonlet.simulations.search import BranchOutcome, run_branches, run_whole, single_faults
+from moonlet.simulations.search.trunk import ending
 from tests.simulations.small import Add, counter, hasty
 
 Plan = tuple[Fault, ...]
@@ -28,7 +27,7 @@ LASTS = {"drift": 50_000, "power_loss": 2}  # parts in a million, messages
 NOWHERE = Fault(kind="drop_request", target="h1", key="a message that is never sent")
 
 
-def branches(scenario: Scenario, plans: Sequence[Plan], **options: int) -> list[Outcome]:
+def branches(scenario: Scenario, plans: Sequence[Plan], **options: int) -> list[BranchOutcome]:
     return sorted(run_branches(scenario, plans, **options))
 
 

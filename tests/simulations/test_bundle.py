@@ -12,12 +12,16 @@ from moonlet.agents import AgentManager, Client, Host
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.simulations import World, faults, simulate
-from moonlet.simulations.bundle.bundle import Bundle, read_bundle, write_bundle
-from moonlet.simulations.bundle.opening import registered, types_of
-from moonlet.simulations.bundle.source import take_bundle
-from moonlet.simulations.replay.kept import replay, save
-from moonlet.simulations.replay.sim_file import read_sim
-from moonlet.simulations.scenario.scenario import Scenario
+from moonlet.simulations.bundle import (
+    Bundle,
+    read_bundle,
+    registered,
+    take_bundle,
+    types_of,
+    write_bundle,
+)
+from moonlet.simulations.replay import read_sim, replay, save
+from moonlet.simulations.scenario import Scenario
 from moonlet.streams import Topology
 from moonlet.testing import MoonServer
 from tests.agents.accounts import (

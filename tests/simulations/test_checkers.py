@@ -8,9 +8,9 @@ import pytest
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.simulations import Diverged, NotReached, Violation, World, faults, sweep
 from moonlet.simulations.checkers import CHECKERS, check_order
-from moonlet.simulations.faults.profile import Profile
-from moonlet.simulations.scenario.scenario import Scenario
-from moonlet.simulations.search.determinism import check_determinism
+from moonlet.simulations.faults import Profile
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.search import check_determinism
 from tests.agents.accounts import Deposit, Transfer
 from tests.simulations.small import fine
 from tests.simulations.worlds import ACCOUNT, CALM, CLUSTER, passes, run

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moonlet.simulations.errors import Diverged, SimulationError
-from moonlet.simulations.run.rerun import run_elsewhere, run_twice
+from moonlet.simulations.run import run_elsewhere, run_twice
 from moonlet.simulations.trace import Trace
 from tests.simulations import programs
 

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from moonlet.simulations.search.report import SimulationFailed
+from moonlet.simulations.search import SimulationFailed
 from tests.tools import markdown, tree
 from tests.tools.markdown_types import named
 

@@ -21,9 +21,8 @@ import pytest
 
 from moonlet.simulations.errors import Escape
 from moonlet.simulations.guard.attributes import FIRST_PID
-from moonlet.simulations.loop.node import EPOCH_NS
-from moonlet.simulations.loop.tasks import AsyncioFuture, AsyncioTask, SimFuture, SimTask
-from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.loop import EPOCH_NS, AsyncioFuture, AsyncioTask, SimFuture, SimTask
+from moonlet.simulations.run import SimulationRun
 from moonlet.simulations.trace import Trace
 from tests.simulations import programs
 from tests.simulations.probes import ALL, CHANCE, ERROR, VIRTUAL, WATCHED, Probe
@@ -242,14 +241,14 @@ def test_futures_and_tasks_made_without_the_loop_are_the_simulations() -> None:
 
 
 def test_two_runs_at_once_in_one_process_are_refused() -> None:
-    universe = Universe(2)
+    simulation = SimulationRun(2)
 
     async def main() -> None:
         with pytest.raises(AssertionError, match="another run"):
-            universe.run(main)
+            simulation.run(main)
 
     run(main)
-    universe.loop.close()
+    simulation.loop.close()
 
 
 def test_a_call_site_that_was_harmless_outside_the_run_is_still_watched() -> None:

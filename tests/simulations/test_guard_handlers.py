@@ -24,13 +24,13 @@ from moonlet.core.errors import MoonletError
 from moonlet.core.schema import MessageType, upcast
 from moonlet.simulations import World, faults
 from moonlet.simulations.errors import Escape, Impure
+from moonlet.simulations.guard import Judge
 from moonlet.simulations.guard.handler_calls import may_ask
-from moonlet.simulations.guard.judge import Judge
-from moonlet.simulations.run.simulation_run import Universe
-from moonlet.simulations.scenario.reference import Balance, Transfer, account
-from moonlet.simulations.scenario.reference import reference as bank
-from moonlet.simulations.scenario.scenario import Run, Scenario
-from moonlet.simulations.search.sweep import sweep
+from moonlet.simulations.reference import Balance, Transfer, account
+from moonlet.simulations.reference import reference as bank
+from moonlet.simulations.run import SimulationRun
+from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.search import sweep
 from tests.simulations.asking import Ask, Asks, Look, Stamped, asking
 from tests.simulations.probes import IN_HANDLERS, INNOCENT, Probe
 from tests.simulations.programs import run
@@ -248,8 +248,8 @@ def test_to_be_strict_changes_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     strict = bank.run(3)
     monkeypatch.setattr(Judge, "handler_asks", lambda *_: pytest.fail("nobody asks"))
     assert bank.run(3).digest == strict.digest
-    made = Universe.__init__
+    made = SimulationRun.__init__
     monkeypatch.setattr(
-        Universe, "__init__", lambda self, seed, strict, trace: made(self, seed, trace=trace)
+        SimulationRun, "__init__", lambda self, seed, strict, trace: made(self, seed, trace=trace)
     )
     assert bank.run(3).digest == strict.digest

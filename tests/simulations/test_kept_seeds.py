@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlet.simulations.replay.kept import replay
+from moonlet.simulations.replay import replay
 from tests.tools import tree
 
 KEPT = sorted((tree.ROOT / "tests" / "seeds").glob("*.sim"))

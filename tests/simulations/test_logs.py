@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from moonlet.simulations import Universe
+from moonlet.simulations import SimulationRun
 from moonlet.telemetry.log import get_logger
 
 
@@ -13,6 +13,6 @@ def test_a_log_line_bears_the_time_of_the_run(capsys: pytest.CaptureFixture[str]
         await asyncio.sleep(1.5)
         get_logger("here").warning("it_happened")
 
-    Universe(1, watch=True).run(main)
+    SimulationRun(1, watch=True).run(main)
     line = capsys.readouterr().err
     assert "2023-11-14T22:13:21.500000Z" in line and "it_happened" in line

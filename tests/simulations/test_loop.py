@@ -1,4 +1,4 @@
-"""The event loop: time, order, deadlock, livelock, deaths and the end of a universe."""
+"""The event loop: time, order, deadlock, livelock, deaths and the end of a run."""
 
 import asyncio
 import gc
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from moonlet.simulations.errors import Deadlock, Escape, Livelock, SilentDeath
+from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.loop import sim_loop as loop_module
 from moonlet.simulations.loop.asyncgens import AsyncGenerators
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.run import SimulationRun
 from moonlet.simulations.trace import Trace
 from tests.simulations.programs import run, this_loop
 
@@ -317,10 +317,10 @@ def test_a_universe_leaves_no_garbage_and_the_collector_as_it_was() -> None:
         await sleep(1)
 
     assert gc.isenabled()
-    universe = Universe(1)
-    universe.run(lambda: main())
-    gone = weakref.ref(universe.loop)
-    del universe
+    simulation = SimulationRun(1)
+    simulation.run(lambda: main())
+    gone = weakref.ref(simulation.loop)
+    del simulation
     gc.collect()
     assert gone() is None
     assert gc.isenabled()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moonlet.simulations.errors import Deadlock
-from moonlet.simulations.loop.node import EPOCH_NS, current_node
+from moonlet.simulations.loop import EPOCH_NS, current_node
 from tests.simulations.programs import run, this_loop
 
 SECOND = 10**9
@@ -85,7 +85,7 @@ def test_a_crash_is_a_power_cut() -> None:
 
     assert run(main) == ["the driver's"]
     assert "finally waiting" in heard
-    assert "finally a" in heard  # at the end of the universe, outside the loop
+    assert "finally a" in heard  # at the end of the run, outside the loop
 
 
 def test_a_generator_of_a_dead_node_is_not_closed_by_whoever_drops_it_last() -> None:

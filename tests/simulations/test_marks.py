@@ -6,11 +6,11 @@ import pytest
 from moonlet.agents import AgentType, Decision, Send
 from moonlet.core.marks import buggify, observed, reached
 from moonlet.simulations import World, faults, simulate
-from moonlet.simulations.faults.marks import declared
-from moonlet.simulations.loop.node import current_node
-from moonlet.simulations.scenario.reference import reference
-from moonlet.simulations.scenario.scenario import Run
-from moonlet.simulations.search.exhaust import single_faults
+from moonlet.simulations.faults import declared
+from moonlet.simulations.loop import current_node
+from moonlet.simulations.reference import reference
+from moonlet.simulations.scenario import Run
+from moonlet.simulations.search import single_faults
 from tests.agents.accounts import Deposit
 from tests.simulations.workshop import lossy, trickle, workshop
 from tests.simulations.worlds import ACCOUNT, passes, run

@@ -7,9 +7,17 @@ import pytest
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations import Seed, faults
 from moonlet.simulations.durations import nanoseconds, shown
-from moonlet.simulations.faults.kinds import HOSTS, KINDS, SERVER, UNSAFE, WIRE, Fault
-from moonlet.simulations.faults.plan import Plan
-from moonlet.simulations.faults.profile import Profile, draw_profile
+from moonlet.simulations.faults import (
+    HOSTS,
+    KINDS,
+    SERVER,
+    UNSAFE,
+    WIRE,
+    Fault,
+    Plan,
+    Profile,
+    draw_profile,
+)
 
 SECOND = 10**9
 EVEN = Profile(regime="even", rates=dict.fromkeys(faults.all().kinds, 200_000))

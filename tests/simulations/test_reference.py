@@ -2,8 +2,8 @@
 
 import pytest
 
-from moonlet.simulations.run.rerun import run_elsewhere
-from moonlet.simulations.scenario.reference import reference
+from moonlet.simulations.reference import reference
+from moonlet.simulations.run import run_elsewhere
 from tests.simulations import determinism
 
 SHARE = 30

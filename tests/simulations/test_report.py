@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlet.simulations.replay.sim_file import read_sim
+from moonlet.simulations.replay import read_sim
 
 TEST = """
 import msgspec

@@ -2,8 +2,8 @@
 
 from itertools import combinations
 
-from moonlet.simulations.faults.kinds import Fault
-from moonlet.simulations.search.shrink import ddmin
+from moonlet.simulations.faults import Fault
+from moonlet.simulations.search.shrinking import ddmin
 
 PLAN = [Fault(at=n, kind="crash", target="h1") for n in range(24)]
 

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from moonlet.core.errors import InvalidSettings
 from moonlet.core.windows import Windows
 from moonlet.simulations import Trace, World, faults, run_elsewhere, simulate, sweep
-from moonlet.simulations.jetstream.server.packets import Packet
-from moonlet.simulations.network.network import SimNetwork
-from moonlet.simulations.replay.kept import replay, save, scenario_of
-from moonlet.simulations.scenario.reference import reference
-from moonlet.simulations.scenario.scenario import COLLECT_EVERY
-from moonlet.simulations.search.report import SimulationFailed
-from moonlet.simulations.search.simulate import SEEDS_VARIABLE, asked_seeds
+from moonlet.simulations.jetstream import Packet
+from moonlet.simulations.network import SimNetwork
+from moonlet.simulations.reference import reference
+from moonlet.simulations.replay import replay, save, scenario_of
+from moonlet.simulations.scenario import COLLECT_EVERY
+from moonlet.simulations.search import SimulationFailed, asked_seeds
+from moonlet.simulations.search.decorator import SEEDS_VARIABLE
 from tests.agents.accounts import Deposit, Transfer
 from tests.simulations import determinism
 from tests.simulations.bazaar import operation

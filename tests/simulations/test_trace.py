@@ -9,7 +9,8 @@ import pytest
 
 from moonlet.simulations import trace as trace_module
 from moonlet.simulations.errors import Diverged
-from moonlet.simulations.replay.sim_file import SimHeader, code_digest, read_sim, write_sim
+from moonlet.simulations.replay import SimHeader, read_sim, write_sim
+from moonlet.simulations.replay.sim_file import code_digest
 from moonlet.simulations.trace import BLOCK_STEPS, Checkpoint, Trace
 from tests.simulations.programs import everything, note, run, this_loop
 

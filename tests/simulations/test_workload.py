@@ -17,12 +17,12 @@ from hypothesis.errors import NoSuchExample
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations import World, fault_plans, faults, simulate
-from moonlet.simulations.faults.kinds import HOSTS, SERVER, WIRE, Fault
-from moonlet.simulations.scenario.reference import Receive, Transfer, reference
-from moonlet.simulations.scenario.scenario import Run
-from moonlet.simulations.search.report import SimulationFailed
+from moonlet.simulations.faults import HOSTS, SERVER, WIRE, Fault
+from moonlet.simulations.reference import Receive, Transfer, reference
+from moonlet.simulations.scenario import Run
+from moonlet.simulations.search import SimulationFailed
 from moonlet.simulations.seed import Dice
-from moonlet.simulations.workload.drawing import draw
+from moonlet.simulations.workload import draw
 from tests.agents.accounts import Deposit
 from tests.simulations.small import counter, hasty
 from tests.simulations.worlds import passes

@@ -2,9 +2,9 @@
 
 import pytest
 
-from moonlet.simulations.scenario.reference import reference
-from moonlet.simulations.scenario.scenario import Scenario
-from moonlet.simulations.search.sweep import sweep
+from moonlet.simulations.reference import reference
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.search import sweep
 from tests.simulations.workshop import workshop
 
 SEEDS = 15

@@ -30,9 +30,9 @@ from moonlet.agents.owner import partition_queues
 from moonlet.agents.recovery import snapshot_policy
 from moonlet.core.ids import LANES
 from moonlet.simulations import faults
-from moonlet.simulations.scenario.scenario import Scenario
+from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.seed import Dice
-from moonlet.simulations.world.world import World
+from moonlet.simulations.world import World
 from moonlet.streams import group_commit
 
 WORKERS = 3

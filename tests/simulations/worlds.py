@@ -5,8 +5,7 @@ from typing import Any
 
 from moonlet.agents import AgentType
 from moonlet.simulations import Run, Scenario, World, faults
-from moonlet.simulations.faults.kinds import Fault
-from moonlet.simulations.faults.profile import Profile
+from moonlet.simulations.faults import Fault, Profile
 from tests.agents.accounts import account_type
 
 ACCOUNT = account_type(partitions=2)

@@ -2,9 +2,14 @@
 
 `@simulate(...)` makes a test of an `async def test(world)`: hosts, clients and agents run unchanged
 in a `World` per seed, `faults` hurt them, and the promises are checked.
-`Universe` runs ordinary asyncio code on a loop of virtual time, guarded against the real world;
-`Node` is a process in it that crashes, pauses and has clocks of its own; `Trace` says what happened
-as one digest. `moonlet.simulations.jetstream` is the server of such a world.
+`SimulationRun` runs ordinary asyncio code on a loop of virtual time, guarded against the real
+world; `Node` is a process in it that crashes, pauses and has clocks of its own; `Trace` says what
+happened as one digest. `moonlet.simulations.jetstream` is the server of such a world.
+
+The rooms, each importing only from those after it: `search`, `replay`, then `scenario`, `world`,
+`workload`, `checkers`, `chronicle`, `process`, `network`, `bundle`, `jetstream`, `faults`, `run`,
+`guard`, `loop`. What all of them stand on is beside them: `seed`, `trace`, `errors`, `violations`,
+`durations`.
 """
 
 from moonlet.simulations import faults
@@ -16,20 +21,15 @@ from moonlet.simulations.errors import (
     SilentDeath,
     SimulationError,
 )
-from moonlet.simulations.loop.node import EPOCH_NS, Node, current_node
-from moonlet.simulations.loop.offline import Wire
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.replay.sim_file import SimFile, SimHeader, read_sim, write_sim
-from moonlet.simulations.run.rerun import run_elsewhere, run_twice
-from moonlet.simulations.run.simulation_run import Universe
-from moonlet.simulations.scenario.scenario import Run, Scenario
-from moonlet.simulations.search.simulate import simulate
-from moonlet.simulations.search.strategies import fault_plans
-from moonlet.simulations.search.sweep import Sweep, sweep
+from moonlet.simulations.loop import EPOCH_NS, Node, SimLoop, Wire, current_node
+from moonlet.simulations.replay import SimFile, SimHeader, read_sim, write_sim
+from moonlet.simulations.run import SimulationRun, run_elsewhere, run_twice
+from moonlet.simulations.scenario import Run, Scenario
+from moonlet.simulations.search import Sweep, fault_plans, simulate, sweep
 from moonlet.simulations.seed import Dice, Seed, within
 from moonlet.simulations.trace import Checkpoint, Trace
 from moonlet.simulations.violations import NotReached, Violation
-from moonlet.simulations.world.world import World
+from moonlet.simulations.world import World
 
 __all__ = [
     "EPOCH_NS",
@@ -49,9 +49,9 @@ __all__ = [
     "SimHeader",
     "SimLoop",
     "SimulationError",
+    "SimulationRun",
     "Sweep",
     "Trace",
-    "Universe",
     "Violation",
     "Wire",
     "World",

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from moonlet.core.errors import InvalidSettings
-from moonlet.simulations.replay.kept import replay
-from moonlet.simulations.search.report import told
+from moonlet.simulations.replay import replay
+from moonlet.simulations.search import told
 from moonlet.telemetry import configure
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from moonlet.simulations import World, faults
-from moonlet.simulations.scenario.scenario import Scenario
+from moonlet.simulations.scenario import Scenario
 from moonlet.streams import connection
 from moonlet.streams.api import (
     Disconnected,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from moonlet.simulations.jetstream.model.broker import Broker
+from moonlet.simulations.jetstream import Broker
 from moonlet.streams.api import Headers, Message
 from tests.simulations.jetstream.raw_client import RawClient
 

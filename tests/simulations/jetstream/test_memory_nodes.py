@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from moonlet.simulations import Universe
+from moonlet.simulations import SimulationRun
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer
 from moonlet.streams.api import Delivery
 
@@ -15,19 +15,19 @@ CONSUMER = {
 }  # fmt: skip
 
 
-def run(main: Callable[[Universe], Coroutine[Any, Any, None]]) -> None:
-    universe = Universe(1)
-    universe.run(lambda: main(universe))
+def run(main: Callable[[SimulationRun], Coroutine[Any, Any, None]]) -> None:
+    simulation = SimulationRun(1)
+    simulation.run(lambda: main(simulation))
 
 
 def test_what_a_crashed_node_had_sent_arrives_and_nobody_elses_delivery_stops() -> None:
-    async def main(universe: Universe) -> None:
+    async def main(simulation: SimulationRun) -> None:
         server = MemoryServer()
         watcher = await MemoryJetStream.connect(server)
         await watcher.create_stream(QUEUE)
         seen: list[str] = []
         await watcher.subscribe("news", lambda message: seen.append(message.data.decode()))
-        node = universe.loop.node("h1")
+        node = simulation.loop.node("h1")
 
         async def send() -> None:
             js = await MemoryJetStream.connect(server)
@@ -44,13 +44,13 @@ def test_what_a_crashed_node_had_sent_arrives_and_nobody_elses_delivery_stops() 
 
 
 def test_a_wait_that_a_crashed_node_began_ends_for_the_others() -> None:
-    async def main(universe: Universe) -> None:
+    async def main(simulation: SimulationRun) -> None:
         server = MemoryServer()
         js = await MemoryJetStream.connect(server)
         await js.create_stream(QUEUE)
         await js.create_consumer("q", CONSUMER)
         await js.publish("q.a", b"work", timeout=1)
-        node = universe.loop.node("h1")
+        node = simulation.loop.node("h1")
         taken: list[Delivery] = []
 
         async def take() -> None:
@@ -71,11 +71,11 @@ def test_a_wait_that_a_crashed_node_began_ends_for_the_others() -> None:
 
 
 def test_the_server_goes_by_the_worlds_clock_whoever_asks() -> None:
-    async def main(universe: Universe) -> None:
+    async def main(simulation: SimulationRun) -> None:
         server = MemoryServer()
         js = await MemoryJetStream.connect(server)
         await js.create_stream(QUEUE)
-        node = universe.loop.node("h1")
+        node = simulation.loop.node("h1")
         node.drift(100_000)  # a tenth too fast
         began = server.now()
         stored: list[int] = []
@@ -94,10 +94,10 @@ def test_the_server_goes_by_the_worlds_clock_whoever_asks() -> None:
 
 
 def test_a_paused_node_hears_later_and_a_crashed_one_never_connects_again() -> None:
-    async def main(universe: Universe) -> None:
+    async def main(simulation: SimulationRun) -> None:
         server = MemoryServer()
         js = await MemoryJetStream.connect(server)
-        node = universe.loop.node("h1")
+        node = simulation.loop.node("h1")
         seen: list[tuple[float, str]] = []
         connections: list[MemoryJetStream] = []
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from moonlet.simulations import Escape, SimLoop
-from moonlet.simulations.jetstream.wire.pipe import HIGH_WATER
-from moonlet.simulations.jetstream.wire.sockets import Sockets
+from moonlet.simulations.jetstream.wire import HIGH_WATER, Sockets
 from tests.simulations import programs
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

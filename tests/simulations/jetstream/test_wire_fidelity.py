@@ -13,7 +13,7 @@ import pytest
 
 from moonlet.simulations import SimLoop
 from moonlet.simulations.jetstream import MemoryServer
-from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
+from moonlet.simulations.jetstream.wire import HOST, PORT, serve
 from tests.simulations.jetstream import raw_client, targets
 from tests.simulations.jetstream.test_fidelity import SEED, compare
 

@@ -6,10 +6,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from moonlet.simulations import SilentDeath, Universe
+from moonlet.simulations import SilentDeath, SimulationRun
 from moonlet.simulations.jetstream import MemoryServer
-from moonlet.simulations.jetstream.wire.protocol import Operation, ProtocolViolation, Reader
-from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
+from moonlet.simulations.jetstream.wire import (
+    HOST,
+    PORT,
+    Operation,
+    ProtocolViolation,
+    Reader,
+    serve,
+)
 from moonlet.streams.server_process import ServerProcess
 
 CONNECT = b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n'
@@ -94,7 +100,7 @@ def simulated(steps: list[bytes]) -> list[bytes]:
         serve(MemoryServer())
         return await converse(steps, lambda: asyncio.open_connection(HOST, PORT))
 
-    return Universe(1).run(main)
+    return SimulationRun(1).run(main)
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
@@ -133,7 +139,7 @@ def test_a_client_that_does_not_introduce_itself_fails_the_run() -> None:
         writer.close()
 
     with pytest.raises(SilentDeath, match="begin with CONNECT"):
-        Universe(1).run(main)
+        SimulationRun(1).run(main)
 
 
 def test_operations_are_the_same_however_the_bytes_are_cut() -> None:

@@ -8,9 +8,9 @@ import nats
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from moonlet.core.errors import Unavailable
-from moonlet.simulations import SimLoop, Trace, Universe
+from moonlet.simulations import SimLoop, SimulationRun, Trace
 from moonlet.simulations.jetstream import MemoryServer
-from moonlet.simulations.jetstream.wire.server import HOST, PORT, serve
+from moonlet.simulations.jetstream.wire import HOST, PORT, serve
 from moonlet.streams import connection
 from moonlet.streams.api import Delivery, Disconnected, JetStream, Outgoing
 from moonlet.streams.settings import from_url
@@ -34,7 +34,7 @@ def run(program: Program, seed: int = 1, trace: Trace | None = None) -> Any:
         serve(server)
         return await program(server)
 
-    return Universe(seed, trace=trace).run(main)
+    return SimulationRun(seed, trace=trace).run(main)
 
 
 async def connect() -> JetStream:

@@ -25,15 +25,18 @@ from moonlet.console.sim.seeds import (
     write_mark,
 )
 from moonlet.core.errors import InvalidSettings
-from moonlet.simulations.replay.kept import save, scenario_of
-from moonlet.simulations.replay.sim_file import SimFile, read_sim
-from moonlet.simulations.scenario.scenario import Scenario
-from moonlet.simulations.search.coverage import Coverage
-from moonlet.simulations.search.exhaust import exhaust as run_all
-from moonlet.simulations.search.exhaust import single_faults
-from moonlet.simulations.search.report import failure_of, first_difference, told
-from moonlet.simulations.search.shrink import shrink as smallest
-from moonlet.simulations.search.trunk import Outcome
+from moonlet.simulations.replay import SimFile, read_sim, save, scenario_of
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.search import (
+    BranchOutcome,
+    Coverage,
+    failure_of,
+    first_difference,
+    single_faults,
+    told,
+)
+from moonlet.simulations.search import exhaust as run_all
+from moonlet.simulations.search import shrink as smallest
 
 sim_app = typer.Typer(name="sim", help="Deterministic simulation: search, replay, shrink, explain.")
 
@@ -131,14 +134,14 @@ def exhaust(
     test = dotted(name)
     scenario = scenario_of(test)
     plans = single_faults(scenario, seed, every=every, servers=servers)[::sample]
-    failed: list[Outcome] = []
+    failed: list[BranchOutcome] = []
     with progress(options.output, "exhausting", "runs") as advance:
         outcomes = run_plans(test, plans, seed, servers=servers, jobs=jobs)
         for done, outcome in enumerate(outcomes, 1):
             if outcome.failure:
                 failed.append(outcome)
             advance(done, len(plans))
-    first: dict[str, Outcome] = {}
+    first: dict[str, BranchOutcome] = {}
     for outcome in sorted(failed):
         first.setdefault(outcome.failure, outcome)
     lines = [f"{counted(len(plans), 'run')}, each with one fault: {len(failed):,} failed"]

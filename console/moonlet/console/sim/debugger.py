@@ -8,8 +8,8 @@ import typer
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import shown
-from moonlet.simulations.scenario.scenario import Run
-from moonlet.simulations.world.world import World
+from moonlet.simulations.scenario import Run
+from moonlet.simulations.world import World
 
 
 def check_terminal(*, json: bool) -> None:

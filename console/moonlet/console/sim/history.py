@@ -17,9 +17,7 @@ from moonlet.console.common import (
     table,
 )
 from moonlet.core.errors import InvalidSettings
-from moonlet.simulations.bundle.bundle import Bundle, read_bundle, write_bundle
-from moonlet.simulations.bundle.opening import registered
-from moonlet.simulations.bundle.source import take_bundle
+from moonlet.simulations.bundle import Bundle, read_bundle, registered, take_bundle, write_bundle
 
 FAMILIES = {
     "evt": "commits",

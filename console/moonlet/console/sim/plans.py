@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from moonlet.console.sim.processes import in_processes
-from moonlet.simulations.faults.kinds import Fault
-from moonlet.simulations.replay.kept import scenario_of
-from moonlet.simulations.search.branches import CAN_FORK, run_branches, run_whole
-from moonlet.simulations.search.trunk import Outcome
+from moonlet.simulations.faults import Fault
+from moonlet.simulations.replay import scenario_of
+from moonlet.simulations.search import CAN_FORK, BranchOutcome, run_branches, run_whole
 from moonlet.telemetry import configure
 
 CHUNK = 20
@@ -22,7 +21,7 @@ Job = tuple[str, int, int, int, Sequence[Plan]]
 """A scenario's name, its seed, servers, the number of the first plan, and plans."""
 
 
-def run_range(job: Job) -> list[Outcome]:
+def run_range(job: Job) -> list[BranchOutcome]:
     """Run some plans from their beginning, in whatever process."""
     name, seed, servers, first, plans = job
     configure(logging.CRITICAL)
@@ -32,7 +31,7 @@ def run_range(job: Job) -> list[Outcome]:
 
 def run_plans(
     name: str, plans: Sequence[Plan], seed: int, *, servers: int, jobs: int, fork: bool = CAN_FORK
-) -> Iterator[Outcome]:
+) -> Iterator[BranchOutcome]:
     """The outcome of each plan; without `fork` each run begins at its beginning."""
     if fork:
         yield from run_branches(scenario_of(name), plans, seed, servers=servers, jobs=jobs)

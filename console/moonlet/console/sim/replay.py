@@ -14,11 +14,10 @@ from moonlet.console.sim.debugger import break_in, check_terminal, post_mortem
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import nanoseconds, shown
 from moonlet.simulations.errors import Halted
-from moonlet.simulations.replay.kept import replay as run_again
-from moonlet.simulations.scenario.scenario import Halt, Run
-from moonlet.simulations.search.report import told
-from moonlet.simulations.world.standing import Standing, lines_of, standing_of
-from moonlet.simulations.world.world import World
+from moonlet.simulations.replay import replay as run_again
+from moonlet.simulations.scenario import Halt, Run
+from moonlet.simulations.search import told
+from moonlet.simulations.world import Standing, World, lines_of, standing_of
 
 command = command_without("url", "context", "data")
 

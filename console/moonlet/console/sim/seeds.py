@@ -13,10 +13,9 @@ import msgspec
 
 from moonlet.console.common import counted
 from moonlet.console.sim.processes import in_processes
-from moonlet.simulations.replay.kept import scenario_of
-from moonlet.simulations.scenario.scenario import Scenario
-from moonlet.simulations.search.coverage import Coverage
-from moonlet.simulations.search.determinism import TWICE_EVERY, check_determinism
+from moonlet.simulations.replay import scenario_of
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.search import TWICE_EVERY, Coverage, check_determinism
 from moonlet.telemetry import configure
 
 CHUNK = 10

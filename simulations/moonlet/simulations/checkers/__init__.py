@@ -1,7 +1,8 @@
 """What must hold in every world, asked or not: a file per promise.
 
 A checker may watch each commit as it lands, and acknowledgements as they arrive; at the end it is
-asked for all that is wrong. What it finds is a `Violation` that names the promise.
+asked for all that is wrong. What it finds is a `Violation` that names the promise. Of a world they
+know the `Evidence`; they import the chronicle, the hosts and the server, which that is made of.
 """
 
 from moonlet.simulations.checkers.chain import check_chain

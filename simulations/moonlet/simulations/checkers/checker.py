@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from moonlet.simulations.chronicle.chronicle import Chronicle
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.process.host import SimHost
+from moonlet.simulations.chronicle import Chronicle
+from moonlet.simulations.jetstream import MemoryServer
+from moonlet.simulations.process import SimHost
 from moonlet.streams import Topology
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from moonlet.core.fold import call_id
-from moonlet.simulations.chronicle.chronicle import Chronicle
+from moonlet.simulations.chronicle import Chronicle
 
 
 class Fenced:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from moonlet.core.windows import sent_by_agent
 from moonlet.simulations.checkers.checker import Evidence, Finding
-from moonlet.simulations.chronicle.records import History
+from moonlet.simulations.chronicle import History
 
 
 def check_order(world: Evidence) -> Iterator[Finding]:

@@ -1,3 +1,16 @@
-"""What is durable in a world, seen as it is stored."""
+"""What is durable in a world, seen as it is stored, and what is still owed.
 
-__all__: list[str] = []
+It judges what hosts and clients claim, so it believes neither: it imports the model of the server
+and the loop, and folds by the agents' own code.
+"""
+
+from moonlet.simulations.chronicle.chronicle import Chronicle
+from moonlet.simulations.chronicle.records import AcceptedCommand, History
+from moonlet.simulations.chronicle.unfinished import undone
+
+__all__ = [
+    "AcceptedCommand",
+    "Chronicle",
+    "History",
+    "undone",
+]

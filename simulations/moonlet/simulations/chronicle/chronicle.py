@@ -19,9 +19,8 @@ from moonlet.core.errors import MoonletError
 from moonlet.core.fold import Fold, call_id
 from moonlet.core.ids import AgentId
 from moonlet.simulations.chronicle.records import AcceptedCommand, History
-from moonlet.simulations.jetstream.model.model import Model
-from moonlet.simulations.jetstream.store import MessageStore, StreamMessage
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.jetstream import MessageStore, Model, StreamMessage
+from moonlet.simulations.loop import SimLoop
 from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope
 from moonlet.streams.blobs import BLOB_HEADER
 from moonlet.streams.subjects import Subjects

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from moonlet.simulations.faults.plan import Plan
-from moonlet.simulations.loop.node import current_node
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop, current_node
 from moonlet.simulations.seed import MILLION, Seed, within
 
 KINDS: Final = ("buggify",)

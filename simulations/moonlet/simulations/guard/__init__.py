@@ -1,3 +1,15 @@
-"""The guard of a run: whatever would read the real world is virtual, or an error."""
+"""The guard of a run: whatever would read the real world is virtual, or an error.
 
-__all__: list[str] = []
+Ring by ring (`guard` tells of them), with one `Judge` that all of them ask. Imports the loop, and
+the framework's code that calls handlers.
+"""
+
+from moonlet.simulations.guard.audit import active_judge
+from moonlet.simulations.guard.guard import Guard
+from moonlet.simulations.guard.judge import Judge
+
+__all__ = [
+    "Guard",
+    "Judge",
+    "active_judge",
+]

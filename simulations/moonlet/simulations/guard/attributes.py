@@ -20,7 +20,7 @@ from typing import Any
 from moonlet.simulations.guard import remedies
 from moonlet.simulations.guard.judge import Judge
 from moonlet.simulations.guard.stand_ins import StandInFuture, StandInTask
-from moonlet.simulations.loop.node import LIFE
+from moonlet.simulations.loop import LIFE
 
 SECOND_NS = 1_000_000_000
 ABSENT = object()  # what is to be put back is nothing: the class has it

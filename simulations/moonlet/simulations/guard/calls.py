@@ -15,7 +15,7 @@ from typing import Any
 
 from moonlet.simulations.guard.judge import Judge
 from moonlet.simulations.guard.remedies import CLOCK, ENTROPY, FILE
-from moonlet.simulations.loop.waits import HERE
+from moonlet.simulations.loop import HERE
 
 TOOL = 4  # of the six of sys.monitoring, one that has no customary owner
 OURS = ("asyncio", "moonlet.agents", "moonlet.core", "moonlet.projections", "moonlet.streams")

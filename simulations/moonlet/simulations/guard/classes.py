@@ -14,8 +14,7 @@ from typing import Any
 
 from moonlet.simulations.guard import remedies
 from moonlet.simulations.guard.audit import active_judge
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.loop.tasks import number_of
+from moonlet.simulations.loop import SimLoop, number_of
 
 _replaced = False
 

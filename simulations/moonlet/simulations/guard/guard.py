@@ -1,11 +1,11 @@
 """The guard of a run: whatever would read the real world is virtual, or an error that names it.
 
-Ring 1 replaces attributes of modules (`guard_attributes`) and methods (`guard_classes`), ring 2
-listens to Python's audit events (`guard_audit`), ring 3 watches each call (`guard_calls`: aliases
+Ring 1 replaces attributes of modules (`attributes`) and methods (`classes`), ring 2
+listens to Python's audit events (`audit`), ring 3 watches each call (`calls`: aliases
 bound before the run, `datetime.now`). Ring 4 is to run a seed twice (`rerun`), for what no ring can
 see: addresses, hashes of strings, state left by an earlier run. Other threads are left alone.
 
-Handlers of agents may not even ask for what is virtual (`guard_handlers`), a clock or chance.
+Handlers of agents may not even ask for what is virtual (`handlers`), a clock or chance.
 
 Not caught by any ring, so left to review: the locale, `threading.get_ident`, a lock of another
 thread, and a C function that calls one of the real functions itself (`map(time.time, …)`).
@@ -23,7 +23,7 @@ from moonlet.simulations.guard.calls import Calls
 from moonlet.simulations.guard.classes import replace_methods
 from moonlet.simulations.guard.handler_calls import HandlerCalls
 from moonlet.simulations.guard.judge import Judge
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.seed import Seed
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from moonlet.simulations.guard.handlers import asked_for, handling, is_tool, remedy_for
-from moonlet.simulations.loop.node import LIFE
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import LIFE, SimLoop
 from moonlet.simulations.seed import Seed
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.loop.tasks import AsyncioFuture, AsyncioTask, SimFuture, SimTask
+from moonlet.simulations.loop import AsyncioFuture, AsyncioTask, SimFuture, SimLoop, SimTask
 
 
 class _StandIn(type):

@@ -1,7 +1,7 @@
 """The messages of one stream, by sequence and by subject."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
 
@@ -25,6 +25,18 @@ class StreamMessage:
         self.time = time
         self.expiry = expiry
         self.size = 0
+
+
+def restored(
+    sequence: int, subject: str, headers: Mapping[str, str] | None, data: bytes, time: int
+) -> StreamMessage:
+    """A message as another server held it, with what its headers say of its end."""
+    own = dict(headers) if headers else None
+    ttl = fields.ttl_seconds(own[fields.TTL]) if own and fields.TTL in own else None
+    expiry = time + ttl * fields.SECOND if ttl and ttl > 0 else 0
+    message = StreamMessage(subject, own, data, time, expiry)
+    message.sequence = sequence
+    return message
 
 
 class MessageStore:

@@ -125,7 +125,7 @@ class Life:
             self._drain_later()
 
     def bury(self) -> None:
-        """Let go of what a dead life kept, at the end of the universe."""
+        """Let go of what a dead life kept, at the end of the run."""
         self._waste.clear()
 
     def _drain_later(self) -> None:

@@ -335,7 +335,7 @@ class SimLoop(OfflineLoop):
         )
 
     def abandon(self) -> None:
-        """The end of the universe: close what is left, in creation order, with the loop closed.
+        """The end of the run: close what is left, in creation order, with the loop closed.
 
         Here the `finally` blocks of coroutines run, those of dead lives too; what they raise is
         nobody's business any more.

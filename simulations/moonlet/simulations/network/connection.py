@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 
-from moonlet.simulations.jetstream.client.port import MemoryJetStream
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.jetstream.server.packets import Packet
+from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer, Packet
 
 
 class SimConnection(MemoryJetStream):

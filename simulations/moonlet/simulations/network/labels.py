@@ -7,7 +7,7 @@ agent, and what tells tries apart.
 from functools import lru_cache
 from typing import Final
 
-from moonlet.simulations.jetstream.server.packets import Packet
+from moonlet.simulations.jetstream import Packet
 from moonlet.streams.api import Headers
 
 REQUEST: Final = ("drop_request", "duplicate_request", "delay_request")

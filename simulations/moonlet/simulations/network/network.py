@@ -13,10 +13,9 @@ from contextvars import Context
 from hashlib import blake2b
 from typing import Final
 
-from moonlet.simulations.faults.plan import Plan
-from moonlet.simulations.faults.profile import Profile
-from moonlet.simulations.jetstream.server.packets import Packet
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.faults import Plan, Profile
+from moonlet.simulations.jetstream import Packet
+from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.network.labels import PacketLabels
 from moonlet.simulations.seed import Seed, mixed
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from moonlet.agents import Client
 from moonlet.core.errors import Unavailable
-from moonlet.simulations.loop.node import Node
-from moonlet.simulations.network.connection import SimConnection
+from moonlet.simulations.loop import Node
+from moonlet.simulations.network import SimConnection
 from moonlet.simulations.process.surroundings import Surroundings
 from moonlet.simulations.seed import Dice
 from moonlet.streams import Bus

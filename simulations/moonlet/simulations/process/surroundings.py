@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from moonlet.agents import AgentType
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.network.connection import SimConnection
-from moonlet.simulations.network.network import SimNetwork
+from moonlet.simulations.jetstream import MemoryServer
+from moonlet.simulations.loop import SimLoop
+from moonlet.simulations.network import SimConnection, SimNetwork
 from moonlet.simulations.seed import Seed
 from moonlet.streams import Topology
 

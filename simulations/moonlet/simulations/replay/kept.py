@@ -16,11 +16,10 @@ from types import ModuleType
 import msgspec
 
 from moonlet.core.errors import InvalidSettings
-from moonlet.simulations.bundle.opening import digest_of
-from moonlet.simulations.faults.kinds import Fault
-from moonlet.simulations.faults.profile import Profile
+from moonlet.simulations.bundle import digest_of
+from moonlet.simulations.faults import Fault, Profile
 from moonlet.simulations.replay.sim_file import SimHeader, read_sim, write_sim
-from moonlet.simulations.scenario.scenario import Halt, Run, Scenario
+from moonlet.simulations.scenario import Halt, Run, Scenario
 from moonlet.simulations.trace import Trace
 
 

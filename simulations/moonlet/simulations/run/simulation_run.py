@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moonlet.simulations.errors import SilentDeath
-from moonlet.simulations.guard.guard import Guard
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.guard import Guard
+from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.trace import Trace
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Universe:
+class SimulationRun:
     """A loop, a seed and a guard for one run; `loop` and `trace` stay readable after it.
 
     `watch` is ring 3 of the guard; None means where it is cheap (Python 3.12 and later). `strict`
@@ -47,7 +47,7 @@ class Universe:
         *,
         is_last: Callable[[], bool] = lambda: False,
     ) -> T:
-        """Run `main()` as the driver, which belongs to no node, and end the universe. Once.
+        """Run `main()` as the driver, which belongs to no node, and end the run. Once.
 
         What `main` raises comes out, and `Deadlock`, `Livelock`, `Diverged`. If it returns, an
         `Escape` that somebody swallowed is raised, or `SilentDeath` for a task that died unseen.

@@ -17,10 +17,10 @@ from typing import BinaryIO, Final, NoReturn
 import msgspec
 
 from moonlet.simulations.errors import SimulationError
-from moonlet.simulations.faults.kinds import Fault
-from moonlet.simulations.scenario.scenario import Scenario, collect
-from moonlet.simulations.search.exhaust import calm_profile, exhaust
-from moonlet.simulations.search.trunk import Outcome, Trunk, ending, outcome_of, stay_with
+from moonlet.simulations.faults import Fault
+from moonlet.simulations.scenario import Scenario, collect
+from moonlet.simulations.search.exhausting import calm_profile, exhaust
+from moonlet.simulations.search.trunk import BranchOutcome, Trunk, ending, outcome_of, stay_with
 from moonlet.simulations.seed import Seed
 
 CAN_FORK: Final = hasattr(os, "fork")
@@ -30,7 +30,7 @@ _LENGTH: Final = 4
 
 def run_whole(
     scenario: Scenario, plans: Sequence[tuple[Fault, ...]], seed: int = 0, *, servers: int = 1
-) -> Iterator[Outcome]:
+) -> Iterator[BranchOutcome]:
     """The outcome of each plan, run from its beginning in this process, in order."""
     for number, run in enumerate(exhaust(scenario, plans, seed, servers=servers)):
         yield outcome_of(number, run)
@@ -43,7 +43,7 @@ def run_branches(
     *,
     servers: int = 1,
     jobs: int = 1,
-) -> Iterator[Outcome]:
+) -> Iterator[BranchOutcome]:
     """The outcome of each plan once, as they end, `jobs` at a time; needs `CAN_FORK`.
 
     A plan that never strikes in the calm run is run whole at the end. Who stops asking ends all
@@ -99,7 +99,7 @@ def _be_the_trunk(
         stay_with(parent)
         collect()  # what earlier runs left would be copied for each branch
 
-        def tell(outcome: Outcome) -> None:
+        def tell(outcome: BranchOutcome) -> None:
             _send(pipe, outcome)
 
         with os.fdopen(writer, "wb") as pipe:
@@ -119,12 +119,12 @@ def _be_the_trunk(
         os._exit(code)
 
 
-def _send(pipe: BinaryIO, outcome: Outcome) -> None:
+def _send(pipe: BinaryIO, outcome: BranchOutcome) -> None:
     encoded = msgspec.json.encode(outcome)
     pipe.write(len(encoded).to_bytes(_LENGTH, "big") + encoded)
     pipe.flush()
 
 
-def _read(pipe: BinaryIO) -> Iterator[Outcome]:
+def _read(pipe: BinaryIO) -> Iterator[BranchOutcome]:
     while head := pipe.read(_LENGTH):
-        yield msgspec.json.decode(pipe.read(int.from_bytes(head, "big")), type=Outcome)
+        yield msgspec.json.decode(pipe.read(int.from_bytes(head, "big")), type=BranchOutcome)

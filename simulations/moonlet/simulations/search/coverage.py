@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from moonlet.simulations.faults.kinds import KINDS
-from moonlet.simulations.faults.marks import declared
+from moonlet.simulations.faults import KINDS, declared
 
 if TYPE_CHECKING:
-    from moonlet.simulations.scenario.scenario import Run
+    from moonlet.simulations.scenario import Run
 
 
 class Coverage:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from moonlet.simulations.errors import Diverged
-from moonlet.simulations.run.rerun import run_twice
-from moonlet.simulations.scenario.scenario import Run
+from moonlet.simulations.run import run_twice
+from moonlet.simulations.scenario import Run
 
 TWICE_EVERY: Final = 50
 """One seed in so many runs twice."""

@@ -11,9 +11,9 @@ from typing import Final
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import shown
-from moonlet.simulations.replay.kept import save, scenario_of
-from moonlet.simulations.scenario.scenario import Run
-from moonlet.simulations.search.shrink import Shrunk, shrink
+from moonlet.simulations.replay import save, scenario_of
+from moonlet.simulations.scenario import Run
+from moonlet.simulations.search.shrinking import Shrunk, shrink
 from moonlet.simulations.trace import Event
 
 FOLDER: Final = Path(".moonlet/seeds")

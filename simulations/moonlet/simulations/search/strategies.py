@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations import faults as known_faults
 from moonlet.simulations.durations import Duration, nanoseconds
-from moonlet.simulations.faults.kinds import HOSTS, SERVER, UNSAFE, WIRE, Fault, FaultSet
-from moonlet.simulations.faults.plan import DELAYS, DRIFTS, LASTING, SKEWS
-from moonlet.simulations.scenario.scenario import Scenario
-from moonlet.simulations.search.exhaust import calm_profile
+from moonlet.simulations.faults import (
+    DELAYS,
+    DRIFTS,
+    HOSTS,
+    LASTING,
+    SERVER,
+    SKEWS,
+    UNSAFE,
+    WIRE,
+    Fault,
+    FaultSet,
+)
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.search.exhausting import calm_profile
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -16,18 +16,16 @@ from typing import Final
 
 import msgspec
 
-from moonlet.simulations.faults.kinds import WIRE, Fault
-from moonlet.simulations.faults.plan import Plan
-from moonlet.simulations.faults.profile import Profile
-from moonlet.simulations.guard.audit import active_judge
-from moonlet.simulations.scenario.scenario import Run
+from moonlet.simulations.faults import WIRE, Fault, Plan, Profile
+from moonlet.simulations.guard import active_judge
+from moonlet.simulations.scenario import Run
 from moonlet.simulations.seed import Seed
 
 TEXT_KEPT: Final = 4_000
 """Characters of an error's text: an outcome must fit into a pipe that nobody reads yet."""
 
 
-class Outcome(msgspec.Struct, frozen=True, order=True):
+class BranchOutcome(msgspec.Struct, frozen=True, order=True):
     """What came of plan `number`, by which they sort: see `Run.failure`; `text` is its error's.
 
     A run without a result (its process was killed) has no digest, and its failure says why.
@@ -44,10 +42,10 @@ class Outcome(msgspec.Struct, frozen=True, order=True):
         return not self.digest
 
 
-def outcome_of(number: int, run: Run) -> Outcome:
+def outcome_of(number: int, run: Run) -> BranchOutcome:
     """The outcome of a run."""
     text = "" if run.error is None else str(run.error)[:TEXT_KEPT]
-    return Outcome(number, run.failure, text, run.digest)
+    return BranchOutcome(number, run.failure, text, run.digest)
 
 
 class Trunk(Plan):
@@ -64,7 +62,7 @@ class Trunk(Plan):
         plans: Sequence[tuple[Fault, ...]],
         *,
         jobs: int,
-        tell: Callable[[Outcome], None],
+        tell: Callable[[BranchOutcome], None],
     ) -> None:
         super().__init__(seed, profile, ())
         self.branch: tuple[int, int] | None = None
@@ -155,9 +153,9 @@ class Trunk(Plan):
         with os.fdopen(reader, "rb") as pipe:
             told = pipe.read()
         if status or not told:
-            self._tell(Outcome(number, f"no result: {ending(status)}"))
+            self._tell(BranchOutcome(number, f"no result: {ending(status)}"))
         else:
-            self._tell(msgspec.json.decode(told, type=Outcome))
+            self._tell(msgspec.json.decode(told, type=BranchOutcome))
 
 
 def ending(status: int) -> str:

@@ -7,19 +7,21 @@ out are dispatched again. The time of day goes on from there.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from moonlet.core.errors import Corrupt, InvalidSettings
-from moonlet.simulations.bundle.bundle import Bundle, Held
-from moonlet.simulations.chronicle.chronicle import Chronicle
-from moonlet.simulations.jetstream import headers as fields
-from moonlet.simulations.jetstream.configs import StreamConfig, read_stream
-from moonlet.simulations.jetstream.refusals import NotSimulated
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.jetstream.store import StreamMessage
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.bundle import Bundle, Held
+from moonlet.simulations.chronicle import Chronicle
+from moonlet.simulations.jetstream import (
+    MemoryServer,
+    NotSimulated,
+    StreamConfig,
+    read_stream,
+    restored,
+)
+from moonlet.simulations.loop import SimLoop
 from moonlet.streams import ServerRefused
 
 ELSEWHERE: Final = ("placement", "description", "num_replicas")
@@ -39,7 +41,11 @@ def continue_from(
         config = _config(held, model.servers)
         stream = model.add_stream(now, config)
         stream.created = held.created
-        stream.store.restore(map(_stored, held.messages), held.first, held.last)
+        messages = (
+            restored(each.sequence, each.subject, each.headers, each.data, each.time)
+            for each in held.messages
+        )
+        stream.store.restore(messages, held.first, held.last)
     model.restart(now)
     loop.note("history", "world", bundle.taken, bundle.messages)
     chronicle.look()
@@ -59,12 +65,3 @@ def _config(held: Held, servers: int) -> StreamConfig:
         return read_stream(msgspec.json.encode({**config, "num_replicas": servers}), servers)
     except (ServerRefused, NotSimulated) as error:
         raise InvalidSettings(f"stream {held.name} can't be simulated: {error}") from None
-
-
-def _stored(message: Any) -> StreamMessage:
-    headers = dict(message.headers) if message.headers else None
-    ttl = fields.ttl_seconds(headers[fields.TTL]) if headers and fields.TTL in headers else None
-    expiry = message.time + ttl * fields.SECOND if ttl and ttl > 0 else 0
-    stored = StreamMessage(message.subject, headers, message.data, message.time, expiry)
-    stored.sequence = message.sequence
-    return stored

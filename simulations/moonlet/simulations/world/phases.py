@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from moonlet.agents import AgentType
-from moonlet.simulations.chronicle.chronicle import Chronicle
-from moonlet.simulations.chronicle.unfinished import undone
+from moonlet.simulations.chronicle import Chronicle, undone
 from moonlet.simulations.durations import shown
-from moonlet.simulations.faults.plan import Plan
-from moonlet.simulations.loop.waits import waiting
-from moonlet.simulations.process.host import all_owned, busy
+from moonlet.simulations.faults import Plan
+from moonlet.simulations.loop import waiting
+from moonlet.simulations.process import all_owned, busy
 from moonlet.simulations.violations import NotReached
 from moonlet.simulations.world.server_verbs import JetStreamVerbs
 from moonlet.simulations.world.strikes import Strikes

@@ -7,14 +7,12 @@ from typing import Final
 
 import msgspec
 
-from moonlet.simulations.checkers.fenced import Fenced
-from moonlet.simulations.chronicle.chronicle import Chronicle
+from moonlet.simulations.checkers import Fenced
+from moonlet.simulations.chronicle import Chronicle
 from moonlet.simulations.durations import Duration, nanoseconds
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.jetstream.server.packets import Packet
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.network.connection import SimConnection
-from moonlet.simulations.network.network import SimNetwork
+from moonlet.simulations.jetstream import MemoryServer, Packet
+from moonlet.simulations.loop import SimLoop
+from moonlet.simulations.network import SimConnection, SimNetwork
 from moonlet.streams.api import Headers, Message
 
 Arrive = Callable[[Packet], None]

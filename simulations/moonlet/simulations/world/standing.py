@@ -8,7 +8,7 @@ import msgspec
 
 from moonlet.core.digest import state_digest
 from moonlet.simulations.durations import shown
-from moonlet.simulations.loop.waits import waiting
+from moonlet.simulations.loop import waiting
 
 if TYPE_CHECKING:
     from moonlet.agents import AgentType

@@ -8,8 +8,7 @@ from functools import partial
 from typing import Final
 
 from moonlet.simulations.durations import nanoseconds
-from moonlet.simulations.faults.kinds import Fault
-from moonlet.simulations.faults.plan import Plan
+from moonlet.simulations.faults import Fault, Plan
 from moonlet.simulations.world.server_verbs import JetStreamVerbs
 from moonlet.simulations.world.verbs import Verbs
 

@@ -10,13 +10,10 @@ from typing import Final
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import Duration, nanoseconds
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.loop.node import Node
-from moonlet.simulations.loop.sim_loop import SimLoop
-from moonlet.simulations.network.connection import SimConnection
-from moonlet.simulations.network.network import Rule, SimNetwork
-from moonlet.simulations.process.client import SimClient
-from moonlet.simulations.process.host import SimHost
+from moonlet.simulations.jetstream import MemoryServer
+from moonlet.simulations.loop import Node, SimLoop
+from moonlet.simulations.network import Rule, SimConnection, SimNetwork
+from moonlet.simulations.process import SimClient, SimHost
 
 LINGER: Final = "12s"
 """How long the server keeps the connection of a machine that lost its power."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from moonlet.simulations.durations import Duration, nanoseconds
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.violations import NotReached
 
 POLL: Final = 0.05

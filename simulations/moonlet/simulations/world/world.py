@@ -12,21 +12,18 @@ from typing import Any
 
 from moonlet.agents import AgentType, Client
 from moonlet.core.commit import Commit
-from moonlet.simulations.bundle.bundle import Bundle
-from moonlet.simulations.checkers.fenced import Fenced
-from moonlet.simulations.chronicle.chronicle import Chronicle
+from moonlet.simulations.bundle import Bundle
+from moonlet.simulations.checkers import Fenced
+from moonlet.simulations.chronicle import Chronicle
 from moonlet.simulations.durations import Duration, nanoseconds
-from moonlet.simulations.faults.plan import Plan
-from moonlet.simulations.faults.profile import Profile
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.network.network import SimNetwork
-from moonlet.simulations.process.client import SimClient
-from moonlet.simulations.process.host import SimHost
-from moonlet.simulations.process.surroundings import Surroundings
-from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.faults import Plan, Profile
+from moonlet.simulations.jetstream import MemoryServer
+from moonlet.simulations.network import SimNetwork
+from moonlet.simulations.process import SimClient, SimHost, Surroundings
+from moonlet.simulations.run import SimulationRun
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.violations import Violation
-from moonlet.simulations.workload.workload import Workload
+from moonlet.simulations.workload import Workload
 from moonlet.simulations.world.history import continue_from
 from moonlet.simulations.world.phases import Phases
 from moonlet.simulations.world.server_verbs import JetStreamVerbs
@@ -47,7 +44,7 @@ class World(Verbs):
 
     def __init__(
         self,
-        universe: Universe,
+        simulation: SimulationRun,
         agents: Sequence[AgentType[Any]],
         *,
         hosts: int = 3,
@@ -59,7 +56,7 @@ class World(Verbs):
         topology: Topology | None = None,
         history: Bundle | None = None,
     ) -> None:
-        loop, seed = universe.loop, universe.seed
+        loop, seed = simulation.loop, simulation.seed
         self.seed: Seed = seed
         self.agents = list(agents)
         self.lease = lease

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from moonlet.simulations.jetstream.client.deadlines import Deadlines
 from moonlet.simulations.jetstream.refusals import NotSimulated
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.jetstream.server.packets import Packet
+from moonlet.simulations.jetstream.server import MemoryServer, Packet
 from moonlet.streams.api import Disconnected, Headers, Message, NoAnswer, NoResponders
 from moonlet.streams.nats_api_frames import check_subject, encode_headers, too_large
 

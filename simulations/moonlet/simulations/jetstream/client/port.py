@@ -10,7 +10,7 @@ import msgspec
 from moonlet.core.errors import MoonletError, Unavailable
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.client.connection import Connection, MemorySubscription
-from moonlet.simulations.jetstream.server.memory import MemoryServer
+from moonlet.simulations.jetstream.server import MemoryServer
 from moonlet.streams.api import (
     Delivery,
     Headers,

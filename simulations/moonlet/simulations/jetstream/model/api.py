@@ -7,12 +7,11 @@ import msgspec
 
 from moonlet.simulations.jetstream import configs, consumer_configs, subjects
 from moonlet.simulations.jetstream import headers as fields
-from moonlet.simulations.jetstream.consumer.consumer import PullConsumer
+from moonlet.simulations.jetstream.consumer import PullConsumer
 from moonlet.simulations.jetstream.model import reads
 from moonlet.simulations.jetstream.model.catalog import StreamCatalog
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
-from moonlet.simulations.jetstream.stream.intake import error_json
-from moonlet.simulations.jetstream.stream.stream import Stream
+from moonlet.simulations.jetstream.stream import Stream, error_json
 from moonlet.streams.api import ServerRefused
 
 PREFIX: Final = "$JS.API."

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from moonlet.simulations.jetstream.configs import StreamConfig
-from moonlet.simulations.jetstream.consumer.consumer import PullConsumer
+from moonlet.simulations.jetstream.consumer import PullConsumer
 from moonlet.simulations.jetstream.consumer_configs import ConsumerConfig, check_update
 from moonlet.simulations.jetstream.context import ModelContext, Send
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
-from moonlet.simulations.jetstream.stream.stream import Stream
+from moonlet.simulations.jetstream.stream import Stream
 from moonlet.simulations.jetstream.subjects import Patterns, collide
 
 

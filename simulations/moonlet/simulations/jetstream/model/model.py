@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from moonlet.simulations.jetstream.consumer.consumer import PullConsumer
+from moonlet.simulations.jetstream.consumer import PullConsumer
 from moonlet.simulations.jetstream.model import api, reads
 from moonlet.simulations.jetstream.model.catalog import StreamCatalog
 from moonlet.simulations.jetstream.refusals import NotSimulated

@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.simulations.jetstream import headers as fields
-from moonlet.simulations.jetstream.consumer.pulls import status
+from moonlet.simulations.jetstream.consumer import status
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
 from moonlet.simulations.jetstream.store import StreamMessage
-from moonlet.simulations.jetstream.stream.stream import Stream
+from moonlet.simulations.jetstream.stream import Stream
 from moonlet.streams.api import Headers
 
 MAX_SUBJECTS: Final = 1024  # a request for the last of many is refused beyond

@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Callable
 from typing import Final
 
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop
 
 _SECOND: Final = 1_000_000_000
 

@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Callable
 
 from moonlet.simulations.jetstream.configs import VERSION
-from moonlet.simulations.jetstream.model.broker import MAX_PAYLOAD, Broker
+from moonlet.simulations.jetstream.model import MAX_PAYLOAD, Broker
 from moonlet.simulations.jetstream.refusals import NotSimulated
 from moonlet.simulations.jetstream.server.machine import Machine
 from moonlet.simulations.jetstream.server.packets import FairNetwork, Network, Packet

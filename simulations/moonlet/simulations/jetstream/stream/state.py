@@ -4,7 +4,7 @@ The rules read and write it; only `Stream` stores and removes messages.
 """
 
 from moonlet.simulations.jetstream.configs import StreamConfig
-from moonlet.simulations.jetstream.consumer.consumer import PullConsumer
+from moonlet.simulations.jetstream.consumer import PullConsumer
 from moonlet.simulations.jetstream.context import ModelContext
 from moonlet.simulations.jetstream.store import MessageStore
 from moonlet.simulations.jetstream.stream.duplicates import Duplicates

@@ -4,7 +4,7 @@ from typing import Any
 
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.configs import StreamConfig
-from moonlet.simulations.jetstream.consumer.consumer import PullConsumer
+from moonlet.simulations.jetstream.consumer import PullConsumer
 from moonlet.simulations.jetstream.context import ModelContext
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
 from moonlet.simulations.jetstream.store import StreamMessage

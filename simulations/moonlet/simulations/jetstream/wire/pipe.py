@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from moonlet.simulations.loop.node import LIFE
+from moonlet.simulations.loop import LIFE
 
 HIGH_WATER: Final = 65_536  # bytes under way at which a writer is asked to pause, as asyncio's own
 

@@ -6,8 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.simulations.jetstream.refusals import NotSimulated
-from moonlet.simulations.jetstream.server.memory import MemoryServer
-from moonlet.simulations.jetstream.server.packets import Packet
+from moonlet.simulations.jetstream.server import MemoryServer, Packet
 from moonlet.simulations.jetstream.subjects import is_valid
 from moonlet.simulations.jetstream.wire.protocol import (
     Connect,
@@ -17,7 +16,7 @@ from moonlet.simulations.jetstream.wire.protocol import (
     deliver,
 )
 from moonlet.simulations.jetstream.wire.sockets import Address, Listener, Sockets
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop
 
 HOST: Final = "nats"
 PORT: Final = 4222

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from moonlet.simulations.jetstream.wire.pipe import PipeEnd
-from moonlet.simulations.loop.node import current_node
-from moonlet.simulations.loop.sim_loop import SimLoop
+from moonlet.simulations.loop import SimLoop, current_node
 
 FIRST_PORT: Final = 40_001  # of the connecting end; each connection has its own
 DRIVER: Final = "driver"  # the host of what runs outside all nodes

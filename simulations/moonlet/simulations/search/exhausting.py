@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from moonlet.simulations.faults.kinds import WIRE, Fault
-from moonlet.simulations.faults.profile import Profile
-from moonlet.simulations.scenario.scenario import Run, Scenario
+from moonlet.simulations.faults import WIRE, Fault, Profile
+from moonlet.simulations.scenario import Run, Scenario
 
 MS: Final = 1_000_000
 DELAYS: Final = (600 * MS, 5_500 * MS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from moonlet.simulations.scenario.scenario import Run, Scenario
+from moonlet.simulations.scenario import Run, Scenario
 from moonlet.simulations.search.coverage import Coverage
 from moonlet.simulations.search.determinism import TWICE_EVERY, check_determinism
 from moonlet.simulations.search.report import failure_of

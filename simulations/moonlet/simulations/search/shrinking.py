@@ -13,9 +13,8 @@ from typing import Final
 
 import msgspec
 
-from moonlet.simulations.faults.kinds import Fault
-from moonlet.simulations.faults.profile import LATENCIES, Profile
-from moonlet.simulations.scenario.scenario import Run
+from moonlet.simulations.faults import LATENCIES, Fault, Profile
+from moonlet.simulations.scenario import Run
 
 MS: Final = 1_000_000
 RUNS_MAX: Final = 300

@@ -15,20 +15,16 @@ import structlog
 from moonlet.agents import AgentType
 from moonlet.core.digest import state_digest
 from moonlet.core.marks import observed
-from moonlet.simulations.bundle.bundle import Bundle
-from moonlet.simulations.bundle.opening import opened
+from moonlet.simulations.bundle import Bundle, opened
 from moonlet.simulations.checkers import CHECKERS
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.errors import Escape
-from moonlet.simulations.faults.kinds import Fault, FaultSet
-from moonlet.simulations.faults.marks import Marks
-from moonlet.simulations.faults.plan import Plan
-from moonlet.simulations.faults.profile import Profile, draw_profile
-from moonlet.simulations.run.simulation_run import Universe
+from moonlet.simulations.faults import Fault, FaultSet, Marks, Plan, Profile, draw_profile
+from moonlet.simulations.run import SimulationRun
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.trace import Trace
 from moonlet.simulations.violations import Violation
-from moonlet.simulations.world.world import World
+from moonlet.simulations.world import World
 from moonlet.streams import Topology
 
 Body: TypeAlias = Callable[..., Awaitable[None]]
@@ -79,18 +75,18 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         `InvalidSettings` and `Corrupt` for a history that these agents can't go on with.
         """
         history = opened(self.history, self.agents) if self.history else None
-        universe = Universe(seed, strict=self.agents, trace=trace)
+        simulation = SimulationRun(seed, strict=self.agents, trace=trace)
         if profile is None:
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
-        faults = plan if isinstance(plan, Plan) else Plan(universe.seed, profile, plan)
-        marks = Marks(universe.loop, universe.seed, faults)
+        faults = plan if isinstance(plan, Plan) else Plan(simulation.seed, profile, plan)
+        marks = Marks(simulation.loop, simulation.seed, faults)
         told = _Told()
         if history is not None:
-            universe.loop.epoch_ns = history.taken
+            simulation.loop.epoch_ns = history.taken
 
         async def main() -> None:
             world = World(
-                universe,
+                simulation,
                 self.agents,
                 hosts=self.hosts,
                 profile=profile,
@@ -104,13 +100,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             if listen:
                 world.network.sent = marks.asked = []
             if halt is not None:
-                universe.loop.halt_at(halt[0], lambda: halt[1](world))
+                simulation.loop.halt_at(halt[0], lambda: halt[1](world))
             await self._play(world, told)
 
         error: BaseException | None = None
         try:
             with _silenced(), observed(marks):
-                universe.run(main, is_last=faults.is_last)
+                simulation.run(main, is_last=faults.is_last)
         except Exception as raised:
             error = raised
         _collect_now_and_then()
@@ -118,10 +114,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             scenario=self,
             seed=seed,
             profile=profile,
-            error=told.first(error, universe.loop.escapes),
+            error=told.first(error, simulation.loop.escapes),
             plan=faults,
-            trace=universe.trace,
-            virtual_ns=universe.loop.now_ns,
+            trace=simulation.trace,
+            virtual_ns=simulation.loop.now_ns,
             began_ns=told.began_ns,
             commits=told.commits,
             messages=told.messages,
@@ -220,7 +216,7 @@ class Run(msgspec.Struct):
 
     def _place(self) -> str:
         frames = traceback.extract_tb(self.error.__traceback__) if self.error is not None else []
-        inside = [f for f in frames if not f.filename.endswith("scenario/scenario.py")]
+        inside = [f for f in frames if f.filename != __file__]
         return inside[-1].name if inside else ""
 
 

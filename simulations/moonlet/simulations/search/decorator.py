@@ -12,9 +12,9 @@ from moonlet.agents import AgentType
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations import faults as known_faults
 from moonlet.simulations.durations import Duration
-from moonlet.simulations.faults.kinds import FaultSet
-from moonlet.simulations.scenario.scenario import Body, Scenario
-from moonlet.simulations.search.sweep import sweep
+from moonlet.simulations.faults import FaultSet
+from moonlet.simulations.scenario import Body, Scenario
+from moonlet.simulations.search.sweeping import sweep
 
 SEEDS_VARIABLE = "MOONLET_SEEDS"
 """Replaces `seeds`: a number, or one range of seeds as `98` alone in `98:99`."""

@@ -10,8 +10,8 @@ import msgspec
 
 from moonlet.agents import AgentType, Decision, Rejected, Reply, Send
 from moonlet.simulations import faults
-from moonlet.simulations.scenario.scenario import Scenario
-from moonlet.simulations.world.world import World
+from moonlet.simulations.scenario import Scenario
+from moonlet.simulations.world import World
 
 ACCOUNTS = 6
 TRANSFERS = 20
