@@ -140,7 +140,7 @@ async def test_an_order_that_waited_until_the_partition_was_lost_is_not_carried_
         await first
         with pytest.raises(Unavailable, match="was lost meanwhile"):
             await second
-        assert await registry.stopped("account") == {"a"}
+        assert await registry.stopped("account") == {AgentId("account", "a")}
 
 
 async def test_mistakes_are_named(moon_server: MoonServer) -> None:

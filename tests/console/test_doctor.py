@@ -112,8 +112,8 @@ def test_what_others_published_is_found(own_server: ServerProcess, folder: Path)
             for subject in (
                 "moon.evt.ledger",
                 "moon.evt.ledger.main",
-                "moon.cmd.ledger.0.medium.no-such-partition",
-                "moon.cmd.ledger.3.medium.main",
+                "moon.cmd.ledger.0.medium.ledger.no-such-partition",
+                "moon.cmd.ledger.3.medium.ledger.main",
                 "moon.in.ghost.0.low.main",
             ):
                 await moon.bus.publish(subject, b"hello", timeout=5)
@@ -155,7 +155,7 @@ def test_a_stream_that_was_reconfigured_is_a_failure(
 
 def test_parked_commands_are_counted(own_server: ServerProcess, folder: Path) -> None:
     async def park(moon: Client) -> None:
-        subject = f"moon.cmd.ledger.{partition_of('a', 4)}.medium.a"
+        subject = f"moon.cmd.ledger.{partition_of('a', 4)}.medium.ledger.a"
         await moon.bus.publish(subject, b"hello", timeout=5)
         async for commit in moon.history("ledger/a", to=1, follow=True):
             assert commit.outcome == "parked"

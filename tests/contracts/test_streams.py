@@ -24,6 +24,7 @@ from moonlet.streams import (
     Bus,
     Delivery,
     GroupCommit,
+    Home,
     HostLease,
     Intake,
     JetStream,
@@ -247,11 +248,11 @@ def envelope(number: int, agent: AgentId = A, lane: str = "medium") -> Envelope:
 async def test_a_mailbox_is_bounded_per_agent_and_freed_by_acknowledgements(bus: Bus) -> None:
     mailboxes = Mailboxes(bus)
     for number in range(1, 6):
-        await mailboxes.put(A, envelope(number), 1, timeout=5)
+        await mailboxes.put(A, envelope(number), Home(1), timeout=5)
     with pytest.raises(ServerRefused) as caught:
-        await mailboxes.put(A, envelope(6), 1, timeout=5)
+        await mailboxes.put(A, envelope(6), Home(1), timeout=5)
     assert is_full(caught.value)
-    await mailboxes.put(B, envelope(1, B), 1, timeout=5)
+    await mailboxes.put(B, envelope(1, B), Home(1), timeout=5)
     taken: list[Delivery] = []
 
     def deliver(intake: Intake, delivery: Delivery) -> None:
@@ -262,7 +263,7 @@ async def test_a_mailbox_is_bounded_per_agent_and_freed_by_acknowledgements(bus:
     await until(lambda: len(taken) == 6)
     numbers = [decode_envelope(d.data, None)[0].number for d in taken if d.subject.endswith(".a")]
     assert numbers == [1, 2, 3, 4, 5]
-    await mailboxes.put(A, envelope(6), 1, timeout=5)
+    await mailboxes.put(A, envelope(6), Home(1), timeout=5)
     await until(lambda: len(taken) == 7)
     await intake.close(delete=True)
 
@@ -270,7 +271,7 @@ async def test_a_mailbox_is_bounded_per_agent_and_freed_by_acknowledgements(bus:
 async def test_a_credit_bounds_what_is_delivered(bus: Bus) -> None:
     mailboxes = Mailboxes(bus)
     for number in range(1, 6):
-        await mailboxes.put(A, envelope(number), 1, timeout=5)
+        await mailboxes.put(A, envelope(number), Home(1), timeout=5)
     taken: list[Delivery] = []
     intake = await open_intake(bus, lambda _, delivery: taken.append(delivery), credit=3)
     await until(lambda: len(taken) == 3)
@@ -285,7 +286,7 @@ async def test_what_was_not_acknowledged_comes_to_the_next_owner_at_once_and_in_
 ) -> None:
     mailboxes = Mailboxes(bus)
     for number in range(1, 6):
-        await mailboxes.put(A, envelope(number), 1, timeout=5)
+        await mailboxes.put(A, envelope(number), Home(1), timeout=5)
     first: list[Delivery] = []
     lost: list[str] = []
     stale = await open_intake(
@@ -322,7 +323,7 @@ async def open_intake(
         bus,
         bus.topology.stream("mailboxes"),
         name,
-        bus.subjects.lane_filter("cmd", "account", 0, "medium"),
+        bus.subjects.lane_filter("cmd", "account", "", 0, "medium"),
         credit=credit,
         on_delivery=on_delivery,
         on_lost=on_lost,
@@ -396,17 +397,21 @@ async def test_one_of_two_claims_of_a_partition_wins(bus: Bus) -> None:
     assert (await leases.partitions())["account", 0] == second
 
 
+def alone(name: str, pool: frozenset[str]) -> bool:
+    return False
+
+
 async def test_a_type_keeps_its_number_of_partitions(bus: Bus) -> None:
     registry = Registry(bus)
     with pytest.raises(UnknownAgentType, match="account"):
-        await registry.partitions("account")
-    await registry.register("account", 4)
-    await Registry(bus).register("account", 4)
+        await registry.home("account")
+    await registry.register({"account": 4}, alone)
+    await Registry(bus).register({"account": 4}, alone)
     with pytest.raises(InvalidAgentType, match="partitions=4"):
-        await Registry(bus).register("account", 8)
-    assert await Registry(bus).types() == {"account": 4}
+        await Registry(bus).register({"account": 8}, alone)
+    assert await Registry(bus).types() == {"account": Home(4, "account")}
     await registry.mark_stopped(A, True)
-    assert await registry.stopped("account") == {"a"}
+    assert await registry.stopped("account") == {A}
     await registry.mark_stopped(A, False)
     assert await registry.stopped("account") == set()
 
@@ -423,11 +428,11 @@ async def test_a_timer_fires_once_and_a_cancelled_one_does_not(bus: Bus) -> None
     now = asked.time // 1_000
     for name, revision in (("one", 1), ("two", 2)):
         due = msgspec.structs.replace(envelope(revision), timer=name)
-        await timers.set(A, due, now + 300_000, 1, "json")
+        await timers.set(A, due, now + 300_000, Home(1), "json")
         assert await timers.stands(A, name, revision)
     await timers.cancel_all(A, "one")
     assert not await timers.stands(A, "one", 1)
-    fire = bus.subjects.fire(A, 1)
+    fire = bus.subjects.fire(A, Home(1))
     stream = bus.topology.stream("timers")
 
     async def fired() -> bool:

@@ -190,19 +190,20 @@ async def test_foreign_bytes_in_every_subject_stop_nobody(
         async with Host(moon, [account_type()]):
             assert await moon.ask("account/a", Deposit(1)) == 1
             a, js = AgentId.parse("account/a"), moon.bus._js
-            subjects = moon.bus.subjects
+            subjects, home = moon.bus.subjects, await moon.registry.home("account")
             for data in junk:
                 for subject in (
-                    subjects.mailbox(a, "medium", 4),
-                    subjects.internal(a, "high", 4),
-                    subjects.fire(a, 4),
+                    subjects.mailbox(a, "medium", home),
+                    subjects.internal(a, "high", home),
+                    subjects.fire(a, home),
                     subjects.call(a),
                     subjects.snapshot(a),
                 ):
                     await js.publish(subject, data, timeout=5)
                 for service in ("query", "outcome", "control"):
                     for partition in range(4):
-                        js.post(subjects.owner(service, "account", partition), data, reply="x.y")
+                        subject = subjects.owners(service, "account", home.pool, partition)
+                        js.post(subject, data, reply="x.y")
             assert await moon.ask("account/a", Deposit(1), lane="low") == 2
             found = (await histories(moon, ["account/a"]))["account/a"]
             parked = [c for c in found if c.outcome == "parked"]

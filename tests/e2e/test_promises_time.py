@@ -83,7 +83,7 @@ async def test_a_firing_that_comes_late_or_twice_is_only_acknowledged(
             await until_true(stands)
             schedule = await moon.bus._js.last_message(stream, subject)
             assert schedule is not None
-            fire = moon.bus.subjects.fire(agent, 4)
+            fire = moon.bus.subjects.fire(agent, await moon.registry.home("account"))
             for _ in range(3):  # as a server does that fires once too often
                 await moon.bus.publish(fire, schedule.data, timeout=5)
             await balance_is(moon, "account/a", 1)

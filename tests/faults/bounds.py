@@ -17,8 +17,8 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 STREAMS + "subjects.py",
-                'return f"{self.prefix}.fire.{agent.type}.{partition}.{agent.key}"',
-                'return f"{self.prefix}.cmd.{agent.type}.{partition}.high.{agent.key}"',
+                'return f"{self.prefix}.fire.{home.pool}.{partition}.{agent.type}.{agent.key}"',
+                'return f"{self.prefix}.cmd.{home.pool}.{partition}.high.{agent.type}.{agent.key}"',
             ),
         ),
     ),
@@ -29,8 +29,8 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 STREAMS + "mailbox.py",
-                "subject = self._bus.subjects.internal(agent, envelope.lane, partitions)",
-                "subject = self._bus.subjects.mailbox(agent, envelope.lane, partitions)",
+                "subject = self._bus.subjects.internal(agent, envelope.lane, home)",
+                "subject = self._bus.subjects.mailbox(agent, envelope.lane, home)",
             ),
         ),
     ),
@@ -53,8 +53,8 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 STREAMS + "subjects.py",
-                'return f"{self.prefix}.cmd.{agent.type}.{partition}.{lane}.{agent.key}"',
-                'return f"{self.prefix}.cmd.{agent.type}.{partition}.low.{agent.key}"',
+                "{partition}.{lane}.{agent.type}.{agent.key}",
+                "{partition}.low.{agent.type}.{agent.key}",
             ),
         ),
     ),

@@ -12,6 +12,7 @@ from moonlet.agents import (
     Cancel,
     Client,
     Decision,
+    Host,
     Perform,
     Publish,
     Rejected,
@@ -269,6 +270,34 @@ async def operated_bazaar(world: World) -> None:
         await bazaar(world, operated)
 
 
+@contextlib.asynccontextmanager
+async def visited(world: World, moon: Client) -> AsyncGenerator[None]:
+    """Hosts that run one of the two types come and go, so slots are split and joined again."""
+    dice = world.seed.dice("visitors")
+
+    async def visit() -> None:
+        while True:
+            try:
+                async with world.client() as own, Host(own, [dice.pick((STALL, BANK))], lease=2):
+                    await asyncio.sleep(dice.between(200, 3_000) / 1_000)
+            except MoonletError:
+                await asyncio.sleep(0.2)
+
+    visitors = [asyncio.create_task(visit()) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for visitor in visitors:
+            visitor.cancel()
+        await asyncio.wait(visitors)
+
+
+async def visited_bazaar(world: World) -> None:
+    """The same, where hosts of a part of the types come and go."""
+    with small_limits():
+        await bazaar(world, visited)
+
+
 async def bazaar(world: World, beside: Beside = undisturbed) -> None:
     """Three customers at once, and what happens `beside`; then everything must add up."""
     asked = {"pass": 0, "remind": 0, "look": 0}
@@ -318,4 +347,8 @@ operation = msgspec.structs.replace(
     body=operated_bazaar,
     # A command that is sent twice may be refused once and stored once: the customer sends another.
     faults=faults.only(*(kind for kind in faults.all().kinds if kind != "duplicate_request")),
+)
+
+visits = msgspec.structs.replace(
+    scenario, name="tests.simulations.bazaar:visits", body=visited_bazaar
 )

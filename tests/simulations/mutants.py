@@ -22,7 +22,7 @@ OUTBOX = "agents/moonlet/agents/effects/outbox.py"
 CAUSES = "agents/moonlet/agents/effects/causes.py"
 AHEAD = "agents/moonlet/agents/deciding/ahead.py"
 POLICY = "agents/moonlet/agents/recovery/snapshot_policy.py"
-QUEUES = "agents/moonlet/agents/owner/partition_queues.py"
+FEED = "agents/moonlet/agents/owner/feed.py"
 RECOVERY = "agents/moonlet/agents/recovery/recover.py"
 PARTITION = "agents/moonlet/agents/owner/owned_partition.py"
 CALLS = "agents/moonlet/agents/calls/call_runner.py"
@@ -488,9 +488,9 @@ DELIVERED: tuple[Mutant, ...] = (
         "a new owner leaves the consumers of the former one",
         (
             (
-                QUEUES,
-                "                if int(revision) < self._record.revision:\n",
-                "                if int(revision) < 0:\n",
+                FEED,
+                "            if int(revision) < self._revision or rival != self.name:\n",
+                "            if int(revision) < 0:\n",
             ),
         ),
     ),

@@ -21,7 +21,7 @@ from moonlet.simulations.search import SimulationFailed, asked_seeds
 from moonlet.simulations.search.decorator import SEEDS_VARIABLE
 from tests.agents.accounts import Deposit, Transfer
 from tests.simulations import determinism
-from tests.simulations.bazaar import operation
+from tests.simulations.bazaar import operation, visits
 from tests.simulations.bazaar import scenario as bazaar
 from tests.simulations.impatient import impatient
 from tests.simulations.small import fine
@@ -71,6 +71,11 @@ def test_the_bazaar_holds_under_all_faults() -> None:
 @pytest.mark.timeout(240)
 def test_the_bazaar_holds_while_agents_are_stopped_and_started() -> None:
     sweep(operation, range(15)).report()
+
+
+@pytest.mark.timeout(240)
+def test_the_bazaar_holds_while_hosts_of_a_part_of_its_types_come_and_go() -> None:
+    sweep(visits, range(12)).report()
 
 
 @pytest.mark.timeout(240)

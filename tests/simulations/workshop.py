@@ -26,7 +26,7 @@ from moonlet.agents import (
 )
 from moonlet.agents.effects import outbox
 from moonlet.agents.live import live_agent
-from moonlet.agents.owner import partition_queues
+from moonlet.agents.owner import feed
 from moonlet.agents.recovery import snapshot_policy
 from moonlet.core.ids import LANES
 from moonlet.simulations import faults
@@ -224,7 +224,7 @@ SMALL: tuple[tuple[Any, str, Any], ...] = (
     (live_agent, "COMMITS_MAX", 6),
     (outbox, "COMMITS_MAX", 6),
     (group_commit, "BATCH_FROM", 4),
-    (partition_queues, "CREDIT", dict.fromkeys(LANES, 16)),
+    (feed, "CREDIT", dict.fromkeys(LANES, 16)),
 )
 """Limits in this scenario: at their own values a run would have to be much longer."""
 

@@ -59,7 +59,7 @@ from moonlet.streams.outcomes import (
     same_command,
 )
 from moonlet.streams.parked import ParkedStream
-from moonlet.streams.registry import Registry
+from moonlet.streams.registry import Registry, decode_home
 from moonlet.streams.replay import read_messages
 from moonlet.streams.settings import Settings
 from moonlet.streams.settings import resolve as resolve_settings
@@ -76,6 +76,7 @@ from moonlet.streams.stream_facts import (
     stream_names,
     subject_counts,
 )
+from moonlet.streams.subjects import Home, Subjects
 from moonlet.streams.sync_mode import SyncMode, sync_mode
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.temporary import TemporaryServer
@@ -98,6 +99,7 @@ __all__ = [
     "Entry",
     "Foreign",
     "GroupCommit",
+    "Home",
     "HostLease",
     "Intake",
     "JetStream",
@@ -121,6 +123,7 @@ __all__ = [
     "Snapshots",
     "StoredMessage",
     "StreamFacts",
+    "Subjects",
     "Subscription",
     "SyncMode",
     "SystemClock",
@@ -136,6 +139,7 @@ __all__ = [
     "decode_answer",
     "decode_commit",
     "decode_envelope",
+    "decode_home",
     "decode_plain_commit",
     "decode_question",
     "encode_answer",

@@ -9,12 +9,13 @@ import msgspec
 from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import InvalidId, MoonletError, PermissionDenied
-from moonlet.core.ids import LANES, AgentId, check_name, partition_of
+from moonlet.core.ids import LANES, AgentId, check_name
 from moonlet.streams.api import NoResponders, ServerRefused, StoredMessage
 from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.journal import decode_plain_commit
 from moonlet.streams.mailbox import decode_envelope
+from moonlet.streams.subjects import Home
 
 SAMPLE: Final = 500
 """Messages at the end of each journal that are read."""
@@ -71,40 +72,37 @@ async def storage_used(bus: Bus) -> tuple[int, int]:
     return int(facts["storage"]), int(facts["limits"]["max_storage"])
 
 
-async def foreign_subjects(bus: Bus, name: str, partitions: Mapping[str, int]) -> list[str]:
+async def foreign_subjects(bus: Bus, name: str, homes: Mapping[str, Home]) -> list[str]:
     """The subjects in stream `name` that stand for nothing of ours, sorted.
 
-    `partitions` are the registered agent types'; a subject of another type is foreign too.
+    `homes` are the registered agent types'; a subject of another type is foreign too.
     """
     found = await bus._js.stream_subjects(name, ">")
-    return [subject for subject in found if not _is_ours(bus, subject, partitions)]
+    return [subject for subject in found if not _is_ours(bus, subject, homes)]
 
 
-def _is_ours(bus: Bus, subject: str, partitions: Mapping[str, int]) -> bool:
-    tokens = subject.removeprefix(f"{bus.subjects.prefix}.").split(".")
+def _is_ours(bus: Bus, subject: str, homes: Mapping[str, Home]) -> bool:
+    subjects = bus.subjects
+    tokens = subject.removeprefix(f"{subjects.prefix}.").split(".")
     match tokens:
         case ["pub" | "blob", *_]:
             return True
         case ["snap", "view", name, version, *leaf] if version.isdigit() and leaf:
             return _is_name(name)
-        case ["evt" | "snap" | "parked" | "call", type_, key]:
-            return _is_agent(type_, key, partitions)
-        case ["cmd" | "in", type_, partition, lane, key] if lane in LANES:
-            return _is_in_partition(type_, key, partition, partitions)
-        case ["fire", type_, partition, key]:
-            return _is_in_partition(type_, key, partition, partitions)
-        case ["timer", type_, key, name, revision] if revision.isdigit():
-            return _is_agent(type_, key, partitions) and _is_name(name)
-    return False
-
-
-def _is_in_partition(type_: str, key: str, partition: str, partitions: Mapping[str, int]) -> bool:
-    known = _is_agent(type_, key, partitions)
-    return known and partition == str(partition_of(key, partitions[type_]))
-
-
-def _is_agent(type_: str, key: str, partitions: Mapping[str, int]) -> bool:
-    return type_ in partitions and _is_name(key)
+    agent = subjects.agent(subject)
+    home = homes.get(agent.type) if agent is not None else None
+    if agent is None or home is None or not _is_name(agent.key):
+        return False
+    match tokens:
+        case ["cmd", _, _, lane, *_] if lane in LANES:
+            return subject == subjects.mailbox(agent, lane, home)
+        case ["in", _, _, lane, *_] if lane in LANES:
+            return subject == subjects.internal(agent, lane, home)
+        case ["fire", *_]:
+            return subject == subjects.fire(agent, home)
+        case ["timer", _, _, name, revision]:
+            return revision.isdigit() and _is_name(name)
+    return tokens[0] in ("evt", "snap", "parked", "call")
 
 
 def _is_name(text: str) -> bool:

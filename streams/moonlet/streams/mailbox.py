@@ -17,6 +17,7 @@ from moonlet.core.ids import AgentId
 from moonlet.streams.api import PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_full
+from moonlet.streams.subjects import Home
 
 _CODECS: Final = {encoding: Codec[Envelope](Envelope, encoding) for encoding in ("json", "msgpack")}
 
@@ -68,23 +69,23 @@ class Mailboxes:
         self._bus = bus
 
     def put(
-        self, agent: AgentId, envelope: Envelope, partitions: int, *, timeout: float
+        self, agent: AgentId, envelope: Envelope, home: Home, *, timeout: float
     ) -> "asyncio.Future[PubAck]":
         """A client's command. The future's `ServerRefused` is explained by `explain_refusal`."""
-        subject = self._bus.subjects.mailbox(agent, envelope.lane, partitions)
+        subject = self._bus.subjects.mailbox(agent, envelope.lane, home)
         return self._publish(subject, envelope, self._bus.encoding, timeout)
 
     def put_internal(
         self,
         agent: AgentId,
         envelope: Envelope,
-        partitions: int,
+        home: Home,
         encoding: Encoding,
         *,
         timeout: float,
     ) -> "asyncio.Future[PubAck]":
         """An agent's send or a call's result, its body in `encoding`."""
-        subject = self._bus.subjects.internal(agent, envelope.lane, partitions)
+        subject = self._bus.subjects.internal(agent, envelope.lane, home)
         return self._publish(subject, envelope, encoding, timeout)
 
     def _publish(

@@ -1,4 +1,13 @@
-"""The registry of agent types: how many partitions each has, fixed when it is first registered."""
+"""The registry of agent types: where each type's agents are, fixed when it is first registered.
+
+Types that are registered together share a pool, so that one consumer can serve all of them. A type
+joins a pool only while every living host that runs one of the pool's types runs it too: whoever
+runs but a part of a pool needs consumers of its own for each type.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -9,15 +18,25 @@ from moonlet.streams.api import ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import STREAM_NOT_FOUND
 from moonlet.streams.kv import Bucket
+from moonlet.streams.subjects import Home
 
 
-class Registered(msgspec.Struct, frozen=True):
-    """What the registry says of a type."""
+class _Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What stands in the bucket: `partitions` of a type older than pools, else `pool`, `slots`.
 
-    partitions: int
+    They have other names so that a program older than pools refuses the type, instead of sending
+    its commands where nobody looks for them.
+    """
+
+    partitions: int = 0
+    pool: str = ""
+    slots: int = 0
 
 
-_CODEC = Codec[Registered](Registered, "json")
+_CODEC: Final = Codec[_Record](_Record, "json")
+
+Joins = Callable[[str, frozenset[str]], bool]
+"""Whether a new type may join the pool of these types."""
 
 
 class Registry:
@@ -25,14 +44,12 @@ class Registry:
 
     def __init__(self, bus: Bus) -> None:
         self._bucket = Bucket(bus, bus.topology.bucket("registry"))
-        self._known: dict[str, int] = {}
+        self._known: dict[str, Home] = {}
+        self.known = self._known.get
+        """The home of a type, None if it was not read yet: it never changes."""
 
-    def known(self, type: str) -> int | None:
-        """The number of partitions, if it was read before: it never changes."""
-        return self._known.get(type)
-
-    async def partitions(self, type: str) -> int:
-        """The number of partitions of a type; raises `UnknownAgentType`."""
+    async def home(self, type: str) -> Home:
+        """Where a type's agents are; raises `UnknownAgentType`."""
         known = self._known.get(type)
         if known is None:
             try:
@@ -46,29 +63,56 @@ class Registry:
                     f"no agent type {type!r} is registered: start a host that runs it, with"
                     " `moonlet run` or Host(...), or correct the name"
                 )
-            known = self._known[type] = _CODEC.decode(entry.value).partitions
+            known = self._known[type] = decode_home(entry.value)
         return known
 
-    async def register(self, type: str, partitions: int) -> None:
-        """Register a type, or confirm it; raises `InvalidAgentType` for another number."""
-        try:
-            value = _CODEC.encode(Registered(partitions))
-            await self._bucket.put(f"type.{type}", value, revision=0)
-        except Conflict:
-            found = await self.partitions(type)
-            if found != partitions:
-                raise InvalidAgentType(
-                    f"agent type {type} is registered with {found} partitions, not {partitions}:"
-                    f" agents would change their place; write AgentType(..., partitions={found})"
-                ) from None
-        self._known[type] = partitions
-
-    async def types(self) -> dict[str, int]:
-        """All registered types with their partitions, sorted by name."""
-        return {
-            entry.key.removeprefix("type."): _CODEC.decode(entry.value).partitions
+    async def types(self) -> dict[str, Home]:
+        """All registered types and where they are, sorted by name, read anew."""
+        found = {
+            entry.key.removeprefix("type."): decode_home(entry.value)
             for entry in await self._bucket.entries("type.*")
         }
+        self._known.update(found)
+        return found
+
+    def pool(self, pool: str) -> frozenset[str]:
+        """The types of a pool, as far as they were read."""
+        return frozenset(name for name, home in self._known.items() if home.pool == pool)
+
+    async def register(self, types: Mapping[str, int], joins: Joins) -> None:
+        """Register types with their numbers of partitions, or confirm them.
+
+        Raises `InvalidAgentType` for another number; what was registered by then stays.
+        """
+        while True:
+            found = await self.types()
+            for name, partitions in types.items():
+                if name in found and found[name].partitions != partitions:
+                    raise InvalidAgentType(
+                        f"agent type {name} is registered with {found[name].partitions} partitions,"
+                        f" not {partitions}: agents would change their place; write"
+                        f" AgentType(..., partitions={found[name].partitions})"
+                    )
+            new = sorted(set(types) - set(found))
+            if not new:
+                return
+            # Its founder first: whoever else founds one with other types then joins this one.
+            count = types[new[0]]
+            pool = _pool_for(new[0], count, found, joins)
+            if not await self._create(new[0], Home(count, pool)):
+                continue
+            members = frozenset({new[0], *(t for t, home in found.items() if home.pool == pool)})
+            same = [name for name in new[1:] if types[name] == count and joins(name, members)]
+            await asyncio.gather(*(self._create(name, Home(count, pool)) for name in same))
+
+    async def _create(self, type: str, home: Home) -> bool:
+        """Write a new type's record; False if another came first."""
+        record = _Record(pool=home.pool, slots=home.partitions)
+        try:
+            await self._bucket.put(f"type.{type}", _CODEC.encode(record), revision=0)
+        except Conflict:
+            return False
+        return True
 
     async def mark_stopped(self, agent: AgentId, stopped: bool) -> None:
         """Mark an agent as stopped, for every owner to come, or take the mark away."""
@@ -78,7 +122,26 @@ class Registry:
         else:
             await self._bucket.delete(key)
 
-    async def stopped(self, type: str) -> set[str]:
-        """The keys of the type's stopped agents."""
-        prefix = f"stopped.{type}."
-        return {e.key.removeprefix(prefix) for e in await self._bucket.entries(f"{prefix}*")}
+    async def stopped(self, type: str = "*") -> set[AgentId]:
+        """The stopped agents of a type, or of all."""
+        found = set()
+        for entry in await self._bucket.entries(f"stopped.{type}.*"):
+            _, type_, key = entry.key.split(".")
+            found.add(AgentId(type_, key))
+        return found
+
+
+def decode_home(value: bytes) -> Home:
+    """What a record of the bucket says; raises `InvalidMessage`."""
+    record = _CODEC.decode(value)
+    return Home(record.partitions or record.slots, record.pool)
+
+
+def _pool_for(type: str, partitions: int, found: Mapping[str, Home], joins: Joins) -> str:
+    """The pool that a new type joins: one it may join, the first by name, else one of its own."""
+    pools: dict[str, set[str]] = {}
+    for name, home in found.items():
+        if home.pool and home.partitions == partitions:
+            pools.setdefault(home.pool, set()).add(name)
+    may = (pool for pool, members in sorted(pools.items()) if joins(type, frozenset(members)))
+    return next(may, type)

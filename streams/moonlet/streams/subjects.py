@@ -1,7 +1,24 @@
-"""How agents, commands and timers become subjects, and back. Every token is checked before."""
+"""How agents, commands and timers become subjects, and back. Every token is checked before.
+
+What waits for an owner stands under its pool and partition, then its lane, then the agent: so one
+consumer with one filter serves all agent types of a pool that a host runs, however many they are.
+Types that were registered before there were pools have none: their type stands in its place.
+"""
+
+import msgspec
 
 from moonlet.core.errors import InvalidId
 from moonlet.core.ids import AgentId, partition_of
+
+
+class Home(msgspec.Struct, frozen=True):
+    """Where a type's agents are: how many partitions it has, and the pool that these belong to.
+
+    Fixed when the type is first registered. `pool` is empty for a type older than pools.
+    """
+
+    partitions: int
+    pool: str = ""
 
 
 class Subjects:
@@ -21,6 +38,20 @@ class Subjects:
             return None
         return _agent_or_none(tokens[1], tokens[2])
 
+    def agent(self, subject: str) -> AgentId | None:
+        """The agent whose commit, command, call or timer stands there; None if it is no agent's."""
+        tokens = subject.removeprefix(f"{self.prefix}.").split(".")
+        match tokens:
+            case ["evt" | "snap" | "parked" | "call", type, key]:
+                return _agent_or_none(type, key)
+            case ["timer", type, key, _, _]:
+                return _agent_or_none(type, key)
+            case ["cmd" | "in", _, _, _, type, key] | ["fire", _, _, type, key]:
+                return _agent_or_none(type, key)
+            case ["cmd" | "in", type, _, _, key] | ["fire", type, _, key]:
+                return _agent_or_none(type, key)
+        return None
+
     def may_answer(self, subject: str) -> bool:
         """Whether an answer may go there: never to a stream of ours, whoever asks for that.
 
@@ -28,15 +59,19 @@ class Subjects:
         """
         return subject != "" and not subject.startswith((f"{self.prefix}.", "$"))
 
-    def mailbox(self, agent: AgentId, lane: str, partitions: int) -> str:
+    def mailbox(self, agent: AgentId, lane: str, home: Home) -> str:
         """Where clients write an agent's commands."""
-        partition = partition_of(agent.key, partitions)
-        return f"{self.prefix}.cmd.{agent.type}.{partition}.{lane}.{agent.key}"
+        return self._waiting("cmd", agent, lane, home)
 
-    def internal(self, agent: AgentId, lane: str, partitions: int) -> str:
+    def internal(self, agent: AgentId, lane: str, home: Home) -> str:
         """Where agents and calls write an agent's commands."""
-        partition = partition_of(agent.key, partitions)
-        return f"{self.prefix}.in.{agent.type}.{partition}.{lane}.{agent.key}"
+        return self._waiting("in", agent, lane, home)
+
+    def _waiting(self, family: str, agent: AgentId, lane: str, home: Home) -> str:
+        partition = partition_of(agent.key, home.partitions)
+        if home.pool:
+            return f"{self.prefix}.{family}.{home.pool}.{partition}.{lane}.{agent.type}.{agent.key}"
+        return f"{self.prefix}.{family}.{agent.type}.{partition}.{lane}.{agent.key}"
 
     def call(self, agent: AgentId) -> str:
         """Where an agent's calls wait for a host that runs them."""
@@ -50,9 +85,11 @@ class Subjects:
         """Where the schedules of one timer stand, whatever revision set them."""
         return f"{self.prefix}.timer.{agent.type}.{agent.key}.{name}.*"
 
-    def fire(self, agent: AgentId, partitions: int) -> str:
+    def fire(self, agent: AgentId, home: Home) -> str:
         """Where a fired timer waits for the agent's owner."""
-        partition = partition_of(agent.key, partitions)
+        partition = partition_of(agent.key, home.partitions)
+        if home.pool:
+            return f"{self.prefix}.fire.{home.pool}.{partition}.{agent.type}.{agent.key}"
         return f"{self.prefix}.fire.{agent.type}.{partition}.{agent.key}"
 
     def snapshot(self, agent: AgentId) -> str:
@@ -75,16 +112,30 @@ class Subjects:
         """Where hosts tell each other that something about ownership has changed."""
         return f"{self.prefix}.hosts"
 
-    def owner(self, service: str, type: str, partition: int | str) -> str:
-        """Where a partition's owner answers: `service` is query or outcome."""
+    def owner(self, service: str, agent: AgentId, home: Home) -> str:
+        """Where an agent's owner answers: `service` is query, outcome or control."""
+        partition = partition_of(agent.key, home.partitions)
+        return self.owners(service, agent.type, home.pool, partition)
+
+    def owners(self, service: str, type: str, pool: str, partition: int) -> str:
+        """Where the owner of a type's partition answers; of a pool's if `type` is `*`."""
+        if pool:
+            return f"{self.prefix}.{service}.{pool}.{partition}.{type}"
         return f"{self.prefix}.{service}.{type}.{partition}"
 
-    def lane_filter(self, family: str, type: str, partition: int, lane: str) -> str:
-        """The subjects of one partition's lane; `family` is cmd or in."""
+    def lane_filter(self, family: str, type: str, pool: str, partition: int, lane: str) -> str:
+        """One lane of a type's partition, of all types of the pool if `type` is `*`.
+
+        `family` is cmd or in.
+        """
+        if pool:
+            return f"{self.prefix}.{family}.{pool}.{partition}.{lane}.{type}.*"
         return f"{self.prefix}.{family}.{type}.{partition}.{lane}.*"
 
-    def fire_filter(self, type: str, partition: int) -> str:
-        """The fired timers of one partition."""
+    def fire_filter(self, type: str, pool: str, partition: int) -> str:
+        """The fired timers of a type's partition, of all types of the pool if `type` is `*`."""
+        if pool:
+            return f"{self.prefix}.fire.{pool}.{partition}.{type}.*"
         return f"{self.prefix}.fire.{type}.{partition}.*"
 
 

@@ -14,6 +14,7 @@ from moonlet.core.ids import AgentId
 from moonlet.streams.api import PubAck
 from moonlet.streams.bus import Bus
 from moonlet.streams.mailbox import encode_envelope
+from moonlet.streams.subjects import Home
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,14 +27,14 @@ class Timers:
         self._stream = bus.topology.stream("timers")
 
     def set(
-        self, agent: AgentId, envelope: Envelope, due: int, partitions: int, encoding: Encoding
+        self, agent: AgentId, envelope: Envelope, due: int, home: Home, encoding: Encoding
     ) -> "asyncio.Future[PubAck]":
         """Let `envelope` come to `agent` at `due` (µs since 1970; in the past: at once)."""
         assert envelope.timer and envelope.number
         payload, headers = encode_envelope(envelope, encoding, self._bus.command_limit)
         moment = _EPOCH + timedelta(microseconds=due)
         headers["Nats-Schedule"] = f"@at {moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
-        headers["Nats-Schedule-Target"] = self._bus.subjects.fire(agent, partitions)
+        headers["Nats-Schedule-Target"] = self._bus.subjects.fire(agent, home)
         subject = self._bus.subjects.timer(agent, envelope.timer, envelope.number)
         return self._bus.publish(subject, payload, headers=headers, timeout=5.0)
 

@@ -22,9 +22,7 @@ from moonlet.streams import (
     OWNER_QUERY,
     Answer,
     Message,
-    Partition,
     Question,
-    Subscription,
     answer_of,
     conflict_answer,
     decode_commit,
@@ -57,11 +55,6 @@ class Answering(Protocol):
     @property
     def agent_type(self) -> AgentType[Any]:
         """Whose agents these are."""
-        ...
-
-    @property
-    def record(self) -> Partition:
-        """Which partition it is."""
         ...
 
     @property
@@ -114,31 +107,19 @@ class OwnerService:
 
     def __init__(self, partition: Answering) -> None:
         self._partition = partition
-        self._subscriptions: list[Subscription] = []
+        self._services = {
+            OWNER_QUERY: self._query,
+            OWNER_OUTCOME: self._outcome,
+            OWNER_CONTROL: self._control,
+        }
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._ordered = asyncio.Lock()
         self.awaited: dict[tuple[str, str], list[str]] = {}
 
-    async def open(self) -> None:
-        """Listen."""
-        bus = self._partition.services.bus
-        record = self._partition.record
-        for service, answer in (
-            (OWNER_QUERY, self._query),
-            (OWNER_OUTCOME, self._outcome),
-            (OWNER_CONTROL, self._control),
-        ):
-            subject = bus.subjects.owner(service, record.type, record.number)
-
-            def handle(message: Message, answer: Any = answer) -> None:
-                self._partition.spawn(self._serve(message, answer), f"answer {message.subject}")
-
-            self._subscriptions.append(await bus.subscribe(subject, handle))
-
-    async def close(self) -> None:
-        """Stop listening; open questions stay unanswered and are asked again elsewhere."""
-        for subscription in self._subscriptions:
-            await subscription.unsubscribe()
+    def ask(self, service: str, message: Message) -> None:
+        """Answer a question that came by that service, or leave it to the next owner."""
+        answer = self._services[service]
+        self._partition.spawn(self._serve(message, answer), f"answer {message.subject}")
 
     # outcomes
 

@@ -217,9 +217,8 @@ class _Puller:
                 message = MessageType(type(result))
                 body = message.encode(result, encoding)
                 envelope = result_envelope(call, message, body)
-                await services.mailboxes.put_internal(
-                    agent, envelope, self._type.partitions, encoding, timeout=5.0
-                )
+                home = await services.registry.home(agent.type)
+                await services.mailboxes.put_internal(agent, envelope, home, encoding, timeout=5.0)
                 return
             except (InvalidMessage, PayloadTooLarge) as error:
                 if isinstance(result, PerformFailed):

@@ -7,11 +7,12 @@ from moonlet.agents.histories import find_commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Unavailable, Unknown
 from moonlet.core.fold import body_digest, plain_body
-from moonlet.core.ids import AgentId, partition_of
+from moonlet.core.ids import AgentId
 from moonlet.streams import (
     OWNER_OUTCOME,
     Answer,
     Bus,
+    Home,
     NoResponders,
     Question,
     answer_of,
@@ -32,13 +33,13 @@ async def ask_owner(
     bus: Bus,
     service: str,
     agent: AgentId,
-    partitions: int,
+    home: Home,
     question: Question,
     *,
     until: float,
 ) -> Answer | None:
     """The owner's answer; None if there is no owner, or it is silent, until monotonic `until`."""
-    subject = bus.subjects.owner(service, agent.type, partition_of(agent.key, partitions))
+    subject = bus.subjects.owner(service, agent, home)
     payload, headers = encode_question(question, bus.encoding)
     attempt = 0
     while True:
@@ -59,7 +60,7 @@ async def await_outcome(
     bus: Bus,
     agent: AgentId,
     envelope: Envelope,
-    partitions: int,
+    home: Home,
     future: "asyncio.Future[Answer] | None",
     *,
     until: float,
@@ -88,7 +89,7 @@ async def await_outcome(
             number=envelope.number,
             body_digest=digest,
         )
-        answer = await _outcome_from_owner(bus, agent, partitions, question, until)
+        answer = await _outcome_from_owner(bus, agent, home, question, until)
         if answer is not None:
             return answer
         if future is not None and future.done():
@@ -108,9 +109,9 @@ async def await_outcome(
 
 
 async def _outcome_from_owner(
-    bus: Bus, agent: AgentId, partitions: int, question: Question, until: float
+    bus: Bus, agent: AgentId, home: Home, question: Question, until: float
 ) -> Answer | None:
-    subject = bus.subjects.owner(OWNER_OUTCOME, agent.type, partition_of(agent.key, partitions))
+    subject = bus.subjects.owner(OWNER_OUTCOME, agent, home)
     payload, headers = encode_question(question, bus.encoding)
     left = until - bus.clock.monotonic()
     if left <= 0:

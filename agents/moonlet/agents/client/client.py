@@ -20,7 +20,7 @@ from moonlet.core.errors import InvalidMessage, NoHost, Unavailable, UnknownAgen
 from moonlet.core.frontier import Frontier
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId, Lane, check_command_id, check_lane
-from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry
+from moonlet.streams import OWNER_QUERY, Answer, Bus, Home, Question, Registry
 
 T = TypeVar("T")
 
@@ -96,14 +96,14 @@ class Client:
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
-        partitions = await self._partitions(target, until)
+        home = await self._home(target, until)
         outgoing = self._outgoing
         message = outgoing.encode(target, command)
         counter = outgoing.counter(target, check_lane(lane))
         number = await counter.take()
         try:
             envelope = _envelope(target, message, counter.session, number, id, lane, deadline)
-            await outgoing.put(target, envelope, partitions, until=until)
+            await outgoing.put(target, envelope, home, until=until)
         finally:
             counter.done(number)
         return Receipt(self, target, envelope)
@@ -151,7 +151,7 @@ class Client:
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
-        partitions = await self._partitions(target, until)
+        home = await self._home(target, until)
         outgoing = self._outgoing
         message = outgoing.encode(target, command)
         counter = outgoing.counter(target, check_lane(lane))
@@ -161,17 +161,15 @@ class Client:
             envelope = _envelope(
                 target, message, counter.session, number, id, lane, deadline, reply
             )
-            await outgoing.put(target, envelope, partitions, until=until)
-            answer = await await_outcome(
-                self.bus, target, envelope, partitions, future, until=until
-            )
+            await outgoing.put(target, envelope, home, until=until)
+            answer = await await_outcome(self.bus, target, envelope, home, future, until=until)
         finally:
             counter.done(number)
             self._answers.forget(reply)
         return self._reply_of(answer, returns)
 
-    async def _partitions(self, agent: AgentId, until: float) -> int:
-        """How many partitions the type has: asked for until monotonic `until`, as nothing is sent.
+    async def _home(self, agent: AgentId, until: float) -> Home:
+        """Where the type's agents are: asked for until monotonic `until`, as nothing is sent yet.
 
         Raises `UnknownAgentType`, and `Unavailable` when time is up.
         """
@@ -180,7 +178,7 @@ class Client:
         while True:
             attempt += 1
             try:
-                return registry.known(agent.type) or await registry.partitions(agent.type)
+                return registry.known(agent.type) or await registry.home(agent.type)
             except Unavailable:
                 if self.bus.clock.monotonic() >= until:
                     raise
@@ -250,8 +248,8 @@ class Client:
     async def _ask_owner(
         self, service: str, target: AgentId, question: Question, until: float
     ) -> Answer:
-        partitions = await self._partitions(target, until)
-        answer = await ask_owner(self.bus, service, target, partitions, question, until=until)
+        home = await self._home(target, until)
+        answer = await ask_owner(self.bus, service, target, home, question, until=until)
         if answer is None:
             raise NoHost(
                 f"no host answered for {target} in time: start one with `moonlet run`, or wait"

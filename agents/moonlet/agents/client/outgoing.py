@@ -21,6 +21,7 @@ from moonlet.core.schema import MessageType, encode_plain, is_message_class
 from moonlet.streams import (
     Bus,
     Disconnected,
+    Home,
     Mailboxes,
     NoResponders,
     ServerRefused,
@@ -117,9 +118,7 @@ class Outgoing:
             counter = self._counters[agent, lane] = Counter(self.session)
         return counter
 
-    async def put(
-        self, agent: AgentId, envelope: Envelope, partitions: int, *, until: float
-    ) -> None:
+    async def put(self, agent: AgentId, envelope: Envelope, home: Home, *, until: float) -> None:
         """Store the command, with retries under the same id and number, until monotonic `until`.
 
         Raises `MailboxFull`, `PayloadTooLarge`, `PermissionDenied`; `Unknown` when time is up,
@@ -139,7 +138,7 @@ class Outgoing:
                     command_id=envelope.id,
                 )
             try:
-                await self._mailboxes.put(agent, envelope, partitions, timeout=min(left, 2.0))
+                await self._mailboxes.put(agent, envelope, home, timeout=min(left, 2.0))
                 return
             except ServerRefused as error:
                 if is_full(error) and not stored:

@@ -43,10 +43,8 @@ class Receipt:
         moon = self._moon
         bus = moon.bus
         until = bus.clock.monotonic() + seconds(timeout)
-        partitions = await moon.registry.partitions(self._agent.type)
-        answer = await await_outcome(
-            bus, self._agent, self._envelope, partitions, None, until=until
-        )
+        home = await moon.registry.home(self._agent.type)
+        answer = await await_outcome(bus, self._agent, self._envelope, home, None, until=until)
         if not answer.sequence:
             error = error_of(answer)
             assert error is not None

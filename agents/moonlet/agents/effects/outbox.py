@@ -199,12 +199,12 @@ class Outbox:
     ) -> None:
         services = self._services
         target = AgentId.parse(effect.target)
-        partitions = services.registry.known(target.type)
-        if partitions is None:
-            partitions = await services.registry.partitions(target.type)
+        home = services.registry.known(target.type)
+        if home is None:
+            home = await services.registry.home(target.type)
         envelope = caused_envelope(commit, index, agent=effect.target, lane=effect.lane)
         await services.mailboxes.put_internal(
-            target, envelope, partitions, encoding, timeout=SEND_TIMEOUT
+            target, envelope, home, encoding, timeout=SEND_TIMEOUT
         )
 
     async def _publish(
@@ -235,8 +235,8 @@ class Outbox:
         envelope = caused_envelope(
             commit, index, agent=commit.agent, lane="high", timer=effect.target
         )
-        partitions = await services.registry.partitions(self._agent.type)
-        await services.timers.set(self._agent, envelope, effect.due, partitions, encoding)
+        home = await services.registry.home(self._agent.type)
+        await services.timers.set(self._agent, envelope, effect.due, home, encoding)
 
     async def _perform(
         self, commit: Commit[Any], encoding: Encoding, index: int, effect: Effect[Any]

@@ -5,7 +5,7 @@ it did in between was fenced by compare-and-set, and its late effects are recogn
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ import msgspec
 
 from moonlet.agents.calls import CallRunner
 from moonlet.agents.definition import AgentType
-from moonlet.agents.owner import OwnedPartition
+from moonlet.agents.owner import OwnedPartition, Slot
 from moonlet.agents.placement import HostWatch, plan_moves
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
@@ -59,6 +59,7 @@ class Host:
         self._idle_after = idle_after
         self._max_agents = max_agents
         self._owned: dict[tuple[str, int], OwnedPartition] = {}
+        self._slots: dict[tuple[str, int], Slot] = {}
         self._revision = 0
         self._renewed = 0.0
         self._running = False
@@ -98,8 +99,7 @@ class Host:
         try:
             await self._watch.open()
             await apply_topology(bus)
-            for agent_type in self.types.values():
-                await self._register(agent_type)
+            await self._register(self.types.values())
             await self._join()
             await self._place()
             for agent_type in self.types.values():
@@ -116,18 +116,29 @@ class Host:
         if agent_type.name in self.types:
             raise InvalidSettings(f"agent type {agent_type.name} runs on this host already")
         agent_type.check()
-        await self._register(agent_type)
+        await self._register([agent_type])
         self.types[agent_type.name] = agent_type
         await self._renew()
         self._leases.tell()
         await self._place()
         await self._calls.open(agent_type)
 
-    async def _register(self, agent_type: AgentType[Any]) -> None:
-        moon = self._moon
-        await moon.registry.register(agent_type.name, agent_type.partitions)
-        moon.learn(agent_type)
-        await self.services.ends.incarnation(moon.bus.topology.journal_of(agent_type.name))
+    async def _register(self, types: Iterable[AgentType[Any]]) -> None:
+        moon, journals = self._moon, self._moon.bus.topology.journal_of
+        hosts = [lease for lease in await self._leases.hosts() if lease.host != self.id]
+        runs = {*self.types, *(agent_type.name for agent_type in types)}
+
+        def joins(name: str, pool: frozenset[str]) -> bool:
+            """Whether all who run a type of the pool, we among them, run all of it and `name`."""
+            others = (set(lease.types) for lease in hosts if pool & set(lease.types))
+            return pool <= runs and all(name in theirs for theirs in others)
+
+        counts = {agent_type.name: agent_type.partitions for agent_type in types}
+        await moon.registry.register(counts, joins)
+        for agent_type in types:
+            moon.learn(agent_type)
+        for journal in sorted({journals(name) for name in counts}):
+            await self.services.ends.incarnation(journal)
 
     async def stop(self) -> None:
         """Stop pulling, finish what is in flight, hand over, leave. Bounded at about 10 s."""
@@ -138,7 +149,7 @@ class Host:
         async with self._changing:
             await self._calls.close()
             await self._tasks.close()
-            await asyncio.gather(*(self._hand_over(key) for key in list(self._owned)))
+            await self._hand_over(list(self._owned))
             try:
                 if self.id:
                     await self._leases.leave(self.id)
@@ -206,9 +217,13 @@ class Host:
 
     async def _drop_all(self) -> None:
         async with self._changing:
-            dropped = list(self._owned.values())
+            dropped, slots = list(self._owned.values()), list(self._slots.values())
             self._owned.clear()  # all at once: none may go on, or be lost, while another closes
+            self._slots.clear()
+            for slot in slots:
+                slot.pause()
             await asyncio.gather(*(partition.close(hand_over=False) for partition in dropped))
+            await asyncio.gather(*(slot.close(delete=False) for slot in slots))
 
     async def _place_for_ever(self) -> None:
         while True:
@@ -229,29 +244,27 @@ class Host:
         """
         hosts, records = await self._leases.look()
         self._watch.saw(lease.host for lease in hosts)
-        types = {name: agent_type.partitions for name, agent_type in self.types.items()}
-        moves = plan_moves(self.id, types, hosts, records, list(self._owned))
+        homes = {name: await self.services.registry.home(name) for name in self.types}
+        moves = plan_moves(self.id, homes, hosts, records, self._owned)
         async with self._changing:
             if not self._running:
                 return True
-            await asyncio.gather(*(self._hand_over(key) for key in moves.release))
-            if moves.release:
-                self._leases.tell()
+            await self._hand_over(moves.release, hosts)
             done = await asyncio.gather(
                 *(self._leave(record) for record in moves.leave),
                 *(self._claim(record) for record in moves.claim),
                 return_exceptions=True,  # or the lock would be free while others still claim
             )
+            fed = await self._feed(hosts)
         for outcome in done:
             if isinstance(outcome, BaseException):
                 raise outcome
-        return moves.settled
+        return moves.settled and fed
 
     async def _leave(self, record: Partition) -> None:
         await self._leases.write(msgspec.structs.replace(record, owner="", crashes=0, note=""))
 
     async def _claim(self, record: Partition) -> None:
-        key = record.type, record.number
         crashes = record.crashes + 1 if record.owner else 0
         if record.owner.rpartition("-")[0] == self._process:
             # It was ours when the lease was lost: nothing crashed, whatever we were about to do.
@@ -261,42 +274,111 @@ class Host:
         )
         if mine is None:
             return  # another came first
-        partition = OwnedPartition(
+        self._owned[mine.type, mine.number] = OwnedPartition(
             self.services,
-            self.types[record.type],
+            self.types[mine.type],
             mine,
             lambda: self.lease_holds,
-            self._lost,
+            self._lost_partition,
             self._died,
             self._leases.write,
         )
-        try:
-            await partition.open(await self.services.registry.stopped(record.type))
-        except MoonletError as error:
-            log.info(
-                "a claimed partition can't be opened", partition=partition.name, why=str(error)
-            )
-            await partition.close(hand_over=False)
-            return
-        self._owned[key] = partition
 
-    async def _hand_over(self, key: tuple[str, int]) -> None:
-        partition = self._owned.pop(key, None)
-        if partition is None:
-            return
-        await partition.close(hand_over=True)
-        record = partition.record
+    async def _feed(self, hosts: Sequence[HostLease]) -> bool:
+        """Have what is owned fed as it should be; what can't be is given up. False if there is any.
+
+        A slot is shared while no other living host runs a type of its pool that is not ours there.
+        """
+        registry = self.services.registry
+        living = {name for lease in hosts for name in lease.types}
+        if any(registry.known(name) is None for name in living):
+            await registry.types()
+        slots: dict[tuple[str, int], dict[str, OwnedPartition]] = {}
+        for (name, number), partition in self._owned.items():
+            slots.setdefault(self._slot_of(name, number), {})[name] = partition
+        fresh = [p for own in slots.values() for p in own.values() if p.fresh]
+        if fresh:
+            stopped = await registry.stopped()
+            for partition in fresh:
+                partition.begin({id.key for id in stopped if id.type == partition.agent_type.name})
+        places = sorted({*slots, *self._slots})
+        fed = await asyncio.gather(
+            *(self._serve(place, slots.get(place, {}), living) for place in places)
+        )
+        return all(fed)
+
+    def _slot_of(self, name: str, number: int) -> tuple[str, int]:
+        """Which slot feeds it; a type older than pools is alone, under no pool's name."""
+        home = self.services.registry.known(name)
+        assert home is not None  # it was registered before we could own any of it
+        return home.pool or f".{name}", number
+
+    async def _serve(
+        self, place: tuple[str, int], own: dict[str, OwnedPartition], living: set[str]
+    ) -> bool:
+        pool, number = place
+        slot = self._slots.get(place)
+        if not own:
+            if slot is not None:
+                del self._slots[place]
+                await slot.close(delete=True)
+            return True
+        if slot is None:
+            name = "" if pool.startswith(".") else pool
+            slot = Slot(self.services, name, number, lambda: self._lost_slot(place))
+            self._slots[place] = slot
+        members = self.services.registry.pool(slot.pool)
+        shared = bool(slot.pool) and all(name in own for name in members & living)
         try:
-            await self._leases.write(msgspec.structs.replace(record, owner="", crashes=0, note=""))
+            await slot.serve(own, members, shared=shared)
+        except MoonletError as error:
+            log.warning("owned partitions can't be fed", pool=pool, slot=number, why=str(error))
+            await self._give_up(place)
+            return False
+        return True
+
+    async def _hand_over(
+        self, places: Sequence[tuple[str, int]], hosts: Sequence[HostLease] = ()
+    ) -> None:
+        """Finish what is in flight there, stop being fed, and say that it is free."""
+        released = [self._owned[place] for place in places if place in self._owned]
+        await asyncio.gather(*(partition.close(hand_over=True) for partition in released))
+        for partition in released:
+            self._owned.pop((partition.record.type, partition.record.number), None)
+        if released:
+            await self._feed(hosts)
+        await asyncio.gather(*(self._set_free(partition) for partition in released))
+        if released:
+            self._leases.tell()
+
+    async def _set_free(self, partition: OwnedPartition) -> None:
+        try:
+            await self._leave(partition.record)
         except MoonletError as error:
             log.info("a partition is handed over late", partition=partition.name, error=str(error))
 
-    def _lost(self, partition: OwnedPartition) -> None:
-        key = partition.record.type, partition.record.number
-        if self._owned.get(key) is partition:
-            del self._owned[key]
+    def _lost_partition(self, partition: OwnedPartition) -> None:
+        """Its record is another's: its slot is served without it at the next look."""
+        place = partition.record.type, partition.record.number
+        if self._owned.get(place) is partition:
+            del self._owned[place]
             self._watch.look_again()
             self._tasks.spawn(partition.close(hand_over=False), f"drop {partition.name}")
+
+    def _lost_slot(self, place: tuple[str, int]) -> None:
+        """A newer owner took its consumers away: of what is still ours the leases tell."""
+        self._watch.look_again()
+        self._tasks.spawn(self._give_up(place), f"drop slot {place[1]} of {place[0]}")
+
+    async def _give_up(self, place: tuple[str, int]) -> None:
+        slot = self._slots.pop(place, None)
+        if slot is not None:
+            slot.pause()
+        dropped = [owned for owned in self._owned if self._slot_of(*owned) == place]
+        partitions = [self._owned.pop(owned) for owned in dropped]
+        await asyncio.gather(*(partition.close(hand_over=False) for partition in partitions))
+        if slot is not None:
+            await slot.close(delete=False)
 
     # keeping house
 

@@ -1,5 +1,6 @@
-"""Owning a partition: its agents, the queues that feed them, and care after a crash."""
+"""Owning a partition: its agents, the feeds that bring them work, and care after a crash."""
 
 from moonlet.agents.owner.owned_partition import OwnedPartition
+from moonlet.agents.owner.slot import Slot
 
-__all__ = ["OwnedPartition"]
+__all__ = ["OwnedPartition", "Slot"]

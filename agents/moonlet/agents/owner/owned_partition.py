@@ -12,7 +12,6 @@ from moonlet.agents.definition import AgentType
 from moonlet.agents.effects import Outbox
 from moonlet.agents.live import Landed, LiveAgent, Phase
 from moonlet.agents.owner.crash_guard import CrashGuard, fatal_place
-from moonlet.agents.owner.partition_queues import PartitionQueues
 from moonlet.agents.owner.read_back import ReadBack
 from moonlet.agents.recovery import SnapshotPolicy, assert_timers, recover
 from moonlet.agents.services import HostServices, Tasks
@@ -22,7 +21,7 @@ from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify
-from moonlet.streams import Delivery, Partition, decode_commit, store_apart
+from moonlet.streams import Delivery, Message, Partition, decode_commit, store_apart
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -61,8 +60,11 @@ class OwnedPartition:
         self.name = f"{record.type}-p{record.number}"
         self.agents: dict[str, LiveAgent] = {}
         self.stopped: set[str] = set()
+        self.fresh = True
         self.closed = False
-        self.guarded = False
+        self.guarded = bool(record.note or record.crashes) or buggify(
+            "an owner is suspicious for nothing"
+        )
         self.journal_stream = topology.journal_of(agent_type.name)
         self.rules = Rules(
             agent_type,
@@ -77,7 +79,6 @@ class OwnedPartition:
         self._write_record = write_record
         self._tasks = Tasks(on_death)
         self._writer = services.writer(self.journal_stream)
-        self._queues = PartitionQueues(services, record, self.deliver, self._notice_loss)
         self._service = OwnerService(self)
         self._read_back = ReadBack(bus, self.spawn)
         self._snapshots = SnapshotPolicy(services, agent_type, self.journal_stream)
@@ -86,27 +87,21 @@ class OwnedPartition:
 
     # life
 
-    async def open(self, stopped: set[str]) -> None:
-        """Answer, and have commands delivered. Raises what the server says; then `close` it."""
+    def begin(self, stopped: set[str]) -> None:
+        """Take up its agents, of which these are stopped; then it may be fed."""
+        self.fresh = False
         self.stopped = stopped
-        record = self.record
-        if record.note or record.crashes or buggify("an owner is suspicious for nothing"):
-            self.guarded = True
-        await self._service.open()
-        await self._queues.open()
 
     async def close(self, *, hand_over: bool) -> None:
-        """Stop. With `hand_over` what is in flight finishes first, and the consumers are deleted.
+        """Stop. With `hand_over` what is in flight finishes first: it must be fed until then.
 
         Without, everything is dropped at once: another owns the partition, or the host is dying.
         """
         if self.closed:
             return
         self.closed = True
-        self._queues.pause()
         if hand_over:
             await self._finish()
-        await self._service.close()
         for agent in self.agents.values():
             if hand_over:
                 self._snapshots.at_rest(agent)
@@ -115,7 +110,6 @@ class OwnedPartition:
         await self._tasks.close()
         if hand_over:
             await self._snapshots.settled(SNAPSHOTS_SECONDS)
-        await self._queues.close(delete=hand_over)
 
     async def _finish(self) -> None:
         """Let appends and effects in flight end; nothing new is decided."""
@@ -148,15 +142,19 @@ class OwnedPartition:
             agent = self.agents[key] = LiveAgent(id, self, stopped=key in self.stopped)
         return agent
 
-    def deliver(self, lane: int, source: Source, delivery: Delivery) -> None:
+    def deliver(self, lane: int, source: Source, key: str, delivery: Delivery) -> None:
         """Hand a delivery to its agent. Nothing once closed: it comes again to the next owner."""
         if self.closed:
             return
-        key = delivery.subject.rpartition(".")[2]
         agent = self.agents.get(key)
         if agent is None:
             agent = self.agent(key)
         agent.offer(lane, source, delivery)
+
+    def ask(self, service: str, message: Message) -> None:
+        """Answer a question that came by that service; once closed the next owner is asked."""
+        if not self.closed:
+            self._service.ask(service, message)
 
     def passivate_idle(self, before: float, over: int) -> int:
         """Let agents go not used since `before`, and the `over` least used; returns how many."""
@@ -319,7 +317,7 @@ class OwnedPartition:
         self._snapshots.measured(recovered.commits, recovered.seconds)
         await agent.take_up(recovered)
         if fold.timers:
-            await assert_timers(services, self.agent_type, agent.id, fold)
+            await assert_timers(services, agent.id, fold)
         agent.go_on()
 
     async def _compare(self, agent: LiveAgent) -> None:

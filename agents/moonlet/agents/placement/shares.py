@@ -1,14 +1,19 @@
 """Which partitions a host should own: an even share, decided by each host for itself.
 
 Pure. Hosts that see the same leases come to the same shares; where they don't, compare-and-set
-lets one of them have the partition.
+lets one of them have the partition. Types of one pool that the same hosts run are dealt together:
+partition 2 of all of them goes to one host, so that one consumer can serve them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from moonlet.core.ids import partition_of
-from moonlet.streams import HostLease, Partition
+from moonlet.streams import Home, HostLease, Partition
+
+Place = tuple[str, int]
+"""An agent type and the number of one of its partitions."""
 
 
 class Move(NamedTuple):
@@ -20,7 +25,7 @@ class Move(NamedTuple):
     """
 
     claim: list[Partition]
-    release: list[tuple[str, int]]
+    release: list[Place]
     leave: list[Partition]
     short: int = 0
 
@@ -32,39 +37,98 @@ class Move(NamedTuple):
 
 def plan_moves(
     host: str,
-    types: Mapping[str, int],
+    types: Mapping[str, Home],
     hosts: Sequence[HostLease],
-    records: Mapping[tuple[str, int], Partition],
-    owned: Sequence[tuple[str, int]],
+    records: Mapping[Place, Partition],
+    owned: Iterable[Place],
 ) -> Move:
-    """The moves of `host`, which runs `types` (name → partitions) and owns `owned`."""
-    claim: list[Partition] = []
-    release: list[tuple[str, int]] = []
-    leave: list[Partition] = []
+    """The moves of `host`, which runs `types` and owns `owned`."""
+    moves = Move([], [], [])
     short = 0
-    for type_, count in types.items():
-        runners = sorted({lease.host for lease in hosts if type_ in lease.types} | {host})
-        share = _share(type_, count, runners, host)
-        mine = sorted(number for t, number in owned if t == type_)
-        release += [(type_, number) for number in mine[share:]]
-        free = [
-            records.get((type_, number), Partition(type_, number))
-            for number in range(count)
-            if number not in mine and not _is_owned(records.get((type_, number)), runners, host)
-        ]
-        wanted = max(0, share - len(mine))
-        claim += free[:wanted]
-        short += max(0, wanted - len(free))
-        leave += [record for record in free[wanted:] if record.owner == host]
-    return Move(claim, release, leave, short)
+    mine = frozenset(owned)
+    for group in _groups(host, types, hosts):
+        short += group.deal(records, mine, moves)
+    return moves._replace(short=short)
 
 
-def _is_owned(record: Partition | None, runners: list[str], host: str) -> bool:
-    """Whether another living host owns it; our own record without ownership is a former life's."""
-    return record is not None and record.owner in runners and record.owner != host
+class _Group(NamedTuple):
+    """Types of one pool that the same hosts run: each number of theirs is dealt as one."""
+
+    host: str
+    pool: str
+    partitions: int
+    runners: tuple[str, ...]
+    types: list[str]
+
+    def deal(self, records: Mapping[Place, Partition], mine: frozenset[Place], moves: Move) -> int:
+        """Add this group's moves; returns how many of its numbers are still others'."""
+        share = _share(self.pool, self.partitions, self.runners, self.host)
+        kept: list[int] = []
+        free: list[int] = []
+        for number in range(self.partitions):
+            here = [type_ for type_ in self.types if (type_, number) in mine]
+            owners = self._owners(records, mine, number)
+            if here and _prevails(self.host, len(here), owners) and len(kept) < share:
+                kept.append(number)
+            elif here:
+                moves.release.extend((type_, number) for type_ in here)
+            elif not owners:
+                free.append(number)
+        wanted = max(0, share - len(kept))
+        for number in (*kept, *free[:wanted]):
+            moves.claim.extend(self._claimable(records, mine, number))
+        for number in free[wanted:]:
+            left = (records.get((type_, number)) for type_ in self.types)
+            moves.leave.extend(r for r in left if r is not None and r.owner == self.host)
+        split = sum(1 for number in kept if self._owners(records, mine, number))
+        return split + max(0, wanted - len(free))
+
+    def _owners(
+        self, records: Mapping[Place, Partition], mine: frozenset[Place], number: int
+    ) -> "Counter[str]":
+        """The other living owners of this number, and how many of the types each has."""
+        others = (
+            records.get((type_, number)) for type_ in self.types if (type_, number) not in mine
+        )
+        return Counter(
+            record.owner
+            for record in others
+            if record is not None and record.owner in self.runners and record.owner != self.host
+        )
+
+    def _claimable(
+        self, records: Mapping[Place, Partition], mine: frozenset[Place], number: int
+    ) -> Iterable[Partition]:
+        """What nobody who lives owns; our own record without ownership is a former life's."""
+        for type_ in self.types:
+            record = records.get((type_, number), Partition(type_, number))
+            taken = record.owner in self.runners and record.owner != self.host
+            if (type_, number) not in mine and not taken:
+                yield record
 
 
-def _share(type: str, partitions: int, runners: list[str], host: str) -> int:
-    """How many a host should have: the remainders of the types fall on different hosts."""
-    rank = (runners.index(host) + partition_of(type, len(runners))) % len(runners)
+def _groups(host: str, types: Mapping[str, Home], hosts: Sequence[HostLease]) -> list[_Group]:
+    """The groups in order of their first type."""
+    runners: dict[str, set[str]] = {type_: {host} for type_ in types}
+    for lease in hosts:
+        for type_ in lease.types:
+            if type_ in runners:
+                runners[type_].add(lease.host)
+    groups: dict[tuple[str, int, tuple[str, ...]], _Group] = {}
+    for type_, home in types.items():
+        pool, who = home.pool or type_, tuple(sorted(runners[type_]))
+        key = pool, home.partitions, who
+        group = groups.setdefault(key, _Group(host, pool, home.partitions, who, []))
+        group.types.append(type_)
+    return list(groups.values())
+
+
+def _prevails(host: str, types: int, owners: "Counter[str]") -> bool:
+    """Whether a number that was split stays with `host`: with who has most of it, then by name."""
+    return all((types, other) > (theirs, host) for other, theirs in owners.items())
+
+
+def _share(pool: str, partitions: int, runners: Sequence[str], host: str) -> int:
+    """How many a host should have: the remainders of the pools fall on different hosts."""
+    rank = (runners.index(host) + partition_of(pool, len(runners))) % len(runners)
     return partitions // len(runners) + (rank < partitions % len(runners))

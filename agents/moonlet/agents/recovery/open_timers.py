@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from moonlet.agents.definition import AgentType
 from moonlet.agents.effects import caused_envelope
 from moonlet.agents.services import HostServices
 from moonlet.core.errors import MoonletError
@@ -15,9 +14,7 @@ from moonlet.telemetry import get_logger
 log = get_logger(__name__)
 
 
-async def assert_timers(
-    services: HostServices, agent_type: AgentType[Any], agent: AgentId, fold: Fold[Any]
-) -> None:
+async def assert_timers(services: HostServices, agent: AgentId, fold: Fold[Any]) -> None:
     """Set the fold's open timers again where no schedule stands; firing twice is harmless.
 
     Tries until the server answers; cancelled, the next recovery does it.
@@ -27,16 +24,14 @@ async def assert_timers(
         while True:
             attempt += 1
             try:
-                await _assert(services, agent_type, agent, name, where)
+                await _assert(services, agent, name, where)
                 break
             except MoonletError as error:
                 log.info("a timer waits for the server", agent=str(agent), error=str(error))
             await services.bus.backoff(attempt)
 
 
-async def _assert(
-    services: HostServices, agent_type: AgentType[Any], agent: AgentId, name: str, where: Where
-) -> None:
+async def _assert(services: HostServices, agent: AgentId, name: str, where: Where) -> None:
     if await services.timers.stands(agent, name, where.revision):
         return
     reached("a timer that no schedule stands for is set again")
@@ -47,4 +42,5 @@ async def _assert(
     commit, encoding = decode_commit(stream, stored)
     envelope = caused_envelope(commit, where.index, agent=str(agent), lane="high", timer=name)
     due = commit.effects[where.index].due
-    await services.timers.set(agent, envelope, due, agent_type.partitions, encoding)
+    home = await services.registry.home(agent.type)
+    await services.timers.set(agent, envelope, due, home, encoding)

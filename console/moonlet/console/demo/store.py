@@ -94,8 +94,7 @@ async def _strangers(bus: Bus, streams: list[str]) -> list[str]:
     for name in ("mailboxes", "internal", "timers"):
         if topology.stream(name) in streams:
             for subject in await subject_counts(bus, topology.stream(name)):
-                _, family, *rest = subject.split(".")
-                agent = f"{rest[0]}/{rest[1 if family in ('timer', 'call') else -1]}"
+                agent = str(bus.subjects.agent(subject) or subject)
                 if agent not in AGENTS:
                     found.add(agent)
     if topology.bucket("registry") in streams:

@@ -12,6 +12,7 @@ from moonlet.core.errors import MoonletError, PermissionDenied
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bus,
+    Home,
     clock_offset,
     may_publish,
     plan_topology,
@@ -114,8 +115,8 @@ class DoctorChecks:
         probe = AgentId("doctor", "doctor")
         subjects = self._bus.subjects
         wanted = [
-            subjects.mailbox(probe, "low", 1),
-            subjects.internal(probe, "low", 1),
+            subjects.mailbox(probe, "low", Home(1)),
+            subjects.internal(probe, "low", Home(1)),
             subjects.call(probe),
             subjects.journal(probe),
             subjects.timer(probe, "doctor", 1),
@@ -131,7 +132,7 @@ class DoctorChecks:
             said = f"may not publish to {', '.join(denied)}"
             fix = "clients need cmd, hosts all of them: allow these subjects to the user"
             return [Finding("permissions", "FAIL", said, fix)]
-        subject = subjects.owner("query", "doctor", 0)
+        subject = subjects.owners("query", "doctor", "", 0)
         try:
             subscription = await self._bus.subscribe(subject, lambda message: None)
         except PermissionDenied:

@@ -6,6 +6,7 @@ from moonlet.console.common import counted
 from moonlet.console.doctor.finding import Finding
 from moonlet.streams import (
     Bus,
+    Home,
     Leases,
     Registry,
     foreign_commands,
@@ -29,8 +30,8 @@ class PresenceChecks:
         self._streams = streams
         self._is_ours = is_ours
 
-    async def _partitions(self) -> dict[str, int]:
-        """The registered agent types with their partitions."""
+    async def _homes(self) -> dict[str, Home]:
+        """The registered agent types, and where their agents are."""
         if self._bus.topology.bucket("registry") not in self._streams:
             return {}
         return await Registry(self._bus).types()
@@ -39,11 +40,11 @@ class PresenceChecks:
         """Which agent types somebody runs; a type that nobody runs is a warning."""
         if self._bus.topology.bucket("registry") not in self._streams:
             return [Finding("hosts", "OK", "no agent type is registered: no host was here yet")]
-        partitions = await self._partitions()
+        homes = await self._homes()
         hosts = await Leases(self._bus, 1).hosts()
         run = {name for host in hosts for name in host.types}
-        idle = sorted(set(partitions) - run)
-        types = counted(len(partitions), "agent type")
+        idle = sorted(set(homes) - run)
+        types = counted(len(homes), "agent type")
         said = f"{counted(len(hosts), 'host')} here, for {len(run)} of {types}"
         if not idle or self._is_ours:
             return [Finding("hosts", "OK", said)]
@@ -54,7 +55,7 @@ class PresenceChecks:
         """Subjects in our streams that are no agent's."""
         topology = self._bus.topology
         found: list[str] = []
-        partitions = await self._partitions()
+        homes = await self._homes()
         names = [*topology.journal_streams]
         names += [topology.stream(n) for n in ("mailboxes", "internal", "timers", "snapshots")]
         names += [topology.stream("parked")]
@@ -62,7 +63,7 @@ class PresenceChecks:
             if name in self._streams:
                 found += [
                     f"{subject} in {name}"
-                    for subject in await foreign_subjects(self._bus, name, partitions)
+                    for subject in await foreign_subjects(self._bus, name, homes)
                 ]
         if not found:
             return [Finding("foreign subjects", "OK", "every subject is an agent's")]

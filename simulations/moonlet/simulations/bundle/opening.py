@@ -7,15 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from moonlet.agents import AgentType
-from moonlet.core.errors import Corrupt, InvalidSettings
+from moonlet.core.errors import Corrupt, InvalidMessage, InvalidSettings
 from moonlet.simulations.bundle.bundle import Bundle, read_bundle
-
-
-class _Registered(msgspec.Struct):
-    partitions: int
+from moonlet.streams import Subjects, decode_home
 
 
 def opened(path: str, agents: Sequence[AgentType[Any]]) -> Bundle:
@@ -62,14 +57,13 @@ def _kept(path: str, changed: int, size: int) -> tuple[Bundle, str]:
 
 def types_of(bundle: Bundle) -> set[str]:
     """The agent types that have a commit, or a command that waits."""
-    families = {"evt": 1, "cmd": 1, "in": 1, "call": 1, "timer": 1, "fire": 1}
-    start = len(bundle.topology.prefix) + 1
+    subjects = Subjects(bundle.topology.prefix)
     found: set[str] = set()
     for held in bundle.streams:
         for message in held.messages:
-            tokens = message.subject[start:].split(".")
-            if tokens[0] in families and len(tokens) > 2:
-                found.add(tokens[1])
+            agent = subjects.agent(message.subject)
+            if agent is not None and not message.subject.startswith(f"{subjects.prefix}.snap."):
+                found.add(agent.type)
     return found
 
 
@@ -81,12 +75,12 @@ def registered(bundle: Bundle) -> dict[str, int]:
     for message in registry.messages if registry is not None else ():
         if message.subject.startswith(prefix) and message.data:
             try:
-                record = msgspec.json.decode(message.data, type=_Registered)
-            except msgspec.MsgspecError as error:
+                home = decode_home(message.data)
+            except InvalidMessage as error:
                 raise Corrupt(
                     f"{message.subject} can't be read: {error}",
                     stream=registry.name if registry is not None else "",
                     sequence=message.sequence,
                 ) from None
-            found[message.subject.removeprefix(prefix)] = record.partitions
+            found[message.subject.removeprefix(prefix)] = home.partitions
     return found

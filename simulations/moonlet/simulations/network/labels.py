@@ -99,6 +99,8 @@ def _published(subject: str) -> str:
     family = tokens[0]
     if family in ("cmd", "in") and len(tokens) == 5:
         return f"{family} {tokens[1]}/{tokens[4]} {tokens[3]}"
+    if family in ("cmd", "in") and len(tokens) == 6:
+        return f"{family} {tokens[4]}/{tokens[5]} {tokens[3]}"
     if family in ("evt", "call", "snap", "parked") and len(tokens) == 3:
         return f"{family} {tokens[1]}/{tokens[2]}"
     if family == "timer" and len(tokens) == 5:

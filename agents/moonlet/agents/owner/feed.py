@@ -1,0 +1,174 @@
+"""What brings commands and questions to owned partitions: consumers, a lane of a queue each.
+
+One feed serves a partition of one agent type, or that partition of all types of a pool. Its
+consumers are named after the ownership's revision, which grows with every claim: who takes over
+deletes those of lower revisions, and so fences the owner before.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, Protocol
+
+from moonlet.agents.deciding import Source, lane_index
+from moonlet.agents.services import HostServices
+from moonlet.core.errors import Conflict, MoonletError
+from moonlet.core.ids import LANES
+from moonlet.streams import (
+    OWNER_CONTROL,
+    OWNER_OUTCOME,
+    OWNER_QUERY,
+    Delivery,
+    Intake,
+    Message,
+    ServerRefused,
+    Subscription,
+)
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+CREDIT: Final = {"critical": 512, "high": 512, "medium": 512, "low": 128}
+"""Deliveries of one lane of one feed that are in memory or on their way."""
+
+SERVICES: Final = (OWNER_QUERY, OWNER_OUTCOME, OWNER_CONTROL)
+
+ALL: Final = "*"
+"""In place of an agent type: all of the pool."""
+
+
+class Fed(Protocol):
+    """A partition, as far as it is fed."""
+
+    def deliver(self, lane: int, source: Source, key: str, delivery: Delivery) -> None:
+        """Hand a delivery to the agent of that key."""
+        ...
+
+    def ask(self, service: str, message: Message) -> None:
+        """Answer a question that came by that service."""
+        ...
+
+
+class Feed:
+    """The consumers of partition `number` of `type`, or of all types of `pool` (`ALL`).
+
+    `fed` are the partitions by their types. `lost` is called once if a newer owner is noticed.
+    `rivals` are the types whose former owners' consumers may stand in the way.
+    """
+
+    def __init__(
+        self,
+        services: HostServices,
+        type: str,
+        pool: str,
+        number: int,
+        *,
+        fed: Mapping[str, Fed],
+        revision: int,
+        rivals: Collection[str],
+        lost: Callable[[], None],
+    ) -> None:
+        self._services = services
+        self._type = type
+        self._pool = pool
+        self._number = number
+        self._fed = fed
+        self._only = None if type == ALL else fed[type]
+        self._revision = revision
+        self._lost = lost
+        self.name = _name(type, pool, number)
+        self._rivals = {_name(ALL, pool, number), *(_name(t, pool, number) for t in rivals)}
+        self._intakes: list[Intake] = []
+        self._subscriptions: list[Subscription] = []
+        self._closed = False
+
+    async def open(self) -> None:
+        """Listen, create the consumers, and have them deliver. Raises what the server says."""
+        bus = self._services.bus
+        subjects = bus.subjects
+        type_, pool, number = self._type, self._pool, self._number
+        for service in SERVICES:
+            await self._listen(service, subjects.owners(service, type_, pool, number))
+        for family, stream in (
+            ("cmd", bus.topology.stream("mailboxes")),
+            ("in", bus.topology.stream("internal")),
+        ):
+            for lane in LANES:
+                filter = subjects.lane_filter(family, type_, pool, number, lane)
+                await self._open(stream, f"{family}-{lane}", filter, lane)
+        timers = bus.topology.stream("timers")
+        await self._open(timers, "fire", subjects.fire_filter(type_, pool, number), "high")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Conflict(f"{self.name} was lost while it was opened")
+
+    async def _listen(self, service: str, subject: str) -> None:
+        self._check_open()
+
+        def ask(message: Message) -> None:
+            fed = self._only or self._fed.get(message.subject.rpartition(".")[2])
+            if fed is not None:
+                fed.ask(service, message)
+
+        self._subscriptions.append(await self._services.bus.subscribe(subject, ask))
+
+    async def _open(self, stream: str, what: str, filter: str, lane: str) -> None:
+        self._check_open()
+        index, only, fed = lane_index(lane), self._only, self._fed
+
+        def deliver(intake: Intake, delivery: Delivery) -> None:
+            _, type_, key = delivery.subject.rsplit(".", 2)
+            partition = only or fed.get(type_)
+            if partition is not None:
+                partition.deliver(index, intake, key, delivery)
+            else:
+                intake.release()  # nobody runs that type: it comes again to who does one day
+
+        intake = Intake(
+            self._services.bus,
+            stream,
+            f"{self.name}-{what}-r{self._revision}",
+            filter,
+            credit=CREDIT[lane],
+            on_delivery=deliver,
+            on_lost=self._lost,
+        )
+        self._intakes.append(intake)
+        try:
+            await intake.open()
+        except ServerRefused as error:
+            await self._remove_lower(stream, what, error)
+            await intake.open()
+
+    async def _remove_lower(self, stream: str, what: str, error: ServerRefused) -> None:
+        """Delete what owners before us left behind; a higher revision is a newer owner's."""
+        js = self._services.bus._js
+        for name in await js.consumer_names(stream):
+            head, _, revision = name.rpartition("-r")
+            rival = head.removesuffix(f"-{what}")
+            if head == rival or rival not in self._rivals or not revision.isdigit():
+                continue
+            if int(revision) > self._revision:
+                raise Conflict(f"{self.name} has a newer owner, {name}") from error
+            if int(revision) < self._revision or rival != self.name:
+                await js.delete_consumer(stream, name)
+
+    def pause(self) -> None:
+        """Have nothing more delivered; what arrives from now on comes again to the next owner."""
+        for intake in self._intakes:
+            intake.pause()
+
+    async def close(self, *, delete: bool) -> None:
+        """Stop; with `delete` the unacknowledged rest is free for the next owner at once."""
+        self._closed = True
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        for intake in self._intakes:
+            try:
+                await intake.close(delete=delete)
+            except MoonletError as error:
+                log.info("a consumer stays behind", consumer=intake.name, error=str(error))
+
+
+def _name(type: str, pool: str, number: int) -> str:
+    """How a feed's consumers begin; `+` is in no type's name, so the two kinds can't be mixed."""
+    return f"{pool}+p{number}" if type == ALL else f"{type}-p{number}"
