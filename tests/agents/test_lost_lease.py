@@ -55,7 +55,7 @@ async def test_a_partition_that_is_lost_while_all_are_dropped_harms_nothing(
         close = first.close
 
         async def meet_another_owner(*, hand_over: bool) -> None:
-            host._lost_partition(second)
+            host._ownership._lost_partition(second)
             await close(hand_over=hand_over)
 
         first.close = meet_another_owner  # type: ignore[method-assign]

@@ -248,10 +248,10 @@ async def set_window(moon: Client, stream: str, nanoseconds: int) -> None:
 
 async def die(host: Host) -> None:
     """End a host as a crash would: nothing is finished, handed over or released."""
-    host._running = False
+    host._ownership._closed = True
     await host._tasks.close()
     await host._calls.close()
-    for partition in list(host._owned.values()):
+    for partition in list(host._ownership.partitions.values()):
         await partition.close(hand_over=False)
 
 

@@ -20,11 +20,11 @@ WINDOWS_FORGET = (
 NEVER_LEAVES = (
     (
         AGENTS + "hosting/host.py",
-        "                    await self._leases.leave(self.id)\n",
-        "                    pass\n",
+        "                await self._leases.leave(self.id)\n",
+        "                pass\n",
     ),
     (
-        AGENTS + "hosting/host.py",
+        AGENTS + "hosting/ownership.py",
         "            await self._leave(partition.record)\n",
         "            pass\n",
     ),

@@ -10,15 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from moonlet.agents.calls import CallRunner
 from moonlet.agents.definition import AgentType
-from moonlet.agents.owner import OwnedPartition, Slot
-from moonlet.agents.placement import HostWatch, plan_moves
+from moonlet.agents.hosting.ownership import Ownership
+from moonlet.agents.owner import OwnedPartition
+from moonlet.agents.placement import HostWatch
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
-from moonlet.streams import HostLease, Leases, Partition, apply_topology
+from moonlet.streams import HostLease, Leases, apply_topology
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -58,12 +57,9 @@ class Host:
         self._lease = lease
         self._idle_after = idle_after
         self._max_agents = max_agents
-        self._owned: dict[tuple[str, int], OwnedPartition] = {}
-        self._slots: dict[tuple[str, int], Slot] = {}
         self._revision = 0
         self._renewed = 0.0
         self._running = False
-        self._changing = asyncio.Lock()
 
     async def __aenter__(self) -> "Host":
         await self.start()
@@ -95,6 +91,15 @@ class Host:
         self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.on_reconnect(self._reconnected)
         self._watch = HostWatch(self._leases, bus.clock)
+        self._ownership = Ownership(
+            self.services,
+            self._leases,
+            self.types,
+            self._tasks,
+            holds=lambda: self.lease_holds,
+            look_again=self._watch.look_again,
+            on_death=self._died,
+        )
         self._running = True
         try:
             await self._watch.open()
@@ -146,29 +151,30 @@ class Host:
             return
         self._running = False
         self._unhook()
-        async with self._changing:
-            await self._calls.close()
-            await self._tasks.close()
-            await self._hand_over(list(self._owned))
-            try:
-                if self.id:
-                    await self._leases.leave(self.id)
-                    self._leases.tell()
-            except MoonletError as error:
-                log.info("the lease will run out by itself", host=self.id, error=str(error))
+        await self._ownership.close(self._end_tasks)
+        try:
+            if self.id:
+                await self._leases.leave(self.id)
+                self._leases.tell()
+        except MoonletError as error:
+            log.info("the lease will run out by itself", host=self.id, error=str(error))
         await self._watch.close()
+
+    async def _end_tasks(self) -> None:
+        await self._calls.close()
+        await self._tasks.close()
 
     # ownership
 
     @property
     def partitions(self) -> list[tuple[str, int]]:
         """What this host owns now, sorted."""
-        return sorted(self._owned)
+        return sorted(self._ownership.partitions)
 
     @property
     def agents(self) -> int:
         """How many agents are in memory."""
-        return sum(len(partition.agents) for partition in self._owned.values())
+        return sum(len(partition.agents) for partition in self._ownership.partitions.values())
 
     @property
     def lease_holds(self) -> bool:
@@ -177,7 +183,7 @@ class Host:
 
     def partition(self, type: str, number: int) -> OwnedPartition | None:
         """An owned partition; None if it is another's."""
-        return self._owned.get((type, number))
+        return self._ownership.partitions.get((type, number))
 
     async def _join(self) -> None:
         bus = self.services.bus
@@ -205,25 +211,15 @@ class Host:
             except MoonletError as error:
                 log.info("the lease can't be renewed", host=self.id, error=str(error))
                 if not self.lease_holds:
-                    await self._drop_all()
+                    await self._ownership.drop_all()
 
     async def _start_over(self) -> None:
         log.warning("the lease was lost", host=self.id)
-        await self._drop_all()
+        await self._ownership.drop_all()
         try:
             await self._join()
         except MoonletError as error:
             log.info("joining again waits", error=str(error))
-
-    async def _drop_all(self) -> None:
-        async with self._changing:
-            dropped, slots = list(self._owned.values()), list(self._slots.values())
-            self._owned.clear()  # all at once: none may go on, or be lost, while another closes
-            self._slots.clear()
-            for slot in slots:
-                slot.pause()
-            await asyncio.gather(*(partition.close(hand_over=False) for partition in dropped))
-            await asyncio.gather(*(slot.close(delete=False) for slot in slots))
 
     async def _place_for_ever(self) -> None:
         while True:
@@ -238,153 +234,16 @@ class Host:
                 self._watch.look_again()
 
     async def _place(self) -> bool:
-        """One look at who lives and owns what; claims and releases are done before it returns.
-
-        Returns whether there was nothing to do.
-        """
+        """One look at who lives and owns what, and what follows; whether nothing had to."""
         hosts, records = await self._leases.look()
         self._watch.saw(lease.host for lease in hosts)
-        homes = {name: await self.services.registry.home(name) for name in self.types}
-        moves = plan_moves(self.id, homes, hosts, records, self._owned)
-        async with self._changing:
-            if not self._running:
-                return True
-            await self._hand_over(moves.release, hosts)
-            done = await asyncio.gather(
-                *(self._leave(record) for record in moves.leave),
-                *(self._claim(record) for record in moves.claim),
-                return_exceptions=True,  # or the lock would be free while others still claim
-            )
-            fed = await self._feed(hosts)
-        for outcome in done:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return moves.settled and fed
-
-    async def _leave(self, record: Partition) -> None:
-        await self._leases.write(msgspec.structs.replace(record, owner="", crashes=0, note=""))
-
-    async def _claim(self, record: Partition) -> None:
-        crashes = record.crashes + 1 if record.owner else 0
-        if record.owner.rpartition("-")[0] == self._process:
-            # It was ours when the lease was lost: nothing crashed, whatever we were about to do.
-            crashes, record = record.crashes, msgspec.structs.replace(record, note="")
-        mine = await self._leases.write(
-            msgspec.structs.replace(record, owner=self.id, crashes=crashes)
-        )
-        if mine is None:
-            return  # another came first
-        self._owned[mine.type, mine.number] = OwnedPartition(
-            self.services,
-            self.types[mine.type],
-            mine,
-            lambda: self.lease_holds,
-            self._lost_partition,
-            self._died,
-            self._leases.write,
-        )
-
-    async def _feed(self, hosts: Sequence[HostLease]) -> bool:
-        """Have what is owned fed as it should be; what can't be is given up. False if there is any.
-
-        A slot is shared while no other living host runs a type of its pool that is not ours there.
-        """
-        registry = self.services.registry
-        living = {name for lease in hosts for name in lease.types}
-        if any(registry.known(name) is None for name in living):
-            await registry.types()
-        slots: dict[tuple[str, int], dict[str, OwnedPartition]] = {}
-        for (name, number), partition in self._owned.items():
-            slots.setdefault(self._slot_of(name, number), {})[name] = partition
-        fresh = [p for own in slots.values() for p in own.values() if p.fresh]
-        if fresh:
-            stopped = await registry.stopped()
-            for partition in fresh:
-                partition.begin({id.key for id in stopped if id.type == partition.agent_type.name})
-        places = sorted({*slots, *self._slots})
-        fed = await asyncio.gather(
-            *(self._serve(place, slots.get(place, {}), living) for place in places)
-        )
-        return all(fed)
-
-    def _slot_of(self, name: str, number: int) -> tuple[str, int]:
-        """Which slot feeds it; a type older than pools is alone, under no pool's name."""
-        home = self.services.registry.known(name)
-        assert home is not None  # it was registered before we could own any of it
-        return home.pool or f".{name}", number
-
-    async def _serve(
-        self, place: tuple[str, int], own: dict[str, OwnedPartition], living: set[str]
-    ) -> bool:
-        pool, number = place
-        slot = self._slots.get(place)
-        if not own:
-            if slot is not None:
-                del self._slots[place]
-                await slot.close(delete=True)
-            return True
-        if slot is None:
-            name = "" if pool.startswith(".") else pool
-            slot = Slot(self.services, name, number, lambda: self._lost_slot(place))
-            self._slots[place] = slot
-        members = self.services.registry.pool(slot.pool)
-        shared = bool(slot.pool) and all(name in own for name in members & living)
-        try:
-            await slot.serve(own, members, shared=shared)
-        except MoonletError as error:
-            log.warning("owned partitions can't be fed", pool=pool, slot=number, why=str(error))
-            await self._give_up(place)
-            return False
-        return True
-
-    async def _hand_over(
-        self, places: Sequence[tuple[str, int]], hosts: Sequence[HostLease] = ()
-    ) -> None:
-        """Finish what is in flight there, stop being fed, and say that it is free."""
-        released = [self._owned[place] for place in places if place in self._owned]
-        await asyncio.gather(*(partition.close(hand_over=True) for partition in released))
-        for partition in released:
-            self._owned.pop((partition.record.type, partition.record.number), None)
-        if released:
-            await self._feed(hosts)
-        await asyncio.gather(*(self._set_free(partition) for partition in released))
-        if released:
-            self._leases.tell()
-
-    async def _set_free(self, partition: OwnedPartition) -> None:
-        try:
-            await self._leave(partition.record)
-        except MoonletError as error:
-            log.info("a partition is handed over late", partition=partition.name, error=str(error))
-
-    def _lost_partition(self, partition: OwnedPartition) -> None:
-        """Its record is another's: its slot is served without it at the next look."""
-        place = partition.record.type, partition.record.number
-        if self._owned.get(place) is partition:
-            del self._owned[place]
-            self._watch.look_again()
-            self._tasks.spawn(partition.close(hand_over=False), f"drop {partition.name}")
-
-    def _lost_slot(self, place: tuple[str, int]) -> None:
-        """A newer owner took its consumers away: of what is still ours the leases tell."""
-        self._watch.look_again()
-        self._tasks.spawn(self._give_up(place), f"drop slot {place[1]} of {place[0]}")
-
-    async def _give_up(self, place: tuple[str, int]) -> None:
-        slot = self._slots.pop(place, None)
-        if slot is not None:
-            slot.pause()
-        dropped = [owned for owned in self._owned if self._slot_of(*owned) == place]
-        partitions = [self._owned.pop(owned) for owned in dropped]
-        await asyncio.gather(*(partition.close(hand_over=False) for partition in partitions))
-        if slot is not None:
-            await slot.close(delete=False)
+        return await self._ownership.follow(self.id, hosts, records)
 
     # keeping house
 
     def _reconnected(self) -> None:
         self.services.ends.reconnected()
-        for partition in self._owned.values():
+        for partition in self._ownership.partitions.values():
             partition.doubt()
         self._tasks.spawn(self._learn_incarnations(), "incarnations")
 
@@ -407,7 +266,7 @@ class Host:
             await asyncio.sleep(min(SWEEP, self._idle_after))
             before = self.services.bus.clock.monotonic() - self._idle_after
             over = self.agents - self._max_agents
-            for partition in list(self._owned.values()):
+            for partition in list(self._ownership.partitions.values()):
                 over -= partition.passivate_idle(before, max(0, over))
 
     def _died(self, error: BaseException) -> None:

@@ -6,11 +6,12 @@ deletes those of lower revisions, and so fences the owner before.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 from moonlet.agents.deciding import Source, lane_index
 from moonlet.agents.services import HostServices
-from moonlet.core.errors import Conflict, MoonletError
+from moonlet.core.errors import Conflict, MoonletError, Unavailable
 from moonlet.core.ids import LANES
 from moonlet.streams import (
     OWNER_CONTROL,
@@ -161,7 +162,8 @@ class Feed:
         """Stop; with `delete` the unacknowledged rest is free for the next owner at once."""
         self._closed = True
         for subscription in self._subscriptions:
-            await subscription.unsubscribe()
+            with suppress(Unavailable):  # without a connection there is nothing to end
+                await subscription.unsubscribe()
         for intake in self._intakes:
             try:
                 await intake.close(delete=delete)
