@@ -8,8 +8,7 @@ import pytest
 
 from moonlet.agents import AgentManager, AgentStatus, Client, Host, SystemStatus
 from moonlet.agents.live import live_agent
-from moonlet.agents.owner import owned_partition
-from moonlet.agents.recovery.recover import recover
+from moonlet.agents.recovery import Recoveries
 from moonlet.core.errors import InvalidAgentType, InvalidSettings, Unavailable, UnknownAgentType
 from moonlet.core.ids import AgentId
 from moonlet.testing import MoonServer
@@ -68,12 +67,14 @@ async def test_an_agent_that_is_stopped_with_much_waiting_keeps_the_order(
 ) -> None:
     go = asyncio.Event()
 
+    recover = Recoveries.recover
+
     async def recover_late(*about: Any) -> Any:
         await go.wait()
         return await recover(*about)
 
     monkeypatch.setattr(live_agent, "QUEUE_MAX", 4)
-    monkeypatch.setattr(owned_partition, "recover", recover_late)
+    monkeypatch.setattr(Recoveries, "recover", recover_late)
     account = account_type(partitions=1)
     async with moon_server.connect() as moon, Host(moon, [account]) as host:
         receipts = [await moon.tell("account/a", Deposit(amount)) for amount in range(1, 11)]

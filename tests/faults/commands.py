@@ -166,7 +166,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a snapshot's digest is not compared with its commit's",
         (
             (
-                AGENTS + "recovery/recover.py",
+                AGENTS + "recovery/look.py",
                 "    if commit.digest != snapshot.digest or "
                 "commit.revision != snapshot.revision:\n",
                 "    if False:\n",
@@ -229,9 +229,9 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "recovery dispatches nothing again",
         (
             (
-                AGENTS + "recovery/recover.py",
-                "redo = [job for job in redo if job[0].revision > out]",
-                "redo = [job for job in redo if job[0].revision < 0 * out]",
+                AGENTS + "recovery/tail.py",
+                "self._redo = [job for job in self._redo if job[0].revision > out]",
+                "self._redo = [job for job in self._redo if job[0].revision < 0 * out]",
             ),
         ),
     ),

@@ -23,7 +23,7 @@ CAUSES = "agents/moonlet/agents/effects/causes.py"
 AHEAD = "agents/moonlet/agents/deciding/ahead.py"
 POLICY = "agents/moonlet/agents/recovery/snapshot_policy.py"
 FEED = "agents/moonlet/agents/owner/feed.py"
-RECOVERY = "agents/moonlet/agents/recovery/recover.py"
+RECOVERY = "agents/moonlet/agents/recovery/tail.py"
 PARTITION = "agents/moonlet/agents/owner/owned_partition.py"
 CALLS = "agents/moonlet/agents/calls/call_runner.py"
 DESK = "agents/moonlet/agents/answering/owner_service.py"
@@ -259,8 +259,8 @@ EFFECTS: tuple[Mutant, ...] = (
         (
             (
                 RECOVERY,
-                "redo = [job for job in redo if job[0].revision > out]",
-                "redo = [job for job in redo if job[0].revision < 0 * out]",
+                "self._redo = [job for job in self._redo if job[0].revision > out]",
+                "self._redo = [job for job in self._redo if job[0].revision < 0 * out]",
             ),
         ),
     ),
@@ -270,8 +270,8 @@ EFFECTS: tuple[Mutant, ...] = (
         (
             (
                 RECOVERY,
-                "redo = [job for job in redo if job[0].revision > out]",
-                "redo = [job for job in redo[::-1] if job[0].revision > out]",
+                "self._redo = [job for job in self._redo if job[0].revision > out]",
+                "self._redo = [job for job in self._redo[::-1] if job[0].revision > out]",
             ),
         ),
     ),

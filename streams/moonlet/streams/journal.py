@@ -125,15 +125,26 @@ class Journal:
         """The commit stored at `sequence`, read from the leader; None if there is none."""
         return await self._whole(await self._bus._js.message(self.stream, sequence))
 
+    async def next(self, agent: AgentId, *, start: int) -> StoredMessage | None:
+        """The agent's first commit from sequence `start` on, read from the leader, or None."""
+        subject = self._bus.subjects.journal(agent)
+        return await self._whole(
+            await self._bus._js.next_message(self.stream, subject, start=start)
+        )
+
     async def _whole(self, message: StoredMessage | None) -> StoredMessage | None:
         return None if message is None else await with_record(self._bus, self.stream, message)
 
     async def messages(
-        self, agent: AgentId, *, start: int = 1
+        self, agent: AgentId, *, start: int = 1, wide: bool = False
     ) -> AsyncGenerator[list[StoredMessage], None]:
-        """The agent's commits from sequence `start` on, to the end as of now, in batches."""
+        """The agent's commits from sequence `start` on, to the end as of now, in batches.
+
+        `wide` if much of other agents stands between them: see `read_messages`.
+        """
         subject = self._bus.subjects.journal(agent)
-        async with aclosing(read_messages(self._bus, self.stream, subject, start=start)) as read:
+        messages = read_messages(self._bus, self.stream, subject, start=start, wide=wide)
+        async with aclosing(messages) as read:
             async for batch in read:
                 yield batch
 

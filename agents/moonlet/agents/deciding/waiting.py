@@ -55,6 +55,14 @@ class WaitingCommands:
             turns[:] = WEIGHTS
         raise AssertionError("the count is wrong")
 
+    @property
+    def urgency(self) -> int:
+        """The highest lane in which something waits, 0 for critical; high if nothing does."""
+        for lane, waiting in enumerate(self._lanes or ()):
+            if waiting:
+                return lane
+        return LANES.index("high")
+
     def peek(self) -> QueuedCommand | None:
         """What `take` would give; it stays."""
         queued = self.take()

@@ -15,6 +15,7 @@ from moonlet.agents.definition import AgentType
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.owner import OwnedPartition
 from moonlet.agents.placement import HostWatch
+from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
 from moonlet.streams import HostLease, Leases, apply_topology
@@ -93,6 +94,7 @@ class Host:
         self._watch = HostWatch(self._leases, bus.clock)
         self._ownership = Ownership(
             self.services,
+            Recoveries(self.services),
             self._leases,
             self.types,
             self._tasks,

@@ -9,6 +9,7 @@ import msgspec
 from moonlet.agents.definition import AgentType
 from moonlet.agents.owner import OwnedPartition, Slot
 from moonlet.agents.placement import Place, plan_moves
+from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import MoonletError
 from moonlet.streams import HostLease, Leases, Partition
@@ -27,6 +28,7 @@ class Ownership:
     def __init__(
         self,
         services: HostServices,
+        recoveries: Recoveries,
         leases: Leases,
         types: Mapping[str, AgentType[Any]],
         tasks: Tasks,
@@ -37,6 +39,7 @@ class Ownership:
     ) -> None:
         self.partitions: dict[Place, OwnedPartition] = {}
         self._services = services
+        self._recoveries = recoveries
         self._leases = leases
         self._types = types
         self._tasks = tasks
@@ -111,6 +114,7 @@ class Ownership:
             return  # another came first
         self.partitions[mine.type, mine.number] = OwnedPartition(
             self._services,
+            self._recoveries,
             self._types[mine.type],
             mine,
             self._holds,

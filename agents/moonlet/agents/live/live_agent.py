@@ -189,12 +189,8 @@ class LiveAgent:
 
     def _may_decide(self) -> bool:
         """Whether a command may be decided, perhaps ahead of what is in flight."""
-        phase = self.phase
-        return (
-            (phase is Phase.RUNNING or phase is Phase.APPENDING)
-            and not self.stopped
-            and not self._owner.guarded
-        )
+        going_on = self.phase is Phase.RUNNING or self.phase is Phase.APPENDING
+        return going_on and not self.stopped and not self._owner.guarded
 
     def decide_one(self) -> bool:
         """Decide and append one command, as a guarded owner has it; False if none waits."""
@@ -463,6 +459,11 @@ class LiveAgent:
         return self._waiting.count
 
     @property
+    def urgency(self) -> int:
+        """The highest lane in which something waits, 0 for critical; a question's is high."""
+        return self._waiting.urgency
+
+    @property
     def ready(self) -> bool:
         """Whether it could decide a command now: it is warm, and nothing of it is in flight."""
         return self.phase is Phase.RUNNING and not self.stopped
@@ -470,12 +471,8 @@ class LiveAgent:
     @property
     def idle(self) -> bool:
         """Whether nothing waits, is in flight, or is on its way out."""
-        return (
-            not self._waiting.count
-            and not self.held
-            and self.phase in (Phase.RUNNING, Phase.COLD, Phase.STOPPED)
-            and self.all_out
-        )
+        resting = self.phase in (Phase.RUNNING, Phase.COLD, Phase.STOPPED)
+        return resting and not self._waiting.count and not self.held and self.all_out
 
     @property
     def wants_more(self) -> bool:

@@ -13,7 +13,7 @@ from moonlet.agents.effects import Outbox
 from moonlet.agents.live import Landed, LiveAgent, Phase
 from moonlet.agents.owner.crash_guard import CrashGuard, fatal_place
 from moonlet.agents.owner.read_back import ReadBack
-from moonlet.agents.recovery import SnapshotPolicy, assert_timers, recover
+from moonlet.agents.recovery import Recoveries, SnapshotPolicy, assert_timers
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
@@ -45,6 +45,7 @@ class OwnedPartition:
     def __init__(
         self,
         services: HostServices,
+        recoveries: Recoveries,
         agent_type: AgentType[Any],
         record: Partition,
         owns: Callable[[], bool],
@@ -81,6 +82,7 @@ class OwnedPartition:
         self._writer = services.writer(self.journal_stream)
         self._service = OwnerService(self)
         self._read_back = ReadBack(bus, self.spawn)
+        self._recoveries = recoveries
         self._snapshots = SnapshotPolicy(services, agent_type, self.journal_stream)
         self._guard = CrashGuard(self, record.note, services, self.spawn)
         self._subject_prefix = bus.subjects.journal(AgentId(agent_type.name, ""))
@@ -303,7 +305,9 @@ class OwnedPartition:
         while True:
             attempt += 1
             try:
-                recovered = await recover(services, self.agent_type, agent.id)
+                recovered = await self._recoveries.recover(
+                    self.agent_type, agent.id, lambda: agent.urgency
+                )
                 break
             except (Undecodable, Corrupt) as error:
                 agent.break_down(error)

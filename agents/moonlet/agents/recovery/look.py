@@ -1,0 +1,87 @@
+"""The first look at an agent's journal: its end, and a snapshot that fits."""
+
+from typing import Any
+
+import msgspec
+
+from moonlet.agents.definition import AgentType
+from moonlet.agents.recovery.tail import Tail
+from moonlet.agents.services import HostServices
+from moonlet.core.fold import Fold
+from moonlet.core.ids import AgentId
+from moonlet.core.marks import buggify, reached
+from moonlet.streams import Snapshot, StoredMessage, decode_commit, restore_snapshot
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+async def look(
+    services: HostServices, agent_type: AgentType[Any], agent: AgentId
+) -> "Tail | Fold[Any]":
+    """What is to be read of the agent; its fold, if it has no commit.
+
+    The end comes first and from the leader, so absence is never concluded from a replica that
+    lags. The snapshot's own last commit is read again and its digest compared.
+    Raises `Undecodable`, `Corrupt`, `Unavailable`.
+    """
+    stream = services.bus.topology.journal_of(agent.type)
+    last = await services.journal(stream).last(agent)
+    await services.ends.check(stream)
+    if last is None:
+        return Fold(agent_type.behavior.initial())
+    snapshot = await _usable_snapshot(services, agent_type, agent, stream, last)
+    if snapshot is not None:
+        tail = await _behind(services, agent_type, agent, stream, snapshot, last)
+        if tail is not None:
+            return tail
+        log.warning("a snapshot does not fit its journal", agent=str(agent))
+    return Tail(agent_type, agent, stream, Fold(agent_type.behavior.initial()), last)
+
+
+async def _usable_snapshot(
+    services: HostServices,
+    agent_type: AgentType[Any],
+    agent: AgentId,
+    stream: str,
+    last: StoredMessage,
+) -> tuple[Snapshot, Any] | None:
+    """The snapshot and its state, if it is of this journal, this code, and not of the future."""
+    snapshot = await services.snapshots.load(agent)
+    if snapshot is None or snapshot.sequence > last.sequence:
+        return None
+    if buggify("recovery goes without the snapshot"):
+        return None
+    if snapshot.code != agent_type.state_code():
+        return None
+    if snapshot.incarnation != await services.ends.incarnation(stream):
+        return None
+    try:
+        return snapshot, agent_type.decode_state(snapshot.state)
+    except (msgspec.MsgspecError, ValueError) as error:
+        log.warning("a snapshot can't be read", agent=str(agent), error=str(error))
+        return None
+
+
+async def _behind(
+    services: HostServices,
+    agent_type: AgentType[Any],
+    agent: AgentId,
+    stream: str,
+    found: tuple[Snapshot, Any],
+    last: StoredMessage,
+) -> Tail | None:
+    """The tail behind the snapshot's own commit; None if that isn't what the snapshot says."""
+    snapshot, state = found
+    if snapshot.sequence == last.sequence:
+        own: StoredMessage | None = last
+    else:
+        own = await services.journal(stream).message(snapshot.sequence)
+    if own is None or own.subject != last.subject:
+        return None
+    commit, _ = decode_commit(stream, own)
+    if commit.digest != snapshot.digest or commit.revision != snapshot.revision:
+        return None
+    fold = restore_snapshot(snapshot, state)
+    reached("an agent is recovered from a snapshot")
+    return Tail(agent_type, agent, stream, fold, last, len(snapshot.state))

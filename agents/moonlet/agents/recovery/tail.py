@@ -1,0 +1,172 @@
+"""One agent's tail: what its journal holds behind its snapshot, folded as it comes.
+
+The end was read from the leader, so absence is never concluded from a replica that lags: what a
+replica did not give is asked of the leader, one by one.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from moonlet.agents.deciding import fold_state
+from moonlet.agents.definition import AgentType
+from moonlet.agents.services import HostServices
+from moonlet.core.codec import Encoding
+from moonlet.core.commit import Commit
+from moonlet.core.errors import Corrupt, Unavailable
+from moonlet.core.fold import Fold
+from moonlet.core.ids import AgentId
+from moonlet.core.marks import reached
+from moonlet.streams import StoredMessage, decode_commit
+
+Redo = list[tuple[Commit[Any], Encoding]]
+"""Commits whose effects may not be out, in order."""
+
+LAG_MAX: Final = 64
+"""Commits that are asked of the leader one by one where a replica lags behind it."""
+
+PRUNE_AT: Final = 64
+"""Commits with effects after which those are forgotten that are known to be out."""
+
+
+class Recovered(NamedTuple):
+    """A fold, the commits to dispatch again, and what is known of the snapshot behind it.
+
+    `tail_bytes` are those of the commits after the snapshot, `commits` how many these were, and
+    `seconds` how long folding them took.
+    """
+
+    fold: Fold[Any]
+    redo: Redo
+    snapshot_revision: int = 0
+    snapshot_bytes: int = 0
+    tail_bytes: int = 0
+    commits: int = 0
+    seconds: float = 0.0
+
+
+class Tail:
+    """The commits of one agent from sequence `start` to `last`, and the fold before them.
+
+    `snapshot_revision` and `snapshot_bytes` are of the snapshot that the fold came from.
+    """
+
+    __slots__ = (
+        "_decoded",
+        "_redo",
+        "_taken",
+        "agent",
+        "agent_type",
+        "fold",
+        "last",
+        "seconds",
+        "snapshot_bytes",
+        "snapshot_revision",
+        "start",
+        "stream",
+        "tail_bytes",
+    )
+
+    def __init__(
+        self,
+        agent_type: AgentType[Any],
+        agent: AgentId,
+        stream: str,
+        fold: Fold[Any],
+        last: StoredMessage,
+        snapshot_bytes: int = 0,
+    ) -> None:
+        self.agent_type = agent_type
+        self.agent = agent
+        self.stream = stream
+        self.fold = fold
+        self.start = fold.sequence + 1
+        self.last = last
+        self.snapshot_revision = fold.revision
+        self.snapshot_bytes = snapshot_bytes
+        self.tail_bytes = 0
+        self.seconds = 0.0
+        self._taken = 0
+        self._redo: Redo = []
+        self._decoded: tuple[Commit[Any], Encoding] | None = None
+
+    def is_short(self) -> bool:
+        """Whether all that is missing is at hand: nothing, or the last commit.
+
+        Raises `Undecodable`, `Corrupt` if that can't be read.
+        """
+        return self.fold.sequence >= self.last.sequence or self._missing() <= 1
+
+    def _missing(self) -> int:
+        """How many commits are to be folded yet."""
+        if self._decoded is None:
+            self._decoded = decode_commit(self.stream, self.last)
+        return self._decoded[0].revision - self.fold.revision
+
+    @property
+    def span(self) -> int:
+        """Over how many of the journal's messages it may be spread."""
+        return max(0, self.last.sequence - self.fold.sequence)
+
+    def take(self, message: StoredMessage) -> bool:
+        """Fold one of its messages; False, and nothing else, once only the last is missing.
+
+        In order; what was folded already is passed over. Raises `Undecodable`, `Corrupt`.
+        """
+        sequence = message.sequence
+        if sequence >= self.last.sequence:
+            return False  # the leader's own copy of the last one is at hand
+        if sequence > self.fold.sequence:
+            self._fold(message, *decode_commit(self.stream, message))
+        return True
+
+    def _fold(self, message: StoredMessage, commit: Commit[Any], encoding: Encoding) -> None:
+        stream, fold = self.stream, self.fold
+        try:
+            fold.advance(commit, fold_state(self.agent_type, stream, fold.state, commit, encoding))
+        except Corrupt as error:
+            error.stream = stream
+            raise
+        self.tail_bytes += len(message.data)
+        self._taken += 1
+        if commit.effects or commit.outcome == "parked":
+            redo = self._redo
+            redo.append((commit, encoding))
+            if len(redo) % PRUNE_AT == 0:
+                self._prune()
+
+    def _prune(self) -> None:
+        out = self.fold.dispatched
+        self._redo = [job for job in self._redo if job[0].revision > out]
+
+    async def finish(self, services: HostServices) -> Recovered:
+        """What is known once all before the last commit was offered to `take`.
+
+        Raises `Undecodable`, `Corrupt`, and `Unavailable` where the reader was far behind.
+        """
+        if self.fold.sequence < self.last.sequence:
+            await self._catch_up(services)
+            assert self._decoded is not None
+            self._fold(self.last, *self._decoded)
+        self._prune()
+        return Recovered(
+            self.fold,
+            self._redo,
+            self.snapshot_revision,
+            self.snapshot_bytes,
+            self.tail_bytes,
+            self._taken,
+            self.seconds,
+        )
+
+    async def _catch_up(self, services: HostServices) -> None:
+        """Ask the leader for what a replica did not have yet."""
+        for _ in range(LAG_MAX):
+            if self._missing() <= 1:
+                return
+            reached("a replica lags behind what is to be read of it")
+            journal = services.journal(self.stream)
+            message = await journal.next(self.agent, start=self.fold.sequence + 1)
+            if message is None or not self.take(message):
+                return  # folding the last one tells what is wrong
+        raise Unavailable(
+            f"a replica of {self.stream} lags far behind its leader: {self.agent} waits for it"
+        )
