@@ -4,7 +4,7 @@ import importlib
 import re
 from pathlib import Path
 
-from tests.tools import markdown, site, tree
+from tests.tools import markdown, site, site_nav, tree
 
 NAV = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", tree.read(Path("mkdocs.yml")), re.MULTILINE)
 REFERENCE = site.reference()
@@ -26,7 +26,7 @@ def test_every_public_name_of_every_package_is_in_the_reference() -> None:
 def test_every_page_has_one_place_in_the_site() -> None:
     pages = [str(page.path) for page in markdown.pages() if page.path.parts[0] != ".github"]
     pages += [f"reference/{name}.md" for name in REFERENCE]
-    assert sorted(NAV) == sorted(pages)
+    assert sorted(NAV + site_nav.decisions()) == sorted(pages)
 
 
 def test_a_name_without_a_heading_is_missed() -> None:
