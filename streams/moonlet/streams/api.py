@@ -122,6 +122,10 @@ class Pull(Protocol):
         """Ask for up to `batch` messages within `expires` seconds. Raises `Disconnected`."""
         ...
 
+    def answer_to(self, question: int) -> str:
+        """Where the answer to an acknowledgement goes, so that `on_confirmed` gets `question`."""
+        ...
+
     async def close(self) -> None:
         """Stop; what the server has sent and nobody took is redelivered later."""
         ...
@@ -255,14 +259,23 @@ class JetStream(Protocol):
         self,
         stream: str,
         consumer: str,
-        on_delivery: Callable[[Delivery], None],
+        on_deliveries: Callable[[list[Delivery]], None],
         on_status: Callable[[PullStatus], None],
+        on_confirmed: Callable[[int], None] | None = None,
     ) -> Pull:
-        """Open an inbox for pulls; the callbacks run in order of arrival and must not raise."""
+        """Open an inbox for pulls; the callbacks run in order of arrival and must not raise.
+
+        Deliveries that came in one piece are handed over in one list, in order, never empty.
+        """
         ...
 
-    def acknowledge(self, reply: str) -> None:
-        """Acknowledge a delivery, at most once: a lost one leads to a redelivery."""
+    def acknowledge(self, reply: str, *, answer_to: str = "") -> None:
+        """Acknowledge a delivery, at most once: a lost one leads to a redelivery.
+
+        With `answer_to` (`Pull.answer_to`) the server answers when it is done with this and all
+        that was acknowledged before; not to one that its consumer has not delivered, and 503 is a
+        status if there is no consumer.
+        """
         ...
 
     # administration, in the server's own JSON

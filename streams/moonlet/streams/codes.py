@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from moonlet.core.errors import LimitExceeded, MoonletError, Unavailable
 from moonlet.streams.api import ServerRefused
 
 WRONG_LAST_SEQUENCE: Final = 10071
@@ -31,6 +32,26 @@ NO_LEADER: Final = 10008
 
 NO_MESSAGE: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
+
+
+LIMIT_CODES: Final = frozenset({10002, 10026, 10027, 10028})
+"""The account's resources, the number of consumers, of streams, the memory: no more of them."""
+
+
+def in_our_words(error: ServerRefused, what: str) -> MoonletError:
+    """What a refusal to make or change `what` means, and what to do; the error if nothing more."""
+    if error.err_code in LIMIT_CODES or is_full(error):
+        return LimitExceeded(
+            f"the server takes no more ({error.description}): {what} is not made; raise the limit"
+            " (max_consumers, max_streams, max_storage of the account or stream), or put fewer"
+            " agent types on this server"
+        )
+    if error.err_code == STREAM_NOT_FOUND:
+        return Unavailable(
+            f"{what} can't be made: the stream is gone; start a host anew, which makes a queue"
+            " again, or restore a journal from its backup"
+        )
+    return error
 
 
 def is_conflict(error: ServerRefused) -> bool:

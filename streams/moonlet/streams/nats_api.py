@@ -27,7 +27,7 @@ from moonlet.streams.nats_api_answers import (
     Waiting,
 )
 from moonlet.streams.nats_api_frames import check_subject, decode_headers, encode_publish
-from moonlet.streams.nats_api_pull import NatsPull
+from moonlet.streams.nats_api_pull import NatsPull, PullCallbacks
 from moonlet.streams.nats_api_wire import RawHandler, Wire
 from moonlet.telemetry.log import get_logger
 
@@ -226,12 +226,14 @@ class NatsJetStream(Administration):
         self,
         stream: str,
         consumer: str,
-        on_delivery: Callable[[Delivery], None],
+        on_deliveries: Callable[[list[Delivery]], None],
         on_status: Callable[[PullStatus], None],
+        on_confirmed: Callable[[int], None] | None = None,
     ) -> Pull:
         """Open an inbox for pulls; a denied pull request comes back as status 403."""
         inbox = self.new_inbox()
-        pull = NatsPull(self._wire, stream, consumer, inbox, on_delivery, on_status)
+        told = PullCallbacks(on_deliveries, on_status, on_confirmed)
+        pull = NatsPull(self._wire, stream, consumer, inbox, told)
         check_subject(pull.next_subject)
         number = await self._subscribe(f"{inbox}.*", pull.take, "")
         self._pulls.add(pull)
@@ -243,10 +245,10 @@ class NatsJetStream(Administration):
         pull.on_close = end
         return pull
 
-    def acknowledge(self, reply: str) -> None:
+    def acknowledge(self, reply: str, *, answer_to: str = "") -> None:
         """Acknowledge a delivery; lost, silently, while there is no connection."""
         if self._wire.ready:
-            self._wire.send(f"PUB {reply} 0\r\n\r\n".encode())
+            self._wire.send(f"PUB {reply} {answer_to} 0\r\n\r\n".encode())
 
     # what happens to the connection
 

@@ -1,6 +1,7 @@
 """Pulling from a consumer: requests out, deliveries and statuses in."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,23 +32,25 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
     )
 
 
+class PullCallbacks(NamedTuple):
+    """Who hears what comes to a pull's inbox."""
+
+    deliveries: Callable[[list[Delivery]], None]
+    status: Callable[[PullStatus], None]
+    confirmed: Callable[[int], None] | None
+
+
 class NatsPull:
     """One inbox for one consumer. What arrives is bounded by what was requested."""
 
     def __init__(
-        self,
-        wire: Wire,
-        stream: str,
-        consumer: str,
-        inbox: str,
-        on_delivery: Callable[[Delivery], None],
-        on_status: Callable[[PullStatus], None],
+        self, wire: Wire, stream: str, consumer: str, inbox: str, told: PullCallbacks
     ) -> None:
         self._wire = wire
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = inbox
-        self._on_delivery = on_delivery
-        self._on_status = on_status
+        self._told = told
+        self._batch: list[Delivery] = []
         self.on_close: Callable[[], None] = lambda: None
 
     @property
@@ -63,6 +66,10 @@ class NatsPull:
         head = f"PUB {self._next} {self._inbox}.{batch} {len(body)}\r\n".encode()
         self._wire.send(head + body + b"\r\n")
 
+    def answer_to(self, question: int) -> str:
+        """Where the answer to an acknowledgement goes."""
+        return f"{self._inbox}.{_QUESTION}{question}"
+
     async def close(self) -> None:
         """Unsubscribe; twice is harmless."""
         self.on_close()
@@ -70,22 +77,36 @@ class NatsPull:
     def take(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         """Handle what arrives at the inbox."""
         if reply.startswith(b"$JS.ACK."):
-            self._on_delivery(decode_delivery(subject, reply, data, headers))
+            batch = self._batch
+            batch.append(decode_delivery(subject, reply, data, headers))
+            if len(batch) == 1:
+                self._wire.hold_back(self.take, self._hand_over)
             return
-        if headers is None:
-            return
-        named = decode_headers(headers)
+        if self._batch:
+            self._wire.hand_over()
+        token = subject.rpartition(b".")[2].decode()
+        if headers is not None:
+            self._take_status(token, decode_headers(headers))
+        elif token.startswith(_QUESTION) and self._told.confirmed is not None:
+            self._told.confirmed(int(token[1:]))
+
+    def _hand_over(self) -> None:
+        batch, self._batch = self._batch, []
+        self._told.deliveries(batch)
+
+    def _take_status(self, token: str, named: dict[str, str]) -> None:
         code = named.get("Status", "")
         if not code.isdigit() or code == "100":  # a heartbeat, which nobody asked for
             return
-        requested = subject.rpartition(b".")[2]
-        missing = named.get("Nats-Pending-Messages") or requested.decode()
+        requested = 0 if token.startswith(_QUESTION) else int(token)
+        missing = int(named.get("Nats-Pending-Messages") or requested)
         description = named.get("Description") or _DESCRIPTIONS.get(code, "")
-        self._on_status(PullStatus(int(code), description, int(missing)))
+        self._told.status(PullStatus(int(code), description, missing))
 
     def deny(self) -> None:
         """The server denied a request."""
-        self._on_status(PullStatus(403, f"Permission Denied: {self._next}", 0))
+        self._told.status(PullStatus(403, f"Permission Denied: {self._next}", 0))
 
 
 _DESCRIPTIONS = {"503": "No Responders"}
+_QUESTION = "c"  # begins the last token of an acknowledgement's answer; a pull's is a number

@@ -51,6 +51,8 @@ class Wire(Client):
         self.handlers: dict[bytes, RawHandler] = {}
         self.on_denied: Callable[[str, str], None] = _nothing
         self.on_lost: Callable[[str], None] = _nothing
+        self.holder: RawHandler | None = None
+        self._hand_over: Callable[[], None] = _nothing
         self._ps = _Parser(self)
         self._round_trips: set[asyncio.Future[bool]] = set()
         self._flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -92,6 +94,20 @@ class Wire(Client):
         all that nats-py's flusher gives it, whatever waits already."""
         writer = getattr(self._transport, "_io_writer", None)
         return 0 if writer is None else int(writer.transport.get_write_buffer_size())
+
+    def hold_back(self, holder: RawHandler, hand_over: Callable[[], None]) -> None:
+        """`holder` keeps what it was given: `hand_over` is called before any other is, or when all
+        that was read is parsed. So what came in one piece is handed on in one."""
+        assert self.holder is None
+        self.holder, self._hand_over = holder, hand_over
+
+    def hand_over(self) -> None:
+        """Let the holder pass on what it holds; one mistake must not end everyone's reading."""
+        self.holder = None
+        try:
+            self._hand_over()
+        except Exception:
+            log.exception("message_handler_failed", subject="a batch of deliveries")
 
     async def subscribe_raw(self, subject: str, handler: RawHandler, queue: str = "") -> int:
         """Subscribe; the handler runs inside the read loop. Returns the subscription's number."""
@@ -218,12 +234,17 @@ class _Parser(Parser):
                         break
                     position = next_position
                 else:
+                    if self.nc.holder is not None:
+                        self.nc.hand_over()
                     await self._control(data[position:line_end])
                     if self._generation != generation:
                         return  # disconnected meanwhile: the rest belongs to the old connection
                     position = line_end + 2
         except (ValueError, IndexError) as error:
             raise nats_errors.ProtocolError from error
+        finally:
+            if self.nc.holder is not None:
+                self.nc.hand_over()
         if not needed and len(data) - position > CONTROL_LINE_MAX:
             raise nats_errors.ProtocolError
         self.buf = bytearray(data[position:])
@@ -250,6 +271,8 @@ class _Parser(Parser):
             headers = data[start:middle]
             start = middle
         reply = words[3] if replies else b""
+        if self.nc.holder is not None and self.nc.holder != handler:
+            self.nc.hand_over()
         try:
             handler(words[1], reply, data[start:stop], headers)
         except Exception:  # one handler's mistake must not end everyone's reading

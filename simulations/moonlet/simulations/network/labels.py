@@ -45,7 +45,10 @@ class PacketLabels:
         subject = message.subject
         if subject.startswith(_ACK):
             tokens = subject.split(".")
-            return f"ack {tokens[2]} {tokens[5]}", ACK
+            key = f"ack {tokens[2]} {tokens[5]}"
+            if message.reply:
+                self._asked[message.reply] = key
+            return key, ACK
         kinds: tuple[str, ...] = CALL
         if subject.startswith(_API):
             data = message.data

@@ -25,6 +25,7 @@ from moonlet.streams.nats_api_answers import gap
 
 _API: Final = "$JS.API."
 _TIMEOUT: Final = 5.0  # s, for administration
+_QUESTION: Final = "c"  # begins the last token of an answer to an acknowledgement
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -60,6 +61,10 @@ class MemoryPull:
         body = _encode({"batch": batch, "expires": round(expires * 1_000_000_000)})
         # The batch stands in the reply subject, for statuses that don't say what is missing.
         self._door.post(self._subject, body, reply=f"{self._inbox}.{batch}")
+
+    def answer_to(self, question: int) -> str:
+        """See `moonlet.streams.api.Pull`."""
+        return f"{self._inbox}.{_QUESTION}{question}"
 
     async def close(self) -> None:
         """See `moonlet.streams.api.Pull`."""
@@ -251,25 +256,28 @@ class MemoryJetStream(Connection):
         self,
         stream: str,
         consumer: str,
-        on_delivery: Callable[[Delivery], None],
+        on_deliveries: Callable[[list[Delivery]], None],
         on_status: Callable[[PullStatus], None],
+        on_confirmed: Callable[[int], None] | None = None,
     ) -> MemoryPull:
         """See `moonlet.streams.api.JetStream`."""
 
         def take(message: Message) -> None:
             if message.reply.startswith("$JS.ACK."):
-                on_delivery(_read_delivery(message))
+                on_deliveries([_read_delivery(message)])
             elif message.headers:
                 on_status(_read_status(message))
+            elif on_confirmed is not None:
+                on_confirmed(int(message.subject.rpartition(".")[2][1:]))
 
         inbox = self.new_inbox()
         subscription = await self.subscribe(f"{inbox}.*", take)
         return MemoryPull(self, f"{_API}CONSUMER.MSG.NEXT.{stream}.{consumer}", inbox, subscription)
 
-    def acknowledge(self, reply: str) -> None:
+    def acknowledge(self, reply: str, *, answer_to: str = "") -> None:
         """See `moonlet.streams.api.JetStream`; lost, silently, while there is no connection."""
         if self.connected:
-            self.post(reply)
+            self.post(reply, reply=answer_to)
 
     # administration
 
@@ -376,7 +384,8 @@ def _read_delivery(message: Message) -> Delivery:
 def _read_status(message: Message) -> PullStatus:
     headers = message.headers or {}
     code = int(headers["Status"])
-    requested = message.subject.rpartition(".")[2]
+    token = message.subject.rpartition(".")[2]
+    requested = "0" if token.startswith(_QUESTION) else token
     return PullStatus(
         code,
         headers.get("Description", "No Responders" if code == 503 else ""),

@@ -1,0 +1,366 @@
+"""One consumer's deliveries, pulled as fast as they are taken and never more than a credit.
+
+Only one pull request is outstanding, so what arrived and what the server says it sent can be
+compared: at a gap in consumer sequences, at a reconnect, after a silence, and when the server has
+sent more than arrived, the consumer is made anew and the server delivers the unacknowledged rest
+again, in order.
+
+An acknowledged message leaves a work queue only when the server's disk has it, which with fsync is
+later than the next one comes. So every so many acknowledgements are a request, which the server
+answers when it is done with them, and what it has not confirmed stands in the way of new ones.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from moonlet.core.errors import Conflict, MoonletError, Unavailable
+from moonlet.core.marks import buggify, reached
+from moonlet.streams.api import Delivery, Pull, PullStatus, ServerRefused
+from moonlet.streams.bus import Bus
+from moonlet.streams.codes import CONSUMER_OVERLAPS, in_our_words
+from moonlet.streams.consumer_sources import Source
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+PULL_EXPIRES: Final = 1.0
+"""Seconds that a pull waits at the server; short, since a leader change swallows it silently."""
+
+SILENCE: Final = 3.0
+"""Seconds without any answer after which it is taken for lost: to a pull, behind its expiry (it is
+made anew); to acknowledgements (they are asked after once more: a slow disk is no loss)."""
+
+UNCONFIRMED_MAX: Final = 1_024
+"""Acknowledged messages, beside the credit, that may still stand in the queue: they are answered
+from memory while the disk is busy removing them."""
+
+CONFIRMED_AT_ONCE: Final = 8
+"""Parts of the window: an answer is asked for whenever one more of them is acknowledged."""
+
+
+def window_of(credit: int, limit: int) -> int:
+    """The `window` for a queue that takes `limit` messages: answered ones fill a quarter at most.
+
+    So whoever waits for answers may have three quarters of the queue's limit under way.
+    """
+    return max(1, min(credit + UNCONFIRMED_MAX, limit // 4))
+
+
+class Consumer:
+    """Deliveries of one consumer. `on_deliveries` is called in order and must not raise.
+
+    Each delivery uses up one credit until `release`. `window` bounds those and the acknowledged
+    ones together of which the server has not confirmed that they are gone. A new request is made
+    once `at_least` credits are free (default: a quarter). `on_lost` is called once, with the
+    reason, when nothing more will come: an owner's consumer was deleted or overlapped by that of
+    a newer one, or a history's must be made anew.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        source: Source,
+        *,
+        credit: int,
+        on_deliveries: "Callable[[Consumer, list[Delivery]], None]",
+        on_lost: Callable[[str], None],
+        window: int | None = None,
+        at_least: int | None = None,
+    ) -> None:
+        self._bus = bus
+        self.source = source
+        self.stream = source.stream
+        self.name = source.name
+        self._owned = source.owned
+        self._credit = credit
+        self._window = credit + UNCONFIRMED_MAX if window is None else window
+        if source.acknowledged and buggify("acknowledgements are confirmed one by one"):
+            self._window = 2
+        self._every = max(1, self._window // CONFIRMED_AT_ONCE)
+        most = min(credit, self._window)
+        self._at_least = max(1, most // 4) if at_least is None else min(most, at_least)
+        self._on_deliveries = on_deliveries
+        self._on_lost = on_lost
+        self.pending = 0
+        """How many messages the server had for this consumer when it was made."""
+        self._pull: Pull | None = None
+        self._held = 0
+        self._asked = 0
+        self._arrived = 0
+        self._next = 1
+        self._last = 0
+        self._acknowledged = self._confirmed = 0
+        self._confirm_at = self._every
+        self._questions = 0
+        self._unanswered: deque[tuple[int, int, Delivery]] = deque()
+        self._closed = False
+        self._renewing = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._confirm_watch: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._remove_hook = bus.on_reconnect(self._reconnected)
+
+    async def open(self) -> None:
+        """Create the consumer and pull.
+
+        Raises `Conflict` if a newer owner has one, `LimitExceeded` if the server takes no more,
+        `Unavailable`, `ServerRefused`. After any of them, `close`.
+        """
+        try:
+            try:
+                await self._create()
+            except ServerRefused as error:
+                if not self.source.revision:
+                    raise
+                await self._remove_lower(error)
+                await self._create()
+        except ServerRefused as error:
+            raise in_our_words(error, f"consumer {self.name} of {self.stream}") from error
+        self._ask()
+
+    async def _remove_lower(self, error: ServerRefused) -> None:
+        """Delete what an owner before us left behind; a higher revision is the newer owner's."""
+        js, source = self._bus._js, self.source
+        for name in await js.consumer_names(self.stream):
+            revision = name.removeprefix(source.family)
+            if name.startswith(source.family) and revision.isdigit():
+                if int(revision) > source.revision:
+                    raise Conflict(f"{self.name} gives way to {name}: a newer owner's") from error
+                if int(revision) < source.revision:
+                    await js.delete_consumer(self.stream, name)
+
+    def pause(self) -> None:
+        """Ask for nothing more; what arrives from now on is ignored, and comes again later."""
+        self._closed = True
+        self._remove_hook()
+        for watch in (self._watch, self._confirm_watch):
+            if watch is not None:
+                watch.cancel()
+
+    async def close(self, *, delete: bool) -> None:
+        """Stop pulling; with `delete` the unacknowledged rest is free for the next owner."""
+        self.pause()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._pull is not None:
+            await self._pull.close()
+        if delete:
+            await self._bus._js.delete_consumer(self.stream, self.name)
+
+    # credit
+
+    def release(self, count: int = 1) -> None:
+        """So many deliveries were acknowledged, or are no longer kept in memory."""
+        self._held -= count
+        if self._asked == 0:
+            self._ask()
+
+    def acknowledge(self, delivery: Delivery, *, credited: bool = True) -> None:
+        """Acknowledge, and release if a credit is held; a lost one leads to a redelivery."""
+        # What came before the consumer was made anew, and did not come again yet, the server
+        # passes over without an answer.
+        if delivery.sequence <= self._last:
+            self._acknowledged += 1
+            if self._acknowledged >= self._confirm_at and not self._closed and self._pull:
+                self._confirm(delivery)
+            else:
+                self._bus._js.acknowledge(delivery.reply)
+        else:
+            self._bus._js.acknowledge(delivery.reply)
+        if credited:
+            self.release()
+
+    def in_work(self, delivery: Delivery) -> None:
+        """Say that a delivery is being worked on: its time until a redelivery starts again."""
+        try:
+            self._bus.post(delivery.reply, b"+WPI")
+        except Unavailable:
+            pass  # said again soon, or it runs twice
+
+    def _confirm(self, delivery: Delivery) -> None:
+        """Acknowledge, and ask for an answer when this one and all before it are dealt with."""
+        self._confirm_at = self._acknowledged + self._every
+        self._ask_after(delivery)
+        if self._confirm_watch is None:
+            self._watch_confirmations()
+
+    def _ask_after(self, delivery: Delivery) -> None:
+        assert self._pull is not None
+        self._questions += 1
+        self._unanswered.append((self._questions, self._acknowledged, delivery))
+        self._bus._js.acknowledge(delivery.reply, answer_to=self._pull.answer_to(self._questions))
+
+    def _watch_confirmations(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._confirm_watch = loop.call_later(SILENCE, self._unconfirmed, self._confirmed)
+
+    def _unconfirmed(self, before: int) -> None:
+        """Ask once more if nothing was confirmed lately: an answer tells a slow disk from a loss."""
+        self._confirm_watch = None
+        if not self._unanswered or self._renewing:
+            return
+        if self._confirmed == before:
+            reached("acknowledgements have no answer")
+            self._ask_after(self._unanswered[-1][2])
+        self._watch_confirmations()
+
+    def _on_confirmed(self, question: int) -> None:
+        """The server is done with all that was acknowledged before it was asked this."""
+        if self._closed or self._renewing:
+            return
+        if not self._unanswered or question < self._unanswered[0][0]:
+            return
+        first, count, _ = self._unanswered.popleft()
+        if first != question:  # answers come in order, so the one before never arrived there
+            reached("acknowledgements were lost")
+            log.warning("acknowledgements were lost", consumer=self.name)
+            self.renew()
+            return
+        self._confirmed = count
+        if self._asked == 0:
+            self._ask()
+
+    # pulling
+
+    async def _create(self) -> None:
+        js = self._bus._js
+        info = await js.create_consumer(self.stream, self.source.config)
+        self.pending = int(info.get("num_pending", 0))
+        self._next = 1
+        self._asked = self._arrived = 0
+        if self._owned:
+            self._last = 0
+        self._acknowledged = self._confirmed = 0
+        self._confirm_at = self._every
+        self._unanswered.clear()
+        self._pull = await js.open_pull(
+            self.stream, self.name, self._arrive, self._status, self._on_confirmed
+        )
+
+    def _ask(self) -> None:
+        """One request for all that is free, once that is enough."""
+        free = self._credit - self._held
+        room = self._window - self._held - (self._acknowledged - self._confirmed)
+        if room < free:
+            free = room
+        if self._closed or self._renewing or self._pull is None or free < self._at_least:
+            return
+        self._asked, self._arrived = free, 0
+        try:
+            self._pull.request(free, expires=PULL_EXPIRES)
+        except Unavailable:
+            self._asked = 0  # the reconnect renews
+            return
+        if self._watch is not None:
+            self._watch.cancel()
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(PULL_EXPIRES + SILENCE, self._silent)
+
+    def _arrive(self, deliveries: list[Delivery]) -> None:
+        if self._closed or self._renewing:
+            return
+        gap = False
+        if self._owned:
+            expected = self._next
+            for delivery in deliveries:
+                if delivery.consumer_sequence != expected:
+                    deliveries = deliveries[: expected - self._next]
+                    gap = True
+                    break
+                expected += 1
+            self._next = expected
+        if deliveries:
+            count = len(deliveries)
+            self._arrived += count
+            self._held += count
+            if deliveries[-1].sequence > self._last:
+                self._last = deliveries[-1].sequence
+            if self._arrived >= self._asked and not gap:
+                self._asked = 0
+                self._ask()
+            self._on_deliveries(self, deliveries)
+        if gap:
+            reached("a gap in deliveries")
+            log.warning("gap in deliveries", consumer=self.name, expected=self._next)
+            self.renew()
+
+    def _status(self, status: PullStatus) -> None:
+        if self._closed or self._renewing:
+            return
+        if status.code in (404, 408):
+            if self._arrived + status.missing < self._asked:
+                reached("the server has sent more than arrived")
+                log.warning("deliveries were lost", consumer=self.name)
+                self.renew()
+                return
+            if self.source.revision and buggify("a consumer is made anew for nothing"):
+                self.renew()
+                return
+            self._asked = 0
+            self._ask()
+        elif status.code == 409 and "deleted" in status.description.lower() and self._owned:
+            self._lost("the consumer was deleted")
+        else:
+            self.renew()
+
+    def _silent(self) -> None:
+        if self._asked and not self._closed:
+            reached("a pull is never answered")
+            log.warning("a pull was never answered", consumer=self.name)
+            self.renew()
+
+    # anew
+
+    def _reconnected(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Make the consumer anew, so that what is not acknowledged comes again in order."""
+        if self._closed or self._renewing:
+            return
+        if not self.source.renewed:
+            self._lost("what was read must be read again")
+            return
+        self._renewing = True
+        task = asyncio.get_running_loop().create_task(self._recreate(), name=f"renew {self.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _recreate(self) -> None:
+        js = self._bus._js
+        attempt = 0
+        while not self._closed:
+            attempt += 1
+            try:
+                if self._pull is not None:
+                    await self._pull.close()
+                    self._pull = None
+                if self._owned:
+                    if not await js.delete_consumer(self.stream, self.name) and attempt == 1:
+                        self._lost("the consumer is gone")
+                        return
+                await self._create()
+                break
+            except ServerRefused as error:
+                if error.err_code == CONSUMER_OVERLAPS and self._owned:
+                    self._lost("another consumer took its place")
+                    return
+                told = in_our_words(error, f"consumer {self.name} of {self.stream}")
+                log.warning("a consumer could not be made", consumer=self.name, error=str(told))
+            except MoonletError as error:
+                log.info("waiting for the server", consumer=self.name, error=str(error))
+            await self._bus.backoff(attempt)
+        # What was delivered before is delivered again: its owner recognises it, and each of the
+        # two uses a credit until it is released.
+        self._renewing = False
+        self._ask()
+
+    def _lost(self, why: str) -> None:
+        if not self._closed:
+            if self.source.revision:
+                reached("a newer owner is noticed by its consumers")
+                log.info("partition lost", consumer=self.name, why=why)
+            self.pause()
+            self._on_lost(why)

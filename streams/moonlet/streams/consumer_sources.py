@@ -1,0 +1,101 @@
+"""What a consumer reads and on which terms: nobody else writes a consumer's configuration."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from moonlet.streams.bus import Bus
+
+SECOND: Final = 10**9
+
+ACK_WAIT: Final = 3_600.0
+"""Seconds until the server redelivers by itself; long, since a takeover doesn't need it."""
+
+INACTIVE: Final = 30.0
+"""Seconds after which the server drops the consumer of a history that nobody pulls from."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A consumer to be; made by `owned_queue`, `shared_queue` or `history`.
+
+    `config` is the server's JSON. One that is `owned` has a single reader: what comes is in order
+    without a gap, and if it is gone another took its place. One that is `renewed` is made anew by
+    itself when anything is odd; one that isn't ends then, since only its reader knows where to
+    begin. `revision` is the owner's: in the consumer's name behind `family`, lower ones give way.
+    """
+
+    stream: str
+    config: dict[str, Any]
+    owned: bool = True
+    renewed: bool = True
+    family: str = ""
+    revision: int = 0
+
+    @property
+    def name(self) -> str:
+        """The consumer's name."""
+        name: str = self.config["name"]
+        return name
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether deliveries are acknowledged one by one."""
+        return bool(self.config["ack_policy"] != "none")
+
+
+def owned_queue(stream: str, name: str, filters: Sequence[str], *, revision: int) -> Source:
+    """The queue of one owner, durable; `revision`, that of its lease, becomes part of the name.
+
+    No two consumers of a work queue may have filters that overlap, so a takeover deletes those of
+    lower revisions, and what they had not acknowledged comes again, in order.
+    """
+    full = f"{name}-r{revision}"
+    config = _durable(full, filters, ack_wait=ACK_WAIT)
+    return Source(stream, config, family=f"{name}-r", revision=revision)
+
+
+def shared_queue(stream: str, name: str, filters: Sequence[str], *, ack_wait: float) -> Source:
+    """A queue that several take from, durable; each message goes to one of them.
+
+    What is neither acknowledged nor said to be in work for `ack_wait` seconds goes to another.
+    """
+    return Source(stream, _durable(name, filters, ack_wait=ack_wait), owned=False)
+
+
+def _durable(name: str, filters: Sequence[str], *, ack_wait: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "durable_name": name,
+        **_filters(filters),
+        "ack_policy": "explicit",
+        "ack_wait": int(ack_wait * SECOND),
+        "max_ack_pending": -1,
+        "max_deliver": -1,
+        "deliver_policy": "all",
+    }
+
+
+def history(bus: Bus, stream: str, name: str, filters: Sequence[str], *, start: int) -> Source:
+    """A stream's messages from sequence `start` on, in order, acknowledged by nobody.
+
+    `name` says who reads; the consumer is of this reader alone, and the server forgets it.
+    """
+    config = {
+        "name": f"{name}-{bus.entropy.token()}",
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": start,
+        "ack_policy": "none",
+        **_filters(filters),
+        "inactive_threshold": int(INACTIVE * SECOND),
+        "mem_storage": True,
+        "num_replicas": 1,
+    }
+    return Source(stream, config, renewed=False)
+
+
+def _filters(filters: Sequence[str]) -> dict[str, Any]:
+    assert filters and not isinstance(filters, str), "a list of subjects, even of one"
+    if len(filters) == 1:
+        return {"filter_subject": filters[0]}
+    return {"filter_subjects": list(filters)}
