@@ -9,6 +9,7 @@ from moonlet.agents import AgentType, Client
 from moonlet.core.codec import Encoding
 from moonlet.streams import (
     Bus,
+    Delivery,
     JetStream,
     NoAnswer,
     PubAck,
@@ -17,6 +18,7 @@ from moonlet.streams import (
     Topology,
     open_bus,
 )
+from moonlet.streams.api import Pull
 
 Verdict = Callable[[str, bytes], str]
 """Says of a subject and payload: 'pass', 'lose' (not sent), 'lose ack' (sent, no answer), 'hold'
@@ -36,6 +38,8 @@ class FaultyJetStream:
         self.publishing: Verdict = passes
         self.posting: Verdict = passes
         self.acknowledging: Verdict = passes
+        self.delivering: Callable[[Delivery], bool] = lambda delivery: True
+        self.pulling: Callable[[int], bool] = lambda batch: True
         self.published: list[str] = []
         self._held: list[Callable[[], None]] = []
 
@@ -91,10 +95,44 @@ class FaultyJetStream:
         if self.posting(subject, data) == "pass":
             self.inner.post(subject, data, headers=headers, reply=reply)
 
-    def acknowledge(self, reply: str) -> None:
+    async def open_pull(
+        self,
+        stream: str,
+        consumer: str,
+        on_deliveries: Any,
+        on_status: Any,
+        on_confirmed: Any = None,
+    ) -> Any:
+        """`delivering` says which arrive, `pulling` which requests are sent."""
+
+        def arrive(deliveries: list[Delivery]) -> None:
+            arrived = [delivery for delivery in deliveries if self.delivering(delivery)]
+            if arrived:
+                on_deliveries(arrived)
+
+        inner = await self.inner.open_pull(stream, consumer, arrive, on_status, on_confirmed)
+        return FaultyPull(inner, self)
+
+    def acknowledge(self, reply: str, *, answer_to: str = "") -> None:
         """Acknowledgements are only passed or lost."""
         if self.acknowledging(reply, b"") == "pass":
-            self.inner.acknowledge(reply)
+            self.inner.acknowledge(reply, answer_to=answer_to)
+
+
+class FaultyPull:
+    """A pull of a `FaultyJetStream`."""
+
+    def __init__(self, inner: Pull, faults: FaultyJetStream) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def request(self, batch: int, *, expires: float) -> None:
+        """As the real one, unless it is swallowed on its way."""
+        if self._faults.pulling(batch):
+            self._inner.request(batch, expires=expires)
 
 
 def _copy(source: "asyncio.Future[PubAck]", target: "asyncio.Future[PubAck]") -> None:

@@ -131,18 +131,19 @@ async def our_pull(js: JetStream, name: str, count: int) -> None:
     done = asyncio.get_running_loop().create_future()
     got = credit = 0
 
-    def on_delivery(delivery: Delivery) -> None:
+    def on_deliveries(deliveries: list[Delivery]) -> None:
         nonlocal got, credit
-        got += 1
-        credit -= 1
-        js.acknowledge(delivery.reply)
+        got += len(deliveries)
+        credit -= len(deliveries)
+        for delivery in deliveries:
+            js.acknowledge(delivery.reply)
         if credit <= PULL:
             credit += PULL
             pull.request(PULL, expires=1)
         if got == count:
             done.set_result(None)
 
-    pull = await js.open_pull(name, "c", on_delivery, lambda status: None)
+    pull = await js.open_pull(name, "c", on_deliveries, lambda status: None)
     for _ in range(2):
         credit += PULL
         pull.request(PULL, expires=1)

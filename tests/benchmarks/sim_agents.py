@@ -96,7 +96,12 @@ async def bare(course: Course, rounds: int) -> None:
                   "filter_subject": f"cmd.{number}"}  # fmt: skip
         await js.create_consumer("mail", config)
         queue: asyncio.Queue[Delivery] = asyncio.Queue()
-        pull = await js.open_pull("mail", config["name"], queue.put_nowait, lambda _: None)
+
+        def put(deliveries: list[Delivery]) -> None:
+            for delivery in deliveries:
+                queue.put_nowait(delivery)
+
+        pull = await js.open_pull("mail", config["name"], put, lambda _: None)
         own, following = f"evt.{number}", f"cmd.{(number + 1) % AGENTS}"
         last = 0
         while True:

@@ -1,11 +1,12 @@
 """The implementations that every contract of `JetStream` is run on.
 
 `server` is a real one. `model` is the door to the model, on whatever loop runs; `wire` is the same
-model as a server of bytes inside a run, behind our adapter and an unmodified nats-py.
+model as a server of bytes inside a run, behind our adapter and an unmodified nats-py. The contract
+of `Consumer` is run on `cluster` too, three real servers whose streams have three replicas.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
 import pytest
 
@@ -16,6 +17,7 @@ from moonlet.streams import connection
 from moonlet.streams.api import JetStream
 from moonlet.streams.server_process import ServerProcess
 from moonlet.streams.settings import from_url
+from tests.simulations.jetstream.cluster import start_cluster
 
 Opener = Callable[[], Awaitable[JetStream]]
 Loops = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
@@ -26,17 +28,35 @@ LOOPS: Loops = {
     "wire": SimLoop,
 }
 
+CLUSTERED: Loops = {**LOOPS, "cluster": asyncio.new_event_loop}
+
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Loops:
     """Each test runs once per implementation, on the loop that it needs."""
-    return LOOPS
+    return CLUSTERED if item.path.name.startswith("test_consumer") else LOOPS
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServerProcess]]:
+    """Three servers per test worker; tests keep apart by `name` and never hurt them."""
+    servers = start_cluster(tmp_path_factory.mktemp("cluster"))
+    yield servers
+    for server in servers:
+        server.kill()
+
+
+def kind_of(request: pytest.FixtureRequest) -> str:
+    """Which implementation this run of a test is on."""
+    kind: str
+    (kind,) = set(request.node.callspec.id.split("-")) & set(CLUSTERED)
+    return kind
 
 
 @pytest.fixture
 async def open_jetstream(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
     """Opens further connections to the server of this test; they are closed at its end."""
     opened: list[JetStream] = []
-    (kind,) = set(request.node.callspec.id.split("-")) & set(LOOPS)
+    kind = kind_of(request)
     url = ""
     if kind == "wire":
         serve(MemoryServer())
@@ -44,6 +64,8 @@ async def open_jetstream(request: pytest.FixtureRequest) -> AsyncIterator[Opener
     elif kind == "server":
         server: ServerProcess = request.getfixturevalue("shared_server")
         url = server.url
+    elif kind == "cluster":
+        url = request.getfixturevalue("shared_cluster")[0].url
 
     async def connect() -> JetStream:
         return await connection.open(from_url(url, "the tests' server"))

@@ -94,12 +94,13 @@ class Collector:
         self._js = js
         self.deliveries: list[Delivery] = []
         self.statuses: list[PullStatus] = []
+        self.confirmed: list[int] = []
         self.pull: Pull
 
     async def open(self, stream: str, consumer: str) -> "Collector":
         """Open the pull; it asks for nothing yet."""
         self.pull = await self._js.open_pull(
-            stream, consumer, self.deliveries.append, self.statuses.append
+            stream, consumer, self.deliveries.extend, self.statuses.append, self.confirmed.append
         )
         return self
 

@@ -1,7 +1,6 @@
 """What `streams` builds on the door: the same tests on a real server and on the model."""
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -22,11 +21,9 @@ from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bucket,
     Bus,
-    Delivery,
     GroupCommit,
     Home,
     HostLease,
-    Intake,
     JetStream,
     Journal,
     Leases,
@@ -230,7 +227,7 @@ async def test_following_a_history_sees_what_comes_later(bus: Bus) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-# mailboxes and intakes
+# mailboxes
 
 
 def envelope(number: int, agent: AgentId = A, lane: str = "medium") -> Envelope:
@@ -245,7 +242,7 @@ def envelope(number: int, agent: AgentId = A, lane: str = "medium") -> Envelope:
     )
 
 
-async def test_a_mailbox_is_bounded_per_agent_and_freed_by_acknowledgements(bus: Bus) -> None:
+async def test_a_mailbox_is_bounded_per_agent(bus: Bus) -> None:
     mailboxes = Mailboxes(bus)
     for number in range(1, 6):
         await mailboxes.put(A, envelope(number), Home(1), timeout=5)
@@ -253,83 +250,6 @@ async def test_a_mailbox_is_bounded_per_agent_and_freed_by_acknowledgements(bus:
         await mailboxes.put(A, envelope(6), Home(1), timeout=5)
     assert is_full(caught.value)
     await mailboxes.put(B, envelope(1, B), Home(1), timeout=5)
-    taken: list[Delivery] = []
-
-    def deliver(intake: Intake, delivery: Delivery) -> None:
-        taken.append(delivery)
-        intake.acknowledge(delivery.reply, credited=True)
-
-    intake = await open_intake(bus, deliver, credit=2)
-    await until(lambda: len(taken) == 6)
-    numbers = [decode_envelope(d.data, None)[0].number for d in taken if d.subject.endswith(".a")]
-    assert numbers == [1, 2, 3, 4, 5]
-    await mailboxes.put(A, envelope(6), Home(1), timeout=5)
-    await until(lambda: len(taken) == 7)
-    await intake.close(delete=True)
-
-
-async def test_a_credit_bounds_what_is_delivered(bus: Bus) -> None:
-    mailboxes = Mailboxes(bus)
-    for number in range(1, 6):
-        await mailboxes.put(A, envelope(number), Home(1), timeout=5)
-    taken: list[Delivery] = []
-    intake = await open_intake(bus, lambda _, delivery: taken.append(delivery), credit=3)
-    await until(lambda: len(taken) == 3)
-    intake.acknowledge(taken[0].reply, credited=True)
-    intake.acknowledge(taken[1].reply, credited=True)
-    await until(lambda: len(taken) == 5)
-    await intake.close(delete=True)
-
-
-async def test_what_was_not_acknowledged_comes_to_the_next_owner_at_once_and_in_order(
-    bus: Bus,
-) -> None:
-    mailboxes = Mailboxes(bus)
-    for number in range(1, 6):
-        await mailboxes.put(A, envelope(number), Home(1), timeout=5)
-    first: list[Delivery] = []
-    lost: list[str] = []
-    stale = await open_intake(
-        bus, lambda _, d: first.append(d), credit=8, name="r1", on_lost=lambda: lost.append("r1")
-    )
-    await until(lambda: len(first) == 5)
-    stale.acknowledge(first[0].reply, credited=True)
-    stale.acknowledge(first[3].reply, credited=True)
-
-    async def acknowledged() -> bool:
-        info = await bus._js.stream_info(bus.topology.stream("mailboxes"))
-        return info is not None and info["state"]["messages"] == 3
-
-    await until_true(acknowledged)
-    await bus._js.delete_consumer(bus.topology.stream("mailboxes"), "r1")
-    second: list[Delivery] = []
-    heir = await open_intake(bus, lambda _, d: second.append(d), credit=8, name="r2")
-    await until(lambda: len(second) == 3)
-    assert [decode_envelope(d.data, None)[0].number for d in second] == [2, 3, 5]
-    await until(lambda: lost == ["r1"])
-    for intake in (stale, heir):
-        await intake.close(delete=False)
-
-
-async def open_intake(
-    bus: Bus,
-    on_delivery: Callable[[Intake, Delivery], None],
-    *,
-    credit: int,
-    name: str = "r1",
-    on_lost: Callable[[], None] = lambda: None,
-) -> Intake:
-    intake = Intake(
-        bus,
-        bus.topology.stream("mailboxes"),
-        name,
-        bus.subjects.lane_filter("cmd", "account", "", 0, "medium"),
-        credit=credit,
-        on_delivery=on_delivery,
-        on_lost=on_lost,
-    )
-    await intake.open()
-    return intake
 
 
 # buckets, leases, the registry

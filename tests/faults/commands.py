@@ -75,14 +75,14 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "consumers are not made anew at a reconnect",
         (
             (
-                STREAMS + "intake.py",
-                "bus.on_reconnect(self._renew)",
+                STREAMS + "reading/consumer.py",
+                "bus.on_reconnect(self.renew)",
                 "bus.on_reconnect(lambda: None)",
             ),
-            (STREAMS + "intake.py", "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
+            (STREAMS + "reading/consumer.py", "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
             (
-                STREAMS + "intake.py",
-                "        else:\n            self._renew()\n",
+                STREAMS + "reading/consumer.py",
+                "        else:\n            self.renew()\n",
                 "        else:\n            pass\n",
             ),
         ),

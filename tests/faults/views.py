@@ -61,9 +61,9 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         "what the server says it sent is not compared with what came",
         (
             (
-                PROJECTIONS + "replica/feed.py",
-                "and self._got + status.missing >= self._asked:\n",
-                "and True:\n",
+                "streams/moonlet/streams/reading/consumer.py",
+                "            if self._arrived + status.missing < self._asked:\n",
+                "            if self._arrived + status.missing < 0:\n",
             ),
         ),
     ),
@@ -179,8 +179,8 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
             ),
             (
                 PROJECTIONS + "replica/feed.py",
-                '"opt_start_seq": self._at + 1',
-                '"opt_start_seq": max(1, self._at)',
+                "start=at + 1",
+                "start=max(1, at)",
             ),
         ),
     ),

@@ -28,15 +28,26 @@ class Hurt:
         if stream in self.cut:
             raise Unavailable(f"{stream} was cut off by the test")
 
-    async def open_pull(self, stream: str, consumer: str, on_delivery: Any, on_status: Any) -> Any:
-        def passed(delivery: Delivery) -> None:
-            if delivery.sequence in self.lose or stream in self.cut:
-                self.lose.discard(delivery.sequence)
-                self.lost.append(delivery.sequence)
-            else:
-                on_delivery(delivery)
+    async def open_pull(
+        self,
+        stream: str,
+        consumer: str,
+        on_deliveries: Any,
+        on_status: Any,
+        on_confirmed: Any = None,
+    ) -> Any:
+        def passed(deliveries: list[Delivery]) -> None:
+            kept = []
+            for delivery in deliveries:
+                if delivery.sequence in self.lose or stream in self.cut:
+                    self.lose.discard(delivery.sequence)
+                    self.lost.append(delivery.sequence)
+                else:
+                    kept.append(delivery)
+            if kept:
+                on_deliveries(kept)
 
-        return await self._inner.open_pull(stream, consumer, passed, on_status)
+        return await self._inner.open_pull(stream, consumer, passed, on_status, on_confirmed)
 
     async def create_consumer(self, stream: str, config: dict[str, Any]) -> dict[str, Any]:
         self._reach(stream)

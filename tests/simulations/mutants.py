@@ -22,13 +22,12 @@ OUTBOX = "agents/moonlet/agents/effects/outbox.py"
 CAUSES = "agents/moonlet/agents/effects/causes.py"
 AHEAD = "agents/moonlet/agents/deciding/ahead.py"
 POLICY = "agents/moonlet/agents/recovery/snapshot_policy.py"
-FEED = "agents/moonlet/agents/owner/feed.py"
 RECOVERY = "agents/moonlet/agents/recovery/tail.py"
 PARTITION = "agents/moonlet/agents/owner/owned_partition.py"
 CALLS = "agents/moonlet/agents/calls/call_runner.py"
 DESK = "agents/moonlet/agents/answering/owner_service.py"
 COMMIT = "streams/moonlet/streams/group_commit.py"
-INTAKE = "streams/moonlet/streams/intake.py"
+CONSUMER = "streams/moonlet/streams/reading/consumer.py"
 SNAPSHOTS = "streams/moonlet/streams/snapshots.py"
 WINDOWS = "core/moonlet/core/windows.py"
 FOLD = "core/moonlet/core/fold.py"
@@ -442,7 +441,7 @@ DELIVERED: tuple[Mutant, ...] = (
         "a pull that is never answered is waited for, for ever",
         (
             (
-                INTAKE,
+                CONSUMER,
                 "        if self._asked and not self._closed:\n",
                 "        if self._asked < 0:\n",
             ),
@@ -452,8 +451,8 @@ DELIVERED: tuple[Mutant, ...] = (
         "no-renewal-at-reconnect",
         "consumers are not made anew at a reconnect, nor after a silence",
         (
-            (INTAKE, "bus.on_reconnect(self._renew)", "bus.on_reconnect(lambda: None)"),
-            (INTAKE, "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
+            (CONSUMER, "bus.on_reconnect(self.renew)", "bus.on_reconnect(lambda: None)"),
+            (CONSUMER, "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
         ),
     ),
     Mutant(
@@ -461,9 +460,9 @@ DELIVERED: tuple[Mutant, ...] = (
         "a gap in deliveries is not noticed",
         (
             (
-                INTAKE,
-                "        if delivery.consumer_sequence != self._next:\n",
-                "        if delivery.consumer_sequence < 0:\n",
+                CONSUMER,
+                "                if delivery.consumer_sequence != expected:\n",
+                "                if delivery.consumer_sequence < 0:\n",
             ),
         ),
     ),
@@ -472,7 +471,7 @@ DELIVERED: tuple[Mutant, ...] = (
         "the server says it has sent more than arrived, and nobody minds",
         (
             (
-                INTAKE,
+                CONSUMER,
                 "            if self._arrived + status.missing < self._asked:\n",
                 "            if self._arrived + status.missing < 0:\n",
             ),
@@ -481,15 +480,15 @@ DELIVERED: tuple[Mutant, ...] = (
     Mutant(
         "credit-leaks",
         "an acknowledged delivery keeps its credit",
-        ((INTAKE, "        if credited:\n            self.release()\n", ""),),
+        ((CONSUMER, "        if credited:\n            self.release()\n", ""),),
     ),
     Mutant(
         "former-consumers-stay",
         "a new owner leaves the consumers of the former one",
         (
             (
-                FEED,
-                "            if int(revision) < self._revision or rival != self.name:\n",
+                CONSUMER,
+                "            if int(revision) < terms.revision or head != terms.family:\n",
                 "            if int(revision) < 0:\n",
             ),
         ),

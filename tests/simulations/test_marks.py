@@ -4,6 +4,8 @@ import msgspec
 import pytest
 
 from moonlet.agents import AgentType, Decision, Send
+from moonlet.agents.owner import feed
+from moonlet.core.ids import LANES
 from moonlet.core.marks import buggify, observed, reached
 from moonlet.simulations import World, faults, simulate
 from moonlet.simulations.faults import declared
@@ -11,6 +13,7 @@ from moonlet.simulations.loop import current_node
 from moonlet.simulations.reference import reference
 from moonlet.simulations.scenario import Run
 from moonlet.simulations.search import single_faults
+from moonlet.streams.reading import consumer
 from tests.agents.accounts import Deposit
 from tests.simulations.workshop import lossy, trickle, workshop
 from tests.simulations.worlds import ACCOUNT, passes, run
@@ -97,6 +100,15 @@ async def full(world: World) -> None:
         await world.advance("3s")
 
 
+async def unheard(world: World) -> None:
+    """What is acknowledged while the server forgets it is asked after, missed, and comes again."""
+    async with world.client() as moon:
+        world.jetstream.forget_acks("2s")
+        for number in range(4):
+            await moon.tell("account/a", Deposit(number))
+        await world.advance("10s")
+
+
 class Go(msgspec.Struct, frozen=True):
     """Send to nobody, or die deciding."""
 
@@ -147,12 +159,18 @@ async def deadly(world: World) -> None:
     assert world.chronicle.parked_commands
 
 
-def test_every_mark_of_the_code_is_reached_by_the_suite() -> None:
+def test_every_mark_of_the_code_is_reached_by_the_suite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     missed = declared("moonlet.") - declared(
         "moonlet.projections."
     )  # they have a test of their own
     for directed in (ahead, full):
         missed -= set(passes(directed).reached)
+    with monkeypatch.context() as patched:
+        patched.setattr(feed, "CREDIT", dict.fromkeys(LANES, 2))
+        patched.setattr(consumer, "UNCONFIRMED_MAX", 0)
+        missed -= set(passes(unheard).reached)
     missed -= set(run(to_nobody, agents=(walker(),)).reached)
     missed -= set(passes(deadly, agents=(walker(),)).reached)
     for seed in range(60):

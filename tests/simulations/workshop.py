@@ -34,6 +34,7 @@ from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.seed import Dice
 from moonlet.simulations.world import World
 from moonlet.streams import group_commit
+from moonlet.streams.reading import consumer
 
 WORKERS = 3
 ROUNDS = 7
@@ -225,6 +226,7 @@ SMALL: tuple[tuple[Any, str, Any], ...] = (
     (outbox, "COMMITS_MAX", 6),
     (group_commit, "BATCH_FROM", 4),
     (feed, "CREDIT", dict.fromkeys(LANES, 16)),
+    (consumer, "UNCONFIRMED_MAX", 4),
 )
 """Limits in this scenario: at their own values a run would have to be much longer."""
 

@@ -62,7 +62,7 @@ async def test_without_a_server_nothing_is_sent_and_the_caller_is_told(
     async with connected(own_server) as js:
         await stream(js)
         await js.create_consumer("S", {"name": "c", "durable_name": "c", "ack_policy": "explicit"})
-        pull = await js.open_pull("S", "c", lambda delivery: None, lambda status: None)
+        pull = await js.open_pull("S", "c", lambda deliveries: None, lambda status: None)
         own_server.kill()
         await eventually(lambda: not js.connected)
         with pytest.raises(Disconnected):
@@ -111,7 +111,7 @@ async def test_pulls_go_on_after_a_reconnect_when_asked_again(own_server: Server
         got: list[Delivery] = []
         back = asyncio.Event()
         js.on_reconnect(back.set)
-        pull = await js.open_pull("S", "c", got.append, lambda status: None)
+        pull = await js.open_pull("S", "c", got.extend, lambda status: None)
         pull.request(10, expires=60)
         await restart(own_server)
         await asyncio.wait_for(back.wait(), 10)
@@ -304,7 +304,7 @@ async def test_a_pull_whose_consumer_dies_with_the_server_says_so(
         await js.create_stream({"name": "S", "subjects": ["s.>"], "storage": "memory"})
         await js.create_consumer("S", {"name": "c", "durable_name": "c", "ack_policy": "explicit"})
         statuses: list[PullStatus] = []
-        pull = await js.open_pull("S", "c", lambda delivery: None, statuses.append)
+        pull = await js.open_pull("S", "c", lambda deliveries: None, statuses.append)
         await restart(own_server)
         await eventually(lambda: js.connected)
         pull.request(5, expires=5)

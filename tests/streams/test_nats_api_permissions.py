@@ -105,7 +105,7 @@ async def test_a_denied_pull_ends_with_a_status(server: ServerProcess) -> None:
         await js.create_stream({"name": "S", "subjects": ["s.>"]})
         await js.create_consumer("S", {"name": "c", "durable_name": "c", "ack_policy": "explicit"})
         statuses: list[PullStatus] = []
-        pull = await js.open_pull("S", "c", lambda delivery: None, statuses.append)
+        pull = await js.open_pull("S", "c", lambda deliveries: None, statuses.append)
         pull.request(10, expires=30)
         await eventually(lambda: len(statuses) == 1)
         assert statuses[0].code == 403

@@ -11,6 +11,7 @@ from moonlet.streams.api import (
     PullStatus,
     ServerRefused,
     StoredMessage,
+    StreamGone,
     Subscription,
 )
 from moonlet.streams.blobs import store_apart, with_record
@@ -32,7 +33,6 @@ from moonlet.streams.inspection import (
     may_publish,
     storage_used,
 )
-from moonlet.streams.intake import Intake
 from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit, encode_commit
 from moonlet.streams.kv import Bucket, Entry
 from moonlet.streams.leases import HostLease, Leases, Partition, SignOfLife
@@ -59,8 +59,14 @@ from moonlet.streams.outcomes import (
     same_command,
 )
 from moonlet.streams.parked import ParkedStream
+from moonlet.streams.reading import (
+    Consumer,
+    HistoryReader,
+    owned_queue,
+    read_messages,
+    shared_queue,
+)
 from moonlet.streams.registry import Registry, decode_home
-from moonlet.streams.replay import read_messages
 from moonlet.streams.settings import Settings
 from moonlet.streams.settings import resolve as resolve_settings
 from moonlet.streams.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
@@ -93,15 +99,16 @@ __all__ = [
     "Answer",
     "Bucket",
     "Bus",
+    "Consumer",
     "Delivery",
     "Disconnected",
     "Embedded",
     "Entry",
     "Foreign",
     "GroupCommit",
+    "HistoryReader",
     "Home",
     "HostLease",
-    "Intake",
     "JetStream",
     "Journal",
     "Leases",
@@ -123,6 +130,7 @@ __all__ = [
     "Snapshots",
     "StoredMessage",
     "StreamFacts",
+    "StreamGone",
     "Subjects",
     "Subscription",
     "SyncMode",
@@ -160,6 +168,7 @@ __all__ = [
     "next_message",
     "open_bus",
     "open_embedded",
+    "owned_queue",
     "plan_topology",
     "purge_subject",
     "read_messages",
@@ -168,6 +177,7 @@ __all__ = [
     "restore_snapshot",
     "same_command",
     "server_facts",
+    "shared_queue",
     "storage_used",
     "store_apart",
     "stored_message",

@@ -42,6 +42,10 @@ class NoAnswer(Unavailable):
     """No answer within the timeout: the message may or may not have had its effect."""
 
 
+class StreamGone(Unavailable):
+    """The stream isn't there: nobody has made it yet, or it was deleted."""
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
     """A core NATS message. `headers` has the status of a status message as `Status`."""
 

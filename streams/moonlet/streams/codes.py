@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from moonlet.core.errors import LimitExceeded, MoonletError, Unavailable
-from moonlet.streams.api import ServerRefused
+from moonlet.core.errors import LimitExceeded, MoonletError
+from moonlet.streams.api import ServerRefused, StreamGone
 
 WRONG_LAST_SEQUENCE: Final = 10071
 """`wrong last sequence: N`: the expectation failed; N is the subject's last sequence."""
@@ -47,7 +47,7 @@ def in_our_words(error: ServerRefused, what: str) -> MoonletError:
             " agent types on this server"
         )
     if error.err_code == STREAM_NOT_FOUND:
-        return Unavailable(
+        return StreamGone(
             f"{what} can't be made: the stream is gone; start a host anew, which makes a queue"
             " again, or restore a journal from its backup"
         )

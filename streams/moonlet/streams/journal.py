@@ -23,7 +23,7 @@ from moonlet.streams.api import StoredMessage
 from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.group_commit import Record
-from moonlet.streams.replay import read_messages
+from moonlet.streams.reading import read_messages
 from moonlet.streams.stream_facts import stream_facts
 
 _RAW: Final = {

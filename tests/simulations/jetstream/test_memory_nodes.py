@@ -55,14 +55,14 @@ def test_a_wait_that_a_crashed_node_began_ends_for_the_others() -> None:
 
         async def take() -> None:
             theirs = await MemoryJetStream.connect(server)
-            pull = await theirs.open_pull("q", "c", taken.append, lambda _: None)
+            pull = await theirs.open_pull("q", "c", taken.extend, lambda _: None)
             pull.request(1, expires=1)
 
         node.spawn(take())
         await asyncio.sleep(0.5)
         assert [delivery.attempt for delivery in taken] == [1]
         node.crash()
-        pull = await js.open_pull("q", "c", taken.append, lambda _: None)
+        pull = await js.open_pull("q", "c", taken.extend, lambda _: None)
         pull.request(1, expires=5)
         await asyncio.sleep(1)
         assert [delivery.attempt for delivery in taken] == [1, 2]

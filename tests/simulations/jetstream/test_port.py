@@ -106,7 +106,7 @@ async def test_a_restart_loses_pulls_and_ids_of_acknowledged_messages(
     await js.create_consumer("M", READER)
     deliveries: list[Delivery] = []
     statuses: list[PullStatus] = []
-    pull = await js.open_pull("M", "r", deliveries.append, statuses.append)
+    pull = await js.open_pull("M", "r", deliveries.extend, statuses.append)
     for name in ("gone", "kept"):
         await js.publish("m.a", b"", headers={"Nats-Msg-Id": name}, timeout=1)
     pull.request(3, expires=30)

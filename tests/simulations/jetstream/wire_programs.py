@@ -107,7 +107,12 @@ async def of_nodes(server: MemoryServer) -> int:
             mine.acknowledge(delivery.reply)
 
         queue: asyncio.Queue[Delivery] = asyncio.Queue()
-        pull = await mine.open_pull("m", f"c{number}", queue.put_nowait, lambda _: None)
+
+        def put(deliveries: list[Delivery]) -> None:
+            for delivery in deliveries:
+                queue.put_nowait(delivery)
+
+        pull = await mine.open_pull("m", f"c{number}", put, lambda _: None)
         while True:
             try:
                 pull.request(10, expires=1)

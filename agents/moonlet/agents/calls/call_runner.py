@@ -18,7 +18,7 @@ from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage, MoonletError, PayloadTooLarge, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.core.schema import MessageType, is_message_class
-from moonlet.streams import Delivery, PullStatus, decode_envelope
+from moonlet.streams import Consumer, Delivery, decode_envelope, shared_queue
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -32,124 +32,64 @@ CALL_SECONDS: Final = 600.0
 ACK_WAIT: Final = 30.0
 """Seconds without a sign of life after which a call is given to another host."""
 
-PULL_EXPIRES: Final = 1.0
-"""Seconds that a pull waits at the server."""
-
 
 class CallRunner:
     """The calls of a host's types."""
 
     def __init__(self, services: HostServices, tasks: Tasks) -> None:
         self._services = services
-        self._tasks = tasks
-        self._pullers: list[_Puller] = []
+        self._calls: list[_TypeCalls] = []
 
     async def open(self, agent_type: AgentType[Any]) -> None:
-        """Make the consumer of a type's calls, if it has any, and begin to pull."""
+        """Make the consumer of a type's calls, if it has any, and begin to run them."""
         if agent_type.performs:
-            puller = _Puller(self._services, agent_type)
-            self._pullers.append(puller)
-            await puller.create()
-            self._tasks.spawn(puller.run(), f"calls {agent_type.name}")
+            calls = _TypeCalls(self._services, agent_type)
+            self._calls.append(calls)
+            await calls.open()
 
     async def close(self) -> None:
         """Take no further calls; those running are cancelled and run again elsewhere."""
-        for puller in self._pullers:
-            await puller.close()
+        for calls in self._calls:
+            await calls.close()
 
 
-class _Puller:
+class _TypeCalls:
     def __init__(self, services: HostServices, agent_type: AgentType[Any]) -> None:
         self._services = services
         self._type = agent_type
-        self._stream = services.bus.topology.stream("internal")
-        self._name = f"calls-{agent_type.name}"
         self._running: set[asyncio.Task[None]] = set()
-        self._ended = asyncio.Event()
-        self._closed = False
-
-    async def create(self) -> None:
-        bus = self._services.bus
-        await bus._js.create_consumer(
-            self._stream,
-            {
-                "name": self._name,
-                "durable_name": self._name,
-                "filter_subject": f"{bus.subjects.prefix}.call.{self._type.name}.*",
-                "ack_policy": "explicit",
-                "ack_wait": int(ACK_WAIT * 10**9),
-                "max_ack_pending": -1,
-                "max_deliver": -1,
-                "deliver_policy": "all",
-            },
+        bus = services.bus
+        filter = f"{bus.subjects.prefix}.call.{agent_type.name}.*"
+        stream, name = bus.topology.stream("internal"), f"calls-{agent_type.name}"
+        self._consumer = Consumer(
+            bus,
+            shared_queue(stream, name, [filter], ack_wait=ACK_WAIT),
+            credit=CALLS_MAX,
+            limit=bus.topology.internal,
+            at_least=1,  # a call may run for long, and those that end meanwhile make room
+            on_deliveries=self._take,
         )
 
-    async def run(self) -> None:
-        """Pull for ever; the connection's troubles are waited out."""
-        attempt = 0
-        while not self._closed:
-            try:
-                await self.create()
-                attempt = 0
-                await self._pull()
-            except MoonletError as error:
-                attempt += 1
-                log.info("calls wait for the server", type=self._type.name, error=str(error))
-                await self._services.bus.backoff(attempt)
+    async def open(self) -> None:
+        await self._consumer.open()
 
-    async def _pull(self) -> None:
-        broken = asyncio.Event()
-        asked = 0  # calls that may still come: with those running never more than the limit
-
-        def on_status(status: PullStatus) -> None:
-            nonlocal asked
-            if status.code not in (404, 408):
-                broken.set()
-            asked = 0
-            self._ended.set()
-
-        def on_delivery(delivery: Delivery) -> None:
-            nonlocal asked
-            asked = max(0, asked - 1)
-            if not asked:
-                self._ended.set()
-            self._take(delivery)
-
-        pull = await self._services.bus._js.open_pull(
-            self._stream, self._name, on_delivery, on_status
-        )
-        try:
-            while not broken.is_set() and not self._closed:
-                free = CALLS_MAX - len(self._running)
-                if free > 0 and not asked:
-                    pull.request(free, expires=PULL_EXPIRES)
-                    asked = free
-                self._ended.clear()
-                try:
-                    async with asyncio.timeout(PULL_EXPIRES + 2.0):
-                        await self._ended.wait()
-                except TimeoutError:
-                    if asked:
-                        return
-        finally:
-            await pull.close()
-
-    def _take(self, delivery: Delivery) -> None:
-        task = asyncio.get_running_loop().create_task(
-            self._perform(delivery), name=f"call {delivery.subject}"
-        )
-        self._running.add(task)
-        task.add_done_callback(self._done)
+    def _take(self, consumer: Consumer, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            task = asyncio.get_running_loop().create_task(
+                self._perform(delivery), name=f"call {delivery.subject}"
+            )
+            self._running.add(task)
+            task.add_done_callback(self._done)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a call's runner died", exc_info=task.exception())
-        self._ended.set()
+        self._consumer.release()
 
     async def close(self) -> None:
         """Cancel what runs; it is not acknowledged, so another host runs it."""
-        self._closed = True
+        await self._consumer.close(delete=False)
         tasks = list(self._running)
         for task in tasks:
             task.cancel()
@@ -157,20 +97,19 @@ class _Puller:
 
     async def _perform(self, delivery: Delivery) -> None:
         """Run one call until its result has landed, then acknowledge it."""
-        js = self._services.bus._js
         headers = delivery.headers or {}
         try:
             envelope, encoding = decode_envelope(delivery.data, headers.get(ENCODING_HEADER))
             agent = AgentId.parse(envelope.agent)
         except MoonletError as error:
             self._services.alarm("foreign call", subject=delivery.subject, error=str(error))
-            js.acknowledge(delivery.reply)
+            self._consumer.acknowledge(delivery, credited=False)
             return
         alive = asyncio.get_running_loop().create_task(self._stay_alive(delivery))
         try:
             result = await self._result(envelope, encoding)
             await self._bring(agent, envelope, result, encoding)
-            js.acknowledge(delivery.reply)
+            self._consumer.acknowledge(delivery, credited=False)
         except Unavailable as error:
             log.info("a call runs again", call=envelope.id, error=str(error))
         finally:
@@ -179,10 +118,7 @@ class _Puller:
     async def _stay_alive(self, delivery: Delivery) -> None:
         while True:
             await asyncio.sleep(ACK_WAIT / 3)
-            try:
-                self._services.bus._js.post(delivery.reply, b"+WPI")
-            except Unavailable:
-                continue
+            self._consumer.in_work(delivery)
 
     async def _result(self, envelope: Envelope, encoding: Encoding) -> Any:
         """What the handler returns, or why it did not."""

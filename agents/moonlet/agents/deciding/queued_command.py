@@ -16,12 +16,12 @@ class Source(Protocol):
         """The stream that holds the message."""
         ...
 
-    def acknowledge(self, reply: str, *, credited: bool) -> None:
+    def acknowledge(self, delivery: Delivery, *, credited: bool) -> None:
         """Its command is committed and its effects are out; `credited` gives a credit back."""
         ...
 
-    def release(self) -> None:
-        """It is no longer kept in memory: another may come."""
+    def release(self, count: int = 1) -> None:
+        """So many are no longer kept in memory: others may come."""
         ...
 
 
@@ -56,7 +56,7 @@ class QueuedCommand:
 
     def acknowledge(self) -> None:
         """Its command is committed and its effects are out."""
-        self.source.acknowledge(self.delivery.reply, credited=self.credited)
+        self.source.acknowledge(self.delivery, credited=self.credited)
 
 
 class HeldCommand:

@@ -17,11 +17,11 @@ from moonlet.streams import (
     OWNER_CONTROL,
     OWNER_OUTCOME,
     OWNER_QUERY,
+    Consumer,
     Delivery,
-    Intake,
     Message,
-    ServerRefused,
     Subscription,
+    owned_queue,
 )
 from moonlet.telemetry import get_logger
 
@@ -77,26 +77,31 @@ class Feed:
         self._lost = lost
         self.name = _name(type, pool, number)
         self._rivals = {_name(ALL, pool, number), *(_name(t, pool, number) for t in rivals)}
-        self._intakes: list[Intake] = []
+        self._consumers: list[Consumer] = []
         self._subscriptions: list[Subscription] = []
         self._closed = False
 
     async def open(self) -> None:
-        """Listen, create the consumers, and have them deliver. Raises what the server says."""
+        """Listen, create the consumers, and have them deliver.
+
+        Raises `Conflict` if there is a newer owner, `LimitExceeded` if the server takes no more
+        consumers, `Unavailable`.
+        """
         bus = self._services.bus
         subjects = bus.subjects
         type_, pool, number = self._type, self._pool, self._number
         for service in SERVICES:
             await self._listen(service, subjects.owners(service, type_, pool, number))
-        for family, stream in (
-            ("cmd", bus.topology.stream("mailboxes")),
-            ("in", bus.topology.stream("internal")),
+        topology = bus.topology
+        for family, stream, limit in (
+            ("cmd", topology.stream("mailboxes"), topology.mailbox),
+            ("in", topology.stream("internal"), topology.internal),
         ):
             for lane in LANES:
                 filter = subjects.lane_filter(family, type_, pool, number, lane)
-                await self._open(stream, f"{family}-{lane}", filter, lane)
-        timers = bus.topology.stream("timers")
-        await self._open(timers, "fire", subjects.fire_filter(type_, pool, number), "high")
+                await self._open(stream, f"{family}-{lane}", filter, lane, limit)
+        timers, filter = topology.stream("timers"), subjects.fire_filter(type_, pool, number)
+        await self._open(timers, "fire", filter, "high", None)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -112,51 +117,43 @@ class Feed:
 
         self._subscriptions.append(await self._services.bus.subscribe(subject, ask))
 
-    async def _open(self, stream: str, what: str, filter: str, lane: str) -> None:
+    async def _open(
+        self, stream: str, what: str, filter: str, lane: str, limit: int | None
+    ) -> None:
         self._check_open()
         index, only, fed = lane_index(lane), self._only, self._fed
 
-        def deliver(intake: Intake, delivery: Delivery) -> None:
-            _, type_, key = delivery.subject.rsplit(".", 2)
-            partition = only or fed.get(type_)
-            if partition is not None:
-                partition.deliver(index, intake, key, delivery)
-            else:
-                intake.release()  # nobody runs that type: it comes again to who does one day
+        def deliver(consumer: Consumer, deliveries: list[Delivery]) -> None:
+            for delivery in deliveries:
+                _, type_, key = delivery.subject.rsplit(".", 2)
+                partition = only or fed.get(type_)
+                if partition is not None:
+                    partition.deliver(index, consumer, key, delivery)
+                else:
+                    consumer.release()  # nobody runs that type: it comes again to who does one day
 
-        intake = Intake(
-            self._services.bus,
+        terms = owned_queue(
             stream,
-            f"{self.name}-{what}-r{self._revision}",
-            filter,
-            credit=CREDIT[lane],
-            on_delivery=deliver,
-            on_lost=self._lost,
+            f"{self.name}-{what}",
+            [filter],
+            revision=self._revision,
+            rivals=[f"{rival}-{what}" for rival in self._rivals],
         )
-        self._intakes.append(intake)
-        try:
-            await intake.open()
-        except ServerRefused as error:
-            await self._remove_lower(stream, what, error)
-            await intake.open()
-
-    async def _remove_lower(self, stream: str, what: str, error: ServerRefused) -> None:
-        """Delete what owners before us left behind; a higher revision is a newer owner's."""
-        js = self._services.bus._js
-        for name in await js.consumer_names(stream):
-            head, _, revision = name.rpartition("-r")
-            rival = head.removesuffix(f"-{what}")
-            if head == rival or rival not in self._rivals or not revision.isdigit():
-                continue
-            if int(revision) > self._revision:
-                raise Conflict(f"{self.name} has a newer owner, {name}") from error
-            if int(revision) < self._revision or rival != self.name:
-                await js.delete_consumer(stream, name)
+        consumer = Consumer(
+            self._services.bus,
+            terms,
+            credit=CREDIT[lane],
+            limit=limit,
+            on_deliveries=deliver,
+            on_lost=lambda why: self._lost(),
+        )
+        self._consumers.append(consumer)
+        await consumer.open()
 
     def pause(self) -> None:
         """Have nothing more delivered; what arrives from now on comes again to the next owner."""
-        for intake in self._intakes:
-            intake.pause()
+        for consumer in self._consumers:
+            consumer.pause()
 
     async def close(self, *, delete: bool) -> None:
         """Stop; with `delete` the unacknowledged rest is free for the next owner at once."""
@@ -164,11 +161,11 @@ class Feed:
         for subscription in self._subscriptions:
             with suppress(Unavailable):  # without a connection there is nothing to end
                 await subscription.unsubscribe()
-        for intake in self._intakes:
+        for consumer in self._consumers:
             try:
-                await intake.close(delete=delete)
+                await consumer.close(delete=delete)
             except MoonletError as error:
-                log.info("a consumer stays behind", consumer=intake.name, error=str(error))
+                log.info("a consumer stays behind", consumer=consumer.name, error=str(error))
 
 
 def _name(type: str, pool: str, number: int) -> str:

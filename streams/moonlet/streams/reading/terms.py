@@ -1,6 +1,6 @@
 """What a consumer reads and on which terms: nobody else writes a consumer's configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,13 +16,13 @@ INACTIVE: Final = 30.0
 """Seconds after which the server drops the consumer of a history that nobody pulls from."""
 
 
-class Source(msgspec.Struct, frozen=True):
+class ConsumerTerms(msgspec.Struct, frozen=True):
     """A consumer to be; made by `owned_queue`, `shared_queue` or `history`.
 
     `config` is the server's JSON. One that is `owned` has a single reader: what comes is in order
     without a gap, and if it is gone another took its place. One that is `renewed` is made anew by
     itself when anything is odd; one that isn't ends then, since only its reader knows where to
-    begin. `revision` is the owner's: in the consumer's name behind `family`, lower ones give way.
+    begin. `revision` is the owner's: it stands in the consumer's name behind its `family`.
     """
 
     stream: str
@@ -31,6 +31,7 @@ class Source(msgspec.Struct, frozen=True):
     renewed: bool = True
     family: str = ""
     revision: int = 0
+    rivals: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -44,23 +45,34 @@ class Source(msgspec.Struct, frozen=True):
         return bool(self.config["ack_policy"] != "none")
 
 
-def owned_queue(stream: str, name: str, filters: Sequence[str], *, revision: int) -> Source:
+def owned_queue(
+    stream: str,
+    name: str,
+    filters: Sequence[str],
+    *,
+    revision: int,
+    rivals: Collection[str] = (),
+) -> ConsumerTerms:
     """The queue of one owner, durable; `revision`, that of its lease, becomes part of the name.
 
     No two consumers of a work queue may have filters that overlap, so a takeover deletes those of
-    lower revisions, and what they had not acknowledged comes again, in order.
+    lower revisions, and what they had not acknowledged comes again, in order. `rivals` are other
+    names whose consumers may stand in the way as well.
     """
-    full = f"{name}-r{revision}"
-    config = _durable(full, filters, ack_wait=ACK_WAIT)
-    return Source(stream, config, family=f"{name}-r", revision=revision)
+    config = _durable(f"{name}-r{revision}", filters, ack_wait=ACK_WAIT)
+    return ConsumerTerms(
+        stream, config, family=name, revision=revision, rivals=frozenset({name, *rivals})
+    )
 
 
-def shared_queue(stream: str, name: str, filters: Sequence[str], *, ack_wait: float) -> Source:
+def shared_queue(
+    stream: str, name: str, filters: Sequence[str], *, ack_wait: float
+) -> ConsumerTerms:
     """A queue that several take from, durable; each message goes to one of them.
 
     What is neither acknowledged nor said to be in work for `ack_wait` seconds goes to another.
     """
-    return Source(stream, _durable(name, filters, ack_wait=ack_wait), owned=False)
+    return ConsumerTerms(stream, _durable(name, filters, ack_wait=ack_wait), owned=False)
 
 
 def _durable(name: str, filters: Sequence[str], *, ack_wait: float) -> dict[str, Any]:
@@ -76,7 +88,9 @@ def _durable(name: str, filters: Sequence[str], *, ack_wait: float) -> dict[str,
     }
 
 
-def history(bus: Bus, stream: str, name: str, filters: Sequence[str], *, start: int) -> Source:
+def history(
+    bus: Bus, stream: str, name: str, filters: Sequence[str], *, start: int
+) -> ConsumerTerms:
     """A stream's messages from sequence `start` on, in order, acknowledged by nobody.
 
     `name` says who reads; the consumer is of this reader alone, and the server forgets it.
@@ -91,7 +105,7 @@ def history(bus: Bus, stream: str, name: str, filters: Sequence[str], *, start: 
         "mem_storage": True,
         "num_replicas": 1,
     }
-    return Source(stream, config, renewed=False)
+    return ConsumerTerms(stream, config, renewed=False)
 
 
 def _filters(filters: Sequence[str]) -> dict[str, Any]:

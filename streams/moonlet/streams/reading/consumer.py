@@ -20,7 +20,7 @@ from moonlet.core.marks import buggify, reached
 from moonlet.streams.api import Delivery, Pull, PullStatus, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import CONSUMER_OVERLAPS, in_our_words
-from moonlet.streams.consumer_sources import Source
+from moonlet.streams.reading.terms import ConsumerTerms
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -40,59 +40,56 @@ CONFIRMED_AT_ONCE: Final = 8
 """Parts of the window: an answer is asked for whenever one more of them is acknowledged."""
 
 
-def window_of(credit: int, limit: int) -> int:
-    """The `window` for a queue that takes `limit` messages: answered ones fill a quarter at most.
+def window_of(credit: int, limit: int | None) -> int:
+    """Deliveries that may not be known to be gone, of a queue that takes `limit` messages.
 
-    So whoever waits for answers may have three quarters of the queue's limit under way.
+    A quarter of it at most, so whoever waits for answers may have three quarters under way.
     """
-    return max(1, min(credit + UNCONFIRMED_MAX, limit // 4))
+    window = credit + UNCONFIRMED_MAX
+    return window if limit is None else max(1, min(window, limit // 4))
 
 
 class Consumer:
     """Deliveries of one consumer. `on_deliveries` is called in order and must not raise.
 
-    Each delivery uses up one credit until `release`. `window` bounds those and the acknowledged
-    ones together of which the server has not confirmed that they are gone. A new request is made
-    once `at_least` credits are free (default: a quarter). `on_lost` is called once, with the
-    reason, when nothing more will come: an owner's consumer was deleted or overlapped by that of
-    a newer one, or a history's must be made anew.
+    Each delivery uses up one credit until `release`. Those and the acknowledged ones together of
+    which the server has not confirmed that they are gone are at most `window_of(credit, limit)`,
+    `limit` being how many messages the queue takes (of one subject, if that is what bounds it). A
+    request is made once `at_least` credits are free (default: a quarter), for `at_most`.
+    `on_lost` is called once, with the reason, when nothing more will come: an owner's consumer was
+    deleted or overlapped by that of a newer one, or a history's must be made anew.
     """
 
     def __init__(
         self,
         bus: Bus,
-        source: Source,
+        terms: ConsumerTerms,
         *,
         credit: int,
         on_deliveries: "Callable[[Consumer, list[Delivery]], None]",
-        on_lost: Callable[[str], None],
-        window: int | None = None,
+        on_lost: Callable[[str], None] = lambda why: None,
+        limit: int | None = None,
         at_least: int | None = None,
+        at_most: int | None = None,
     ) -> None:
         self._bus = bus
-        self.source = source
-        self.stream = source.stream
-        self.name = source.name
-        self._owned = source.owned
+        self.terms = terms
+        self.stream = terms.stream
+        self.name = terms.name
+        self._owned = terms.owned
         self._credit = credit
-        self._window = credit + UNCONFIRMED_MAX if window is None else window
-        if source.acknowledged and buggify("acknowledgements are confirmed one by one"):
-            self._window = 2
-        self._every = max(1, self._window // CONFIRMED_AT_ONCE)
-        most = min(credit, self._window)
-        self._at_least = max(1, most // 4) if at_least is None else min(most, at_least)
+        self._limit = limit
+        self._at_least, self._at_most = at_least, at_most or credit
         self._on_deliveries = on_deliveries
         self._on_lost = on_lost
-        self.pending = 0
-        """How many messages the server had for this consumer when it was made."""
         self._pull: Pull | None = None
         self._held = 0
         self._asked = 0
         self._arrived = 0
         self._next = 1
         self._last = 0
-        self._acknowledged = self._confirmed = 0
-        self._confirm_at = self._every
+        self._window = self._every = self._enough = 0
+        self._acknowledged = self._confirmed = self._confirm_at = 0
         self._questions = 0
         self._unanswered: deque[tuple[int, int, Delivery]] = deque()
         self._closed = False
@@ -100,7 +97,7 @@ class Consumer:
         self._watch: asyncio.TimerHandle | None = None
         self._confirm_watch: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._remove_hook = bus.on_reconnect(self._reconnected)
+        self._remove_hook = bus.on_reconnect(self.renew)
 
     async def open(self) -> None:
         """Create the consumer and pull.
@@ -112,7 +109,7 @@ class Consumer:
             try:
                 await self._create()
             except ServerRefused as error:
-                if not self.source.revision:
+                if not self.terms.revision:
                     raise
                 await self._remove_lower(error)
                 await self._create()
@@ -121,15 +118,16 @@ class Consumer:
         self._ask()
 
     async def _remove_lower(self, error: ServerRefused) -> None:
-        """Delete what an owner before us left behind; a higher revision is the newer owner's."""
-        js, source = self._bus._js, self.source
+        """Delete what owners before us left behind; a higher revision is a newer owner's."""
+        js, terms = self._bus._js, self.terms
         for name in await js.consumer_names(self.stream):
-            revision = name.removeprefix(source.family)
-            if name.startswith(source.family) and revision.isdigit():
-                if int(revision) > source.revision:
-                    raise Conflict(f"{self.name} gives way to {name}: a newer owner's") from error
-                if int(revision) < source.revision:
-                    await js.delete_consumer(self.stream, name)
+            head, _, revision = name.rpartition("-r")
+            if head not in terms.rivals or not revision.isdigit():
+                continue
+            if int(revision) > terms.revision:
+                raise Conflict(f"{self.name} gives way to {name}: a newer owner's") from error
+            if int(revision) < terms.revision or head != terms.family:
+                await js.delete_consumer(self.stream, name)
 
     def pause(self) -> None:
         """Ask for nothing more; what arrives from now on is ignored, and comes again later."""
@@ -197,7 +195,7 @@ class Consumer:
         self._confirm_watch = loop.call_later(SILENCE, self._unconfirmed, self._confirmed)
 
     def _unconfirmed(self, before: int) -> None:
-        """Ask once more if nothing was confirmed lately: an answer tells a slow disk from a loss."""
+        """Ask again if nothing was confirmed lately: the answer tells a slow disk from a loss."""
         self._confirm_watch = None
         if not self._unanswered or self._renewing:
             return
@@ -226,18 +224,25 @@ class Consumer:
 
     async def _create(self) -> None:
         js = self._bus._js
-        info = await js.create_consumer(self.stream, self.source.config)
-        self.pending = int(info.get("num_pending", 0))
+        await js.create_consumer(self.stream, self.terms.config)
         self._next = 1
         self._asked = self._arrived = 0
         if self._owned:
             self._last = 0
         self._acknowledged = self._confirmed = 0
-        self._confirm_at = self._every
         self._unanswered.clear()
+        self._set_window(window_of(self._credit, self._limit))
         self._pull = await js.open_pull(
             self.stream, self.name, self._arrive, self._status, self._on_confirmed
         )
+
+    def _set_window(self, window: int) -> None:
+        if self.terms.acknowledged and buggify("acknowledgements are confirmed one by one"):
+            window = 2
+        most = min(self._credit, window)
+        self._window = window
+        self._every = self._confirm_at = max(1, window // CONFIRMED_AT_ONCE)
+        self._enough = min(most, self._at_least or max(1, most // 4))
 
     def _ask(self) -> None:
         """One request for all that is free, once that is enough."""
@@ -245,11 +250,11 @@ class Consumer:
         room = self._window - self._held - (self._acknowledged - self._confirmed)
         if room < free:
             free = room
-        if self._closed or self._renewing or self._pull is None or free < self._at_least:
+        if self._closed or self._renewing or self._pull is None or free < self._enough:
             return
-        self._asked, self._arrived = free, 0
+        self._asked, self._arrived = min(free, self._at_most), 0
         try:
-            self._pull.request(free, expires=PULL_EXPIRES)
+            self._pull.request(self._asked, expires=PULL_EXPIRES)
         except Unavailable:
             self._asked = 0  # the reconnect renews
             return
@@ -295,7 +300,7 @@ class Consumer:
                 log.warning("deliveries were lost", consumer=self.name)
                 self.renew()
                 return
-            if self.source.revision and buggify("a consumer is made anew for nothing"):
+            if self.terms.revision and buggify("a consumer is made anew for nothing"):
                 self.renew()
                 return
             self._asked = 0
@@ -313,14 +318,11 @@ class Consumer:
 
     # anew
 
-    def _reconnected(self) -> None:
-        self.renew()
-
     def renew(self) -> None:
         """Make the consumer anew, so that what is not acknowledged comes again in order."""
         if self._closed or self._renewing:
             return
-        if not self.source.renewed:
+        if not self.terms.renewed:
             self._lost("what was read must be read again")
             return
         self._renewing = True
@@ -359,7 +361,7 @@ class Consumer:
 
     def _lost(self, why: str) -> None:
         if not self._closed:
-            if self.source.revision:
+            if self.terms.revision:
                 reached("a newer owner is noticed by its consumers")
                 log.info("partition lost", consumer=self.name, why=why)
             self.pause()

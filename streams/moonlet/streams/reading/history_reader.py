@@ -1,0 +1,115 @@
+"""One consumer's life: a stream's messages in order, in batches, until anything is odd."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final
+
+from moonlet.core.errors import Unavailable
+from moonlet.streams.api import Delivery, ServerRefused, StoredMessage
+from moonlet.streams.bus import Bus
+from moonlet.streams.reading.consumer import Consumer
+from moonlet.streams.reading.terms import history
+
+PULL_BATCH: Final = 2_000
+"""Messages asked for at a time; at most twice as many are in memory or under way."""
+
+
+class HistoryReader:
+    """`open` it, then `wait` and `take`; whoever reads on makes another when it is `broken`.
+
+    A gap, a silence, a reconnect, a consumer that is gone: what was taken is whole and in order up
+    to its last message, and the next reader starts behind that. `name` says who reads.
+    """
+
+    def __init__(
+        self, bus: Bus, stream: str, filters: Sequence[str], *, start: int, name: str
+    ) -> None:
+        self.broken = False
+        self._arrived: list[StoredMessage] = []
+        self._wake = asyncio.Event()
+        self._consumer = Consumer(
+            bus,
+            history(bus, stream, name, filters, start=start),
+            credit=2 * PULL_BATCH,
+            at_most=PULL_BATCH,
+            at_least=1,
+            on_deliveries=self._on_deliveries,
+            on_lost=self._on_lost,
+        )
+
+    async def open(self) -> None:
+        """Begin. Raises `StreamGone`, `LimitExceeded`, `Unavailable`, `ServerRefused`."""
+        await self._consumer.open()
+
+    async def close(self) -> None:
+        """Read no more."""
+        try:
+            await self._consumer.close(delete=True)
+        except (Unavailable, ServerRefused):
+            pass  # it ends by itself when nobody has pulled for long
+
+    async def __aenter__(self) -> "HistoryReader":
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `take` would give anything."""
+        return bool(self._arrived)
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Until there is something to take, it is broken, or `wake`; False after `timeout` s."""
+        self._wake.clear()
+        if self._arrived or self.broken:
+            return True
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def take(self) -> list[StoredMessage]:
+        """What has arrived, in order; empty if nothing has."""
+        batch, self._arrived = self._arrived, []
+        if batch:
+            self._consumer.release(len(batch))
+        return batch
+
+    def wake(self) -> None:
+        """Let `wait` return now."""
+        self._wake.set()
+
+    def give_up(self) -> None:
+        """Break it: what arrived and was not taken is not to be used."""
+        self._consumer.renew()
+
+    def _on_deliveries(self, consumer: Consumer, deliveries: list[Delivery]) -> None:
+        self._arrived += [
+            StoredMessage(
+                delivery.subject,
+                delivery.sequence,
+                delivery.time,
+                delivery.headers,
+                delivery.data,
+            )
+            for delivery in deliveries
+        ]
+        self._wake.set()
+
+    def _on_lost(self, why: str) -> None:
+        self.broken = True
+        self._wake.set()
