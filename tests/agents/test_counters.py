@@ -2,12 +2,12 @@
 
 import asyncio
 
-from moonlet.agents.client.counters import Counter
+from moonlet.agents.client.sending import Counter
 from moonlet.core.windows import WINDOW, Windows
 
 
 async def test_an_old_number_in_flight_holds_back_the_ones_that_would_push_it_out() -> None:
-    counter, window = Counter("c-session"), Windows()
+    counter, window = Counter(), Windows()
     stuck = await counter.take()
     for _ in range(WINDOW - 1):
         number = await counter.take()
@@ -22,7 +22,7 @@ async def test_an_old_number_in_flight_holds_back_the_ones_that_would_push_it_ou
 
 
 async def test_who_waits_is_served_in_order_and_who_gives_up_holds_nothing() -> None:
-    counter = Counter("c-session")
+    counter = Counter()
     held = [await counter.take() for _ in range(WINDOW)]
     waiting = [asyncio.create_task(counter.take()) for _ in range(3)]
     await asyncio.sleep(0)
@@ -34,7 +34,7 @@ async def test_who_waits_is_served_in_order_and_who_gives_up_holds_nothing() -> 
 
 
 async def test_a_number_given_to_one_who_is_cancelled_meanwhile_goes_back() -> None:
-    counter = Counter("c-session")
+    counter = Counter()
     held = [await counter.take() for _ in range(WINDOW)]
     first, second = (asyncio.create_task(counter.take()) for _ in range(2))
     await asyncio.sleep(0)

@@ -230,6 +230,11 @@ async def test_following_a_history_sees_what_comes_later(bus: Bus) -> None:
 # mailboxes
 
 
+def box(bus: Bus, agent: AgentId) -> str:
+    """An agent's mailbox of the lane that `envelope` takes."""
+    return bus.subjects.mailbox(agent, "medium", Home(1))
+
+
 def envelope(number: int, agent: AgentId = A, lane: str = "medium") -> Envelope:
     return Envelope(
         id=f"c-{number}",
@@ -245,11 +250,11 @@ def envelope(number: int, agent: AgentId = A, lane: str = "medium") -> Envelope:
 async def test_a_mailbox_is_bounded_per_agent(bus: Bus) -> None:
     mailboxes = Mailboxes(bus)
     for number in range(1, 6):
-        await mailboxes.put(A, envelope(number), Home(1), timeout=5)
+        await mailboxes.put(box(bus, A), envelope(number), timeout=5)
     with pytest.raises(ServerRefused) as caught:
-        await mailboxes.put(A, envelope(6), Home(1), timeout=5)
+        await mailboxes.put(box(bus, A), envelope(6), timeout=5)
     assert is_full(caught.value)
-    await mailboxes.put(B, envelope(1, B), Home(1), timeout=5)
+    await mailboxes.put(box(bus, B), envelope(1, B), timeout=5)
 
 
 # buckets, leases, the registry

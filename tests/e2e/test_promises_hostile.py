@@ -221,7 +221,7 @@ async def test_an_answer_is_never_stored_in_a_stream_of_ours(
         Host(moon, [types]),
     ):
         await moon.ask("account/a", Deposit(1))
-        moon._answers._inbox = f"{name}.evt.account"
+        moon._sender._inbox = f"{name}.evt.account"
         asked = [
             asyncio.create_task(moon.ask("account/a", Deposit(1), timeout=2)),
             asyncio.create_task(moon.query("account/a", GetBalance(), timeout=2)),

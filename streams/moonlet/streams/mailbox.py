@@ -68,11 +68,8 @@ class Mailboxes:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    def put(
-        self, agent: AgentId, envelope: Envelope, home: Home, *, timeout: float
-    ) -> "asyncio.Future[PubAck]":
-        """A client's command. The future's `ServerRefused` is explained by `explain_refusal`."""
-        subject = self._bus.subjects.mailbox(agent, envelope.lane, home)
+    def put(self, subject: str, envelope: Envelope, *, timeout: float) -> "asyncio.Future[PubAck]":
+        """A client's command, to a mailbox's subject; `explain_refusal` explains a refusal."""
         return self._publish(subject, envelope, self._bus.encoding, timeout)
 
     def put_internal(

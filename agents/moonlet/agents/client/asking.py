@@ -65,22 +65,17 @@ async def await_outcome(
     *,
     until: float,
 ) -> Answer:
-    """The outcome of a stored command: from the answer to it, from the owner, or the journal.
+    """The outcome of a stored command: from the owner, the journal, or the answer to it after all.
 
-    The answer travels at most once; so after a second the owner is asked, and where there is no
-    owner the journal is read. Raises `Unknown(stored='yes')` when time is up.
+    The answer travels at most once; so whoever has waited a second for it asks the owner, and where
+    there is no owner the journal is read. Raises `Unknown(stored='yes')` when time is up.
     """
     digest = ""
     if not envelope.number:
         digest = body_digest(envelope.name, plain_body(envelope.body))
     while True:
-        left = until - bus.clock.monotonic()
-        if left <= 0:
+        if until - bus.clock.monotonic() <= 0:
             break
-        if future is not None:
-            await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
-            if future.done():
-                return future.result()
         question = Question(
             agent=envelope.agent,
             id=envelope.id,
@@ -92,6 +87,9 @@ async def await_outcome(
         answer = await _outcome_from_owner(bus, agent, home, question, until)
         if answer is not None:
             return answer
+        left = until - bus.clock.monotonic()
+        if future is not None and left > 0 and not future.done():
+            await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
         if future is not None and future.done():
             return future.result()
     try:

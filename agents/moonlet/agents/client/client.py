@@ -8,19 +8,17 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from moonlet.agents.client.answers import Answers, error_of
-from moonlet.agents.client.asking import ask_owner, await_outcome
-from moonlet.agents.client.outgoing import Outgoing, Timeout, seconds
+from moonlet.agents.client.answers import value_of
+from moonlet.agents.client.asking import ask_owner
 from moonlet.agents.client.receipt import Receipt
+from moonlet.agents.client.sending import Sender, Timeout, seconds
 from moonlet.agents.definition import AgentType
 from moonlet.agents.histories import read_commits, state_of
 from moonlet.core.commit import Commit
-from moonlet.core.envelope import Envelope
-from moonlet.core.errors import InvalidMessage, NoHost, Unavailable, UnknownAgentType
+from moonlet.core.errors import NoHost, UnknownAgentType
 from moonlet.core.frontier import Frontier
-from moonlet.core.hlc import to_micros
-from moonlet.core.ids import AgentId, Lane, check_command_id, check_lane
-from moonlet.streams import OWNER_QUERY, Answer, Bus, Home, Question, Registry
+from moonlet.core.ids import AgentId, Lane
+from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry
 
 T = TypeVar("T")
 
@@ -44,14 +42,13 @@ class Client:
         self.types: dict[str, AgentType[Any]] = {}
         for agent_type in agents:
             self.learn(agent_type)
-        self._token = Frontier()
+        self._seen: dict[str, int] = {}
 
     async def __aenter__(self) -> "Client":
         self.bus = await self._open_bus()
         self.registry = Registry(self.bus)
-        self._outgoing = Outgoing(self.bus, self.types)
-        self._answers = Answers(self.bus)
-        await self._answers.open()
+        self._sender = Sender(self.bus, self.registry, self.types)
+        await self._sender.open()
         return self
 
     async def __aexit__(
@@ -60,7 +57,7 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._answers.close()
+        await self._sender.close()
         if self._on_close is not None:
             await self._on_close()
 
@@ -71,11 +68,12 @@ class Client:
     @property
     def token(self) -> Frontier:
         """What this client has caused and seen; its queries see at least that."""
-        return self._token
+        return Frontier.of(self._seen)
 
     def see(self, stream: str, sequence: int) -> None:
         """Take note of a commit seen elsewhere, say by the client that handed over its token."""
-        self._token = self._token.advanced(stream, sequence)
+        if sequence > self._seen.get(stream, 0):
+            self._seen[stream] = sequence
 
     # commands
 
@@ -94,18 +92,9 @@ class Client:
         `id` is yours if you give one, and makes sending it again harmless at any delay; with
         another command it is `Conflict`. Not decided by `deadline` (aware), it expires.
         """
-        until = self.bus.clock.monotonic() + seconds(timeout)
-        target = AgentId.parse(agent)
-        home = await self._home(target, until)
-        outgoing = self._outgoing
-        message = outgoing.encode(target, command)
-        counter = outgoing.counter(target, check_lane(lane))
-        number = await counter.take()
-        try:
-            envelope = _envelope(target, message, counter.session, number, id, lane, deadline)
-            await outgoing.put(target, envelope, home, until=until)
-        finally:
-            counter.done(number)
+        target, envelope = await self._sender.tell(
+            agent, command, id=id, lane=lane, timeout=timeout, deadline=deadline
+        )
         return Receipt(self, target, envelope)
 
     @overload
@@ -149,55 +138,17 @@ class Client:
 
         Raises `Rejected` with the agent's reason, `Expired`, and `Unknown` when time is up.
         """
-        until = self.bus.clock.monotonic() + seconds(timeout)
-        target = AgentId.parse(agent)
-        home = await self._home(target, until)
-        outgoing = self._outgoing
-        message = outgoing.encode(target, command)
-        counter = outgoing.counter(target, check_lane(lane))
-        number = await counter.take()
-        reply, future = self._answers.expect()
-        try:
-            envelope = _envelope(
-                target, message, counter.session, number, id, lane, deadline, reply
-            )
-            await outgoing.put(target, envelope, home, until=until)
-            answer = await await_outcome(self.bus, target, envelope, home, future, until=until)
-        finally:
-            counter.done(number)
-            self._answers.forget(reply)
-        return self._reply_of(answer, returns)
+        answer = await self._sender.ask(
+            agent, command, id=id, lane=lane, timeout=timeout, deadline=deadline
+        )
+        return self._value_of(answer, returns)
 
-    async def _home(self, agent: AgentId, until: float) -> Home:
-        """Where the type's agents are: asked for until monotonic `until`, as nothing is sent yet.
-
-        Raises `UnknownAgentType`, and `Unavailable` when time is up.
-        """
-        registry = self.registry
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return registry.known(agent.type) or await registry.home(agent.type)
-            except Unavailable:
-                if self.bus.clock.monotonic() >= until:
-                    raise
-            await self.bus.backoff(attempt)
-
-    def _reply_of(self, answer: Answer, returns: Any) -> Any:
-        if answer.stream and answer.sequence:
-            self.see(answer.stream, answer.sequence)
-        error = error_of(answer)
-        if error is not None:
-            raise error
-        if returns is None:
+    def _value_of(self, answer: Answer, returns: Any) -> Any:
+        if answer.stream and answer.sequence > self._seen.get(answer.stream, 0):
+            self._seen[answer.stream] = answer.sequence
+        if answer.outcome == "accepted" and returns is None:
             return answer.reply
-        try:
-            return msgspec.convert(answer.reply, returns)
-        except msgspec.ValidationError as misfit:
-            raise InvalidMessage(
-                f"the reply is no {getattr(returns, '__name__', returns)}: {misfit}"
-            ) from None
+        return value_of(answer, returns)
 
     # queries
 
@@ -220,7 +171,7 @@ class Client:
         """
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
-        name, version, body = self._outgoing.encode(target, query, query=True)
+        name, version, body = self._sender.encode(target, query, query=True)
         stream = self.bus.topology.journal_of(target.type)
         question = Question(
             agent=str(target),
@@ -228,11 +179,11 @@ class Client:
             name=name,
             version=version,
             body=msgspec.Raw(body),
-            at_least=self._token.at(stream),
-            sender=self._outgoing.session,
+            at_least=self._seen.get(stream, 0),
+            sender=self._sender.session,
         )
         answer = await self._ask_owner(OWNER_QUERY, target, question, until)
-        return self._reply_of(answer, returns)
+        return self._value_of(answer, returns)
 
     async def order(self, agent: str, verb: str, *, timeout: Timeout = 5.0) -> Any:
         """Order the agent's owner to `stop` or `start` it, or ask it for its `status`.
@@ -243,12 +194,12 @@ class Client:
         until = self.bus.clock.monotonic() + seconds(timeout)
         target = AgentId.parse(agent)
         question = Question(agent=str(target), id=f"o-{self.bus.entropy.token()}", name=verb)
-        return self._reply_of(await self._ask_owner("control", target, question, until), None)
+        return self._value_of(await self._ask_owner("control", target, question, until), None)
 
     async def _ask_owner(
         self, service: str, target: AgentId, question: Question, until: float
     ) -> Answer:
-        home = await self._home(target, until)
+        home = await self._sender.home(target, until)
         answer = await ask_owner(self.bus, service, target, home, question, until=until)
         if answer is None:
             raise NoHost(
@@ -288,32 +239,3 @@ class Client:
                 " connect(agents=[...]), or open a Host on this client"
             )
         return await state_of(self.bus, agent_type, target, revision, time)
-
-
-def _envelope(
-    agent: AgentId,
-    message: tuple[str, int, bytes],
-    session: str,
-    number: int,
-    id: str | None,
-    lane: Lane,
-    deadline: datetime | None,
-    reply: str = "",
-) -> Envelope:
-    """The command on its way; a caller's own `id` takes the place of the number."""
-    name, version, body = message
-    if id is not None:
-        check_command_id(id)
-        number = 0
-    return Envelope(
-        id=id or f"{session}.{agent.type}.{agent.key}.{lane}.{number}",
-        agent=f"{agent.type}/{agent.key}",
-        name=name,
-        body=msgspec.Raw(body),
-        version=version,
-        lane=lane,
-        sender=session,
-        number=number,
-        deadline=to_micros(deadline) if deadline is not None else 0,
-        reply=reply,
-    )

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from moonlet.agents.client.answers import error_of
 from moonlet.agents.client.asking import await_outcome
-from moonlet.agents.client.outgoing import Timeout, seconds
+from moonlet.agents.client.sending import Timeout, seconds
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt
@@ -46,9 +46,7 @@ class Receipt:
         home = await moon.registry.home(self._agent.type)
         answer = await await_outcome(bus, self._agent, self._envelope, home, None, until=until)
         if not answer.sequence:
-            error = error_of(answer)
-            assert error is not None
-            raise error
+            raise error_of(answer)
         moon.see(answer.stream, answer.sequence)
         stored = await Journal(bus, answer.stream).message(answer.sequence)
         if stored is None:

@@ -1,0 +1,375 @@
+"""A client's commands on their way, and the answers to them: the sender's side of mailboxes.
+
+A command is numbered, encoded, and sent under one id until its outcome is known. Everything that is
+the same for all commands to an agent in a lane is worked out once and kept (`Route`).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from moonlet.agents.client.asking import ASK_AGAIN, await_outcome
+from moonlet.agents.definition import AgentType
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import (
+    InvalidMessage,
+    InvalidSettings,
+    MoonletError,
+    Unavailable,
+    Unknown,
+    UnknownCommand,
+)
+from moonlet.core.hlc import to_micros
+from moonlet.core.ids import AgentId, Lane, check_command_id, check_lane
+from moonlet.core.schema import MessageType, encode_plain, is_message_class
+from moonlet.core.windows import WINDOW
+from moonlet.streams import (
+    Answer,
+    Bus,
+    Disconnected,
+    Home,
+    Mailboxes,
+    Message,
+    NoResponders,
+    Registry,
+    ServerRefused,
+    Subscription,
+    decode_answer,
+    explain_refusal,
+    is_full,
+    is_unknown,
+)
+
+Timeout = float | timedelta
+
+ROUTES_MAX: Final = 100_000
+"""Receivers and lanes that one session counts for; then a new session begins."""
+
+TRY: Final = 2.0
+"""Seconds until one try's answer is taken for lost."""
+
+
+class Plain(msgspec.Struct, frozen=True):
+    """A message without its class: the schema's name and plain data, as the console sends it."""
+
+    name: str
+    body: Any
+    version: int = 1
+
+
+def seconds(timeout: Timeout) -> float:
+    """A timeout in seconds; raises `InvalidSettings` unless it is positive and finite."""
+    value = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not 0 < value < 1e9:
+        raise InvalidSettings(f"timeout={timeout!r}: give a positive number of seconds")
+    return value
+
+
+class Counter:
+    """Numbers from 1, each in flight from `take` to `done`. Small while at rest.
+
+    The agent's window holds 1,024 numbers. So a number is only given out while the oldest one still
+    in flight is less than that behind: an old one that is retried for long must not fall out of the
+    window, where it would be taken for a duplicate.
+    """
+
+    __slots__ = ("_in_flight", "_last", "_waiting")
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._in_flight: dict[int, None] = {}
+        self._waiting: deque[asyncio.Future[int]] | None = None
+
+    async def take(self) -> int:
+        """The next number, once there is room for it; first come, first served.
+
+        Cancelled, it leaves no number in flight.
+        """
+        if not self._waiting and self._has_room():
+            return self._give()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.cancelled():
+                self._waiting.remove(future)
+            else:
+                self.done(future.result())
+            raise
+
+    def done(self, number: int) -> None:
+        """Its outcome is known, or nobody waits for it any more."""
+        del self._in_flight[number]
+        while self._waiting and self._has_room():
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(self._give())
+
+    def _give(self) -> int:
+        self._last += 1
+        self._in_flight[self._last] = None
+        return self._last
+
+    def _has_room(self) -> bool:
+        oldest = next(iter(self._in_flight), None)
+        return oldest is None or self._last + 1 - oldest < WINDOW
+
+
+class Route(Counter):
+    """The way to one agent in one lane, in one session; `home` is None until it was asked for."""
+
+    __slots__ = ("_prefix", "_text", "home", "lane", "session", "subject", "target")
+
+    def __init__(self, target: AgentId, lane: Lane, session: str) -> None:
+        super().__init__()
+        self.target = target
+        self.lane: Lane = lane
+        self.session = session
+        self.home: Home | None = None
+        self.subject = ""
+        self._text = str(target)
+        self._prefix = f"{session}.{target.type}.{target.key}.{lane}."
+
+    def envelope(
+        self,
+        message: tuple[str, int, bytes],
+        number: int,
+        id: str | None,
+        deadline: datetime | None,
+        reply: str,
+    ) -> Envelope:
+        """The command on its way; a caller's own `id` takes the place of the number."""
+        name, version, body = message
+        if id is not None:
+            check_command_id(id)
+            number = 0
+        return Envelope(
+            id=id or f"{self._prefix}{number}",
+            agent=self._text,
+            name=name,
+            body=msgspec.Raw(body),
+            version=version,
+            lane=self.lane,
+            sender=self.session,
+            number=number,
+            deadline=to_micros(deadline) if deadline is not None else 0,
+            reply=reply,
+        )
+
+
+class Sender:
+    """One session, its routes, and one wildcard inbox in which each question has a token."""
+
+    def __init__(self, bus: Bus, registry: Registry, types: Mapping[str, AgentType[Any]]) -> None:
+        self._bus = bus
+        self._registry = registry
+        self._types = types
+        self._mailboxes = Mailboxes(bus)
+        self._messages: dict[type, MessageType[Any]] = {}
+        self._routes: dict[tuple[str, str], Route] = {}
+        self._inbox = bus.new_inbox()
+        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._count = 0
+        self._subscription: Subscription | None = None
+        self.session = f"c-{bus.entropy.token()}"
+
+    async def open(self) -> None:
+        """Listen for answers."""
+        self._subscription = await self._bus.subscribe(f"{self._inbox}.*", self._arrive)
+
+    async def close(self) -> None:
+        """Stop; who still waits gets `Unavailable`."""
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(Unavailable("the client was closed"))
+                future.exception()  # whoever waits has it; nobody else is to be warned
+        self._waiting.clear()
+
+    async def tell(
+        self,
+        agent: str,
+        command: Any,
+        *,
+        id: str | None,
+        lane: Lane,
+        timeout: Timeout,
+        deadline: datetime | None,
+    ) -> tuple[AgentId, Envelope]:
+        """Store a command; returns when it is durable. See `Client.tell`."""
+        until = self._bus.clock.monotonic() + seconds(timeout)
+        route = self._route(agent, lane)
+        home = route.home or await self._find(route, until)
+        message = self.encode(route.target, command)
+        number = await route.take()
+        try:
+            envelope = route.envelope(message, number, id, deadline, "")
+            await self._put(route, home, envelope, until)
+        finally:
+            route.done(number)
+        return route.target, envelope
+
+    async def ask(
+        self,
+        agent: str,
+        command: Any,
+        *,
+        id: str | None,
+        lane: Lane,
+        timeout: Timeout,
+        deadline: datetime | None,
+    ) -> Answer:
+        """Send a command and wait for its outcome. See `Client.ask`."""
+        clock = self._bus.clock
+        until = clock.monotonic() + seconds(timeout)
+        route = self._route(agent, lane)
+        home = route.home or await self._find(route, until)
+        message = self.encode(route.target, command)
+        number = await route.take()
+        self._count += 1
+        reply = f"{self._inbox}.{self._count}"
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[reply] = future
+        try:
+            envelope = route.envelope(message, number, id, deadline, reply)
+            await self._put(route, home, envelope, until)
+            left = until - clock.monotonic()
+            if left > 0:
+                await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
+            if future.done():
+                return future.result()
+            return await await_outcome(self._bus, route.target, envelope, home, future, until=until)
+        finally:
+            route.done(number)
+            del self._waiting[reply]
+
+    def _arrive(self, message: Message) -> None:
+        future = self._waiting.get(message.subject)
+        if future is None or future.done():
+            return
+        try:
+            future.set_result(decode_answer(message.data, message.headers))
+        except MoonletError as error:
+            future.set_exception(error)
+
+    def _route(self, agent: str, lane: Lane) -> Route:
+        """The way to this agent in this lane, in the session of now; raises `InvalidId`."""
+        route = self._routes.get((agent, lane)) if type(agent) is str else None
+        if route is None:
+            target = AgentId.parse(agent)
+            key = str(target), check_lane(lane)
+            if len(self._routes) >= ROUTES_MAX:
+                # A new session counts from 1 again; what is in flight keeps its old sender.
+                self.session = f"c-{self._bus.entropy.token()}"
+                self._routes.clear()
+            route = self._routes.setdefault(key, Route(target, lane, self.session))
+        return route
+
+    async def _find(self, route: Route, until: float) -> Home:
+        home = route.home = await self.home(route.target, until)
+        route.subject = self._bus.subjects.mailbox(route.target, route.lane, home)
+        return home
+
+    async def home(self, agent: AgentId, until: float) -> Home:
+        """Where the type's agents are: asked for until monotonic `until`, as nothing is sent yet.
+
+        Raises `UnknownAgentType`, and `Unavailable` when time is up.
+        """
+        registry = self._registry
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return registry.known(agent.type) or await registry.home(agent.type)
+            except Unavailable:
+                if self._bus.clock.monotonic() >= until:
+                    raise
+            await self._bus.backoff(attempt)
+
+    def encode(
+        self, agent: AgentId, message: Any, *, query: bool = False
+    ) -> tuple[str, int, bytes]:
+        """Name, version and body of a message; raises `InvalidMessage`, `UnknownCommand`."""
+        encoding = self._bus.encoding
+        cls = type(message)
+        if cls is Plain:
+            name, version = message.name, message.version
+            body = encode_plain(message.body, encoding)
+        else:
+            known = self._messages.get(cls)
+            if known is None:
+                if not is_message_class(cls):
+                    raise InvalidMessage(
+                        f"{message!r:.100} is no message: use a msgspec.Struct, a dataclass or a"
+                        " pydantic model"
+                    )
+                known = self._messages[cls] = MessageType(cls)
+            name, version, body = known.name, known.version, known.encode(message, encoding)
+        self._check(agent, cls, name, version, body, query)
+        return name, version, body
+
+    def _check(
+        self, agent: AgentId, cls: type, name: str, version: int, body: bytes, query: bool
+    ) -> None:
+        """Where the type is known here, tell the sender at once what its owner would say.
+
+        A message of the very class that its handler takes was checked by being encoded.
+        """
+        agent_type = self._types.get(agent.type)
+        if agent_type is None:
+            return
+        table = agent_type.queries if query else agent_type.behavior.commands
+        handler = table.get(name)
+        if handler is None:
+            if query:
+                known = ", ".join(sorted(table)) or "none"
+                raise UnknownCommand(
+                    f"agent type {agent.type} has no query {name!r}; it has: {known}"
+                )
+            raise UnknownCommand(agent_type.unknown_command(name))
+        if handler.message.cls is not cls:
+            handler.message.decode(body, version, self._bus.encoding)
+
+    async def _put(self, route: Route, home: Home, envelope: Envelope, until: float) -> None:
+        """Store the command, with retries under the same id and number, until monotonic `until`.
+
+        Raises `MailboxFull`, `PayloadTooLarge`, `PermissionDenied`; `Unknown` when time is up,
+        'no' if it was never sent, 'maybe' if a try had no answer.
+        """
+        clock = self._bus.clock
+        stored = False
+        attempt = 0
+        while True:
+            attempt += 1
+            left = until - clock.monotonic()
+            if left <= 0:
+                raise Unknown(
+                    f"no answer from {self._bus.description} for {envelope.name} to"
+                    f" {route.target}: ask for its outcome with the same id",
+                    stored="maybe" if stored else "no",
+                    command_id=envelope.id,
+                )
+            try:
+                await self._mailboxes.put(route.subject, envelope, timeout=min(left, TRY))
+                return
+            except ServerRefused as error:
+                if is_full(error) and not stored:
+                    limit = self._bus.topology.mailbox
+                    raise explain_refusal(error, route.target, limit) from None
+                if is_unknown(error):
+                    stored = True
+                elif error.code < 500:
+                    raise
+            except (Disconnected, NoResponders):
+                pass
+            except Unavailable:
+                stored = True
+            await self._bus.backoff(attempt)
