@@ -20,7 +20,6 @@ WAITING = "agents/moonlet/agents/deciding/waiting.py"
 DECIDE = "agents/moonlet/agents/deciding/decide.py"
 OUTBOX = "agents/moonlet/agents/effects/outbox.py"
 CAUSES = "agents/moonlet/agents/effects/causes.py"
-AHEAD = "agents/moonlet/agents/deciding/ahead.py"
 POLICY = "agents/moonlet/agents/recovery/snapshot_policy.py"
 RECOVERY = "agents/moonlet/agents/recovery/tail.py"
 PARTITION = "agents/moonlet/agents/owner/owned_partition.py"
@@ -73,7 +72,7 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         "a refusal on the state in memory is acknowledged without an append",
         (
             (
-                AHEAD,
+                DECIDE,
                 "        if isinstance(verdict, PendingCommit):\n",
                 "        if isinstance(verdict, PendingCommit) and"
                 ' verdict.commit.outcome == "rejected":\n'

@@ -36,8 +36,3 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reply: str = ""
     timer: str = ""
     call: str = ""
-
-    def __post_init__(self) -> None:
-        # Else all foreign clients that number their commands, but have no name, would be one.
-        if self.number and not (self.sender or self.timer or self.call):
-            msgspec.structs.force_setattr(self, "number", 0)

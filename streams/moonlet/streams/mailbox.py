@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+import msgspec
+
 from moonlet.core.codec import (
     ENCODING_HEADER,
     MAX_COMMAND_PLAIN,
@@ -52,7 +54,11 @@ def _too_large(envelope: Envelope, size: int, limit: int, why: str) -> PayloadTo
 def decode_envelope(data: bytes, header: str | None) -> tuple[Envelope, Encoding]:
     """The envelope of a message; raises `InvalidMessage`, `PayloadTooLarge`."""
     plain, encoding = unpack(data, header, MAX_COMMAND_PLAIN)
-    return _CODECS[encoding].decode(plain), encoding
+    envelope = _CODECS[encoding].decode(plain)
+    if envelope.number and not (envelope.sender or envelope.timer or envelope.call):
+        # Else all foreign clients that number their commands, but have no name, would be one.
+        envelope = msgspec.structs.replace(envelope, number=0)
+    return envelope, encoding
 
 
 def message_id(envelope: Envelope) -> str:

@@ -4,9 +4,8 @@ Live owners, simulated worlds, `verify`, replay and `given` decide here and nowh
 """
 
 from moonlet.agents.deciding.again import Again, Difference, decide_again
-from moonlet.agents.deciding.ahead import CHAIN_MAX, Settled, decide_ahead
 from moonlet.agents.deciding.commit_chain import CommitChain, PendingCommit
-from moonlet.agents.deciding.decide import Verdict, judge
+from moonlet.agents.deciding.decide import CHAIN_MAX, Settled, Verdict, decide_ahead, judge
 from moonlet.agents.deciding.folding import fold_state
 from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
 from moonlet.agents.deciding.rules import Rules

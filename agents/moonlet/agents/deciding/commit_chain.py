@@ -89,24 +89,17 @@ class CommitChain:
         self._numbers: set[tuple[str, str, int]] | None = None
         self._highest: dict[tuple[str, str], int] | None = None
 
-    @property
-    def ahead(self) -> int:
-        """How many wait for those in flight."""
-        return len(self.commits) - self.flying
-
     def add(self, pending: PendingCommit) -> None:
         """The next commit; the one after it is decided on its state."""
         self.commits.append(pending)
-        self._head(pending)
+        commit = pending.commit
+        self.revision = commit.revision
+        self.digest = pending.digest
+        self.time = commit.time
+        self.state = pending.state
         self.bytes += len(pending.record[0])
         if pending.has_effects:
             self.with_effects += 1
-
-    def _head(self, last: PendingCommit) -> None:
-        self.revision = last.commit.revision
-        self.digest = last.digest
-        self.time = last.commit.time
-        self.state = last.state
 
     def fly(self) -> list[PendingCommit]:
         """All of them are being appended from now on."""
@@ -120,8 +113,8 @@ class CommitChain:
         if self.flying < len(self.commits):
             return self._cut(0, self.flying)
         landed, self.commits = self.commits, []
-        self.flying = self.with_effects = 0
-        self._forget_numbers()
+        self.flying = self.with_effects = self._looked = 0
+        self._numbers = self._highest = None
         return landed
 
     def drop_ahead(self) -> list[PendingCommit]:
@@ -129,7 +122,11 @@ class CommitChain:
         dropped = self._cut(self.flying, len(self.commits))
         self.bytes = 0
         if self.commits:
-            self._head(self.commits[-1])
+            last = self.commits[-1]
+            self.revision = last.commit.revision
+            self.digest = last.digest
+            self.time = last.commit.time
+            self.state = last.state
         return dropped
 
     def _cut(self, start: int, stop: int) -> list[PendingCommit]:

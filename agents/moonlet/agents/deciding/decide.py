@@ -1,11 +1,12 @@
-"""From a delivery to a commit ready to be appended: duplicate? → deadline → decide.
+"""From deliveries to commits ready to be appended: duplicate? → deadline → decide.
 
 Pure: nothing is sent, awaited or asked here; time comes by argument, the fold is only read. Live
-owners, simulated worlds, `verify` and `given` decide by the same `judge`. What crosses this seam is
-bytes and integers (deliveries in; records, digests and verdicts out), so that another
-implementation may stand behind it.
+owners, simulated worlds, `verify` and `given` decide by the same `judge`. What waits goes in as a
+batch, and comes out as a chain: bytes and integers cross this seam (deliveries in; records,
+digests and verdicts out), so that another implementation may stand behind it.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import msgspec
 from moonlet.agents.deciding.commit_chain import CommitChain, PendingCommit
 from moonlet.agents.deciding.queued_command import QueuedCommand
 from moonlet.agents.deciding.rules import Rules
+from moonlet.agents.deciding.waiting import WaitingCommands
 from moonlet.agents.definition import AgentType, Context
 from moonlet.core.behavior import Decision, parked
 from moonlet.core.codec import ENCODING_HEADER, Encoding
@@ -32,6 +34,15 @@ from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 from moonlet.core.schema import decode_plain
 from moonlet.streams import decode_envelope
+
+CHAIN_MAX: Final = 256
+"""Commands decided ahead of what is in flight: they are appended as one, all land, or none. A batch
+takes milliseconds, however few they are, and deciding this many keeps others waiting for no more.
+"""
+
+CHAIN_BYTES: Final = 1_048_576
+"""Bytes of records decided ahead from which no more are."""
+
 
 OPEN_MAX: Final = 256
 """Timers, and calls, that one agent may have open."""
@@ -54,6 +65,65 @@ class Verdict(IntEnum):
 
     READ_AGAIN = 5
     """A commit that the fold doesn't have caused it, so what the fold lacks says nothing."""
+
+
+Settled = list[tuple[QueuedCommand, Verdict]]
+
+
+def decide_ahead(
+    rules: Rules,
+    agent: AgentId,
+    fold: Fold[Any],
+    chain: CommitChain,
+    waiting: WaitingCommands,
+    first: QueuedCommand | None,
+    *,
+    most: int,
+    effects_room: int,
+    times: Callable[[], tuple[int, Timestamp]],
+    dispatched: int,
+    settled: Settled,
+) -> Verdict | None:
+    """Decide `first`, or what waits, onto `chain`: up to `most` ahead of what is in flight.
+
+    `effects_room` is how many commits with effects the chain may hold; `times` gives the wall
+    clock in µs and the time of a commit. What earlier commits had dealt with is added to `settled`,
+    in order. Returns READ_AGAIN or WAIT if that ended it. What is not decided waits as before.
+    """
+    while True:
+        if first is not None:
+            queued, first = first, None
+        elif waiting.count:
+            queued = waiting.take()
+        else:
+            return None
+        if (
+            len(chain.commits) - chain.flying >= most
+            or chain.bytes >= CHAIN_BYTES
+            or chain.with_effects >= effects_room
+        ):
+            waiting.put_back(queued)
+            return None
+        now_us, time = times()
+        try:
+            verdict = decide(
+                rules, agent, fold, chain, queued,
+                now_us=now_us, time=time, dispatched=dispatched,
+            )  # fmt: skip
+        except BaseException:  # ours: a handler's own are caught and park its command
+            waiting.put_back(queued)
+            raise
+        if isinstance(verdict, PendingCommit):
+            chain.add(verdict)
+        elif verdict is Verdict.WAIT:
+            waiting.put_back(queued)
+            return verdict
+        elif verdict is Verdict.READ_AGAIN:
+            queued.sought = True
+            waiting.put_back(queued)
+            return verdict
+        else:
+            settled.append((queued, verdict))
 
 
 def decide(
@@ -131,6 +201,12 @@ def decide(
         return pending(parked(state, error))
 
 
+class Moment(msgspec.Struct, gc=False):
+    """The context of a handler that takes none: what `behavior.decide` itself needs of it."""
+
+    now_us: int
+
+
 def judge(
     agent_type: AgentType[Any],
     state: Any,
@@ -152,14 +228,16 @@ def judge(
         command = handler.message.decode(envelope.body, envelope.version, encoding)
     except InvalidMessage as invalid:
         return Decision("rejected", state, reason=str(invalid), error="InvalidMessage"), False
-    context = Context(
-        self_id=envelope.agent,
-        revision=revision,
-        now_us=micros,
-        command_id=envelope.id,
-        sender=envelope.sender,
-        correlation_id=envelope.correlation_id or envelope.id,
-    )
+    context: Context | Moment = Moment(micros)
+    if handler.wants_context:
+        context = Context(
+            self_id=envelope.agent,
+            revision=revision,
+            now_us=micros,
+            command_id=envelope.id,
+            sender=envelope.sender,
+            correlation_id=envelope.correlation_id or envelope.id,
+        )
     return agent_type.behavior.decide(state, handler, command, context, encoding), True
 
 

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import msgspec
+
 from moonlet.core.codec import Encoding
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import MoonletError
@@ -25,7 +27,7 @@ class Source(Protocol):
         ...
 
 
-class QueuedCommand:
+class QueuedCommand(msgspec.Struct, weakref=False):
     """A delivery in an agent's queue; `credited` if it holds a credit of its source.
 
     `lane` is the lane's place, critical 0. `problem` is set when it is no envelope, `readable` when
@@ -33,21 +35,15 @@ class QueuedCommand:
     caused it.
     """
 
-    __slots__ = (
-        "credited", "delivery", "encoding", "envelope", "lane", "problem", "readable", "sought",
-        "source",
-    )  # fmt: skip
-
-    def __init__(self, source: Source, delivery: Delivery, lane: int, credited: bool) -> None:
-        self.source = source
-        self.delivery = delivery
-        self.lane = lane
-        self.credited = credited
-        self.envelope: Envelope | None = None
-        self.problem: MoonletError | None = None
-        self.readable = False
-        self.sought = False
-        self.encoding: Encoding = "json"
+    source: Source
+    delivery: Delivery
+    lane: int
+    credited: bool
+    envelope: Envelope | None = None
+    problem: MoonletError | None = None
+    readable: bool = False
+    sought: bool = False
+    encoding: Encoding = "json"
 
     @property
     def place(self) -> str:
@@ -59,13 +55,10 @@ class QueuedCommand:
         self.source.acknowledge(self.delivery, credited=self.credited)
 
 
-class HeldCommand:
+class HeldCommand(msgspec.Struct, frozen=True, gc=False):
     """What an agent keeps of a delivery that it reads back later."""
 
-    __slots__ = ("lane", "reply", "sequence", "source")
-
-    def __init__(self, source: Source, lane: int, sequence: int, reply: str) -> None:
-        self.source = source
-        self.lane = lane
-        self.sequence = sequence
-        self.reply = reply
+    source: Source
+    lane: int
+    sequence: int
+    reply: str

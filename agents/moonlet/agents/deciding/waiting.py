@@ -40,17 +40,20 @@ class WaitingCommands:
             waiting = lanes[lane] = deque()
         return waiting
 
-    def take(self) -> QueuedCommand | None:
-        """The next: of the highest lane that has one and turns left; 64 : 16 : 4 : 1."""
+    def take(self) -> QueuedCommand:
+        """The next: of the highest lane that has one and turns left; 64 : 16 : 4 : 1.
+
+        There must be one: see `count`.
+        """
         lanes, turns = self._lanes, self._turns
-        if not self.count or lanes is None or turns is None:
-            self._lanes = self._turns = None
-            return None
+        assert lanes is not None and turns is not None
         for _ in range(2):
             for lane, waiting in enumerate(lanes):
                 if waiting and turns[lane]:
                     turns[lane] -= 1
                     self.count -= 1
+                    if not self.count:
+                        self._lanes = self._turns = None
                     return waiting.popleft()
             turns[:] = WEIGHTS
         raise AssertionError("the count is wrong")
@@ -65,12 +68,13 @@ class WaitingCommands:
 
     def peek(self) -> QueuedCommand | None:
         """What `take` would give; it stays."""
-        queued = self.take()
-        if queued is None:
+        if not self.count:
             return None
+        turns = self._turns
+        queued = self.take()
         self.put_back(queued)
-        assert self._turns is not None
-        self._turns[queued.lane] += 1
+        if self._turns is turns and turns is not None:
+            turns[queued.lane] += 1
         return queued
 
 

@@ -285,7 +285,8 @@ class LiveAgent:
             if pending.has_effects:
                 self._dispatch(pending)
             else:
-                pending.queued.acknowledge()
+                queued = pending.queued
+                queued.source.acknowledge(queued.delivery.reply, credited=queued.credited)
         if self.stopped:
             self._take_back(chain.drop_ahead())
         if chain.commits:
@@ -442,7 +443,8 @@ class LiveAgent:
         waited: list[HeldCommand] = []
         if self._chain is not None:
             self._take_back(self._chain.drop_ahead())
-        while (queued := self._waiting.take()) is not None:
+        while self._waiting.count:
+            queued = self._waiting.take()
             delivery = queued.delivery
             waited.append(
                 HeldCommand(queued.source, queued.lane, delivery.sequence, delivery.reply)
