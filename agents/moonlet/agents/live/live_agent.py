@@ -286,7 +286,7 @@ class LiveAgent:
                 self._dispatch(pending)
             else:
                 queued = pending.queued
-                queued.source.acknowledge(queued.delivery.reply, credited=queued.credited)
+                queued.source.acknowledge(queued.delivery, credited=queued.credited)
         if self.stopped:
             self._take_back(chain.drop_ahead())
         if chain.commits:
