@@ -12,7 +12,7 @@ from moonlet.agents import (
     AgentType,
     Context,
     Decision,
-    Fault,
+    HistoryFault,
     Perform,
     Rejected,
     Reply,
@@ -148,14 +148,14 @@ def faults(
     messages: Sequence[StoredMessage],
     made: AgentType[Any] | None = None,
     snapshot: Snapshot | None = None,
-) -> tuple[list[Fault], Verification]:
+) -> tuple[list[HistoryFault], Verification]:
     verification = Verification({made.name: made} if made is not None else {})
     verification.meet(ALICE, STREAM, snapshot)
     found = [verification.take(ALICE, message) for message in messages]
     return [f for f in found if f is not None] + verification.finish(), verification
 
 
-def only(messages: Sequence[StoredMessage], made: AgentType[Any] | None = None) -> Fault:
+def only(messages: Sequence[StoredMessage], made: AgentType[Any] | None = None) -> HistoryFault:
     [fault], _ = faults(messages, made or till())
     return fault
 

@@ -14,10 +14,10 @@ from nats.aio.subscription import Subscription
 from nats.protocol.parser import Parser
 
 from moonlet.streams.api import Disconnected
-from moonlet.streams.nats_api_wire import CONTROL_LINE_MAX, Wire
+from moonlet.streams.nats_api_wire import CONTROL_LINE_MAX, NatsWire
 
-# What `Wire` replaces or leans on. After an upgrade of nats-py, read what changed there, run the
-# tests below and `test_nats_api_disconnects.py`, then take the new digests over.
+# What `NatsWire` replaces or leans on. After an upgrade of nats-py, read what changed there, run
+# the tests below and `test_nats_api_disconnects.py`, then take the new digests over.
 LEANED_ON = {
     Client._attempt_reconnect: "2bbc96e0f2f765ec",
     Client._close: "9a92d3aca1b2c1fd",
@@ -71,7 +71,7 @@ EXPECTED: Got = [
 
 
 async def parse(chunks: list[bytes]) -> tuple[Got, bytes]:
-    wire = Wire()
+    wire = NatsWire()
     wire._flush_queue = asyncio.Queue()
     got: Got = []
     for number in (b"1", b"2"):
@@ -107,7 +107,7 @@ async def test_a_large_message_arrives_in_many_reads() -> None:
 
 
 async def test_a_handler_that_raises_does_not_stop_the_others() -> None:
-    wire = Wire()
+    wire = NatsWire()
     got: Got = []
 
     def fail(*message: object) -> None:
@@ -130,20 +130,20 @@ async def test_a_handler_that_raises_does_not_stop_the_others() -> None:
     ],
 )
 async def test_nonsense_is_a_protocol_error_which_reconnects(line: bytes) -> None:
-    wire = Wire()
+    wire = NatsWire()
     wire.handlers[b"1"] = lambda *message: None
     with pytest.raises(nats.errors.ProtocolError):
         await wire._ps.parse(line)
 
 
 async def test_a_line_without_end_is_not_collected_for_ever() -> None:
-    wire = Wire()
+    wire = NatsWire()
     with pytest.raises(nats.errors.ProtocolError):
         await wire._ps.parse(b"x" * (CONTROL_LINE_MAX + 1))
 
 
 async def test_a_denied_subject_keeps_its_case() -> None:
-    wire = Wire()
+    wire = NatsWire()
     denied: list[tuple[str, str]] = []
     wire.on_denied = lambda what, subject: denied.append((what, subject))
     await wire._ps.parse(b"-ERR 'Permissions Violation for Publish to \"Moon.cmd.A\"'\r\n")
@@ -154,7 +154,7 @@ async def test_a_denied_subject_keeps_its_case() -> None:
 
 
 async def test_an_answer_to_a_ping_that_was_given_up_is_harmless() -> None:
-    wire = Wire()
+    wire = NatsWire()
     given_up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     given_up.cancel()
     wire._pongs.append(given_up)
@@ -163,4 +163,4 @@ async def test_an_answer_to_a_ping_that_was_given_up_is_harmless() -> None:
 
 async def test_nothing_is_taken_before_the_connection_is_there() -> None:
     with pytest.raises(Disconnected):
-        Wire().send(b"PUB a 0\r\n\r\n")
+        NatsWire().send(b"PUB a 0\r\n\r\n")

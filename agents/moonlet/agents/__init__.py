@@ -6,7 +6,7 @@ from typing import Any
 from moonlet.agents.client import Client, Plain, Receipt
 from moonlet.agents.connect import connect
 from moonlet.agents.definition import AgentType, Context
-from moonlet.agents.histories import Fault, Verification, fold_of
+from moonlet.agents.histories import HistoryFault, Verification, fold_of
 from moonlet.agents.hosting import Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
@@ -25,7 +25,7 @@ __all__ = [
     "Client",
     "Context",
     "Decision",
-    "Fault",
+    "HistoryFault",
     "Host",
     "Perform",
     "PerformFailed",

@@ -10,7 +10,7 @@ from nats import errors as nats_errors
 from moonlet.core.errors import InvalidSettings, MoonletError, PermissionDenied, Unavailable
 from moonlet.streams.api import NoResponders, ServerRefused
 from moonlet.streams.nats_api import NatsJetStream
-from moonlet.streams.nats_api_wire import Wire
+from moonlet.streams.nats_api_wire import NatsWire
 from moonlet.streams.server_process import MINIMUM_VERSION, parse_version
 from moonlet.streams.settings import Settings
 from moonlet.telemetry.log import get_logger
@@ -30,7 +30,7 @@ async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:
     A connection that was opened reconnects by itself, for ever.
     """
     attempt = _Attempt(settings)
-    wire = Wire()
+    wire = NatsWire()
     jetstream: NatsJetStream | None = None
 
     async def reconnected() -> None:
@@ -219,7 +219,7 @@ async def _check(jetstream: NatsJetStream, settings: Settings) -> None:
         log.debug("nats_account_info_denied", server=where)
 
 
-async def _abandon(wire: Wire, connecting: "asyncio.Future[None]") -> None:
+async def _abandon(wire: NatsWire, connecting: "asyncio.Future[None]") -> None:
     """Leave no task and no socket behind."""
     connecting.cancel()
     await asyncio.wait({connecting}, timeout=1)

@@ -28,7 +28,7 @@ from moonlet.streams.nats_api_answers import (
 )
 from moonlet.streams.nats_api_frames import check_subject, decode_headers, encode_publish
 from moonlet.streams.nats_api_pull import NatsPull, PullCallbacks
-from moonlet.streams.nats_api_wire import RawHandler, Wire
+from moonlet.streams.nats_api_wire import NatsWire, RawHandler
 from moonlet.telemetry.log import get_logger
 
 BATCH_MESSAGES_MAX = 1000  # the server's own limit by default (ADR-50)
@@ -39,9 +39,9 @@ log = get_logger(__name__)
 
 
 class NatsSubscription:
-    """A subscription of a `Wire`."""
+    """A subscription of a `NatsWire`."""
 
-    def __init__(self, wire: Wire, number: int) -> None:
+    def __init__(self, wire: NatsWire, number: int) -> None:
         self._wire = wire
         self._number = number
 
@@ -53,7 +53,7 @@ class NatsSubscription:
 class NatsJetStream(Administration):
     """One connection of nats-py, opened by `connection.open`."""
 
-    def __init__(self, wire: Wire, description: str) -> None:
+    def __init__(self, wire: NatsWire, description: str) -> None:
         self._wire = wire
         self._description = description
         self._answers = Answers(f"{wire.new_inbox()}.")

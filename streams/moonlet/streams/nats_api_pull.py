@@ -7,7 +7,7 @@ import msgspec
 
 from moonlet.streams.api import Delivery, PullStatus
 from moonlet.streams.nats_api_frames import RawHeaders, decode_headers
-from moonlet.streams.nats_api_wire import Wire
+from moonlet.streams.nats_api_wire import NatsWire
 
 
 def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> Delivery:
@@ -44,7 +44,7 @@ class NatsPull:
     """One inbox for one consumer. What arrives is bounded by what was requested."""
 
     def __init__(
-        self, wire: Wire, stream: str, consumer: str, inbox: str, told: PullCallbacks
+        self, wire: NatsWire, stream: str, consumer: str, inbox: str, told: PullCallbacks
     ) -> None:
         self._wire = wire
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"

@@ -38,7 +38,7 @@ def _nothing(*_: Any) -> None:
     pass
 
 
-class Wire(Client):
+class NatsWire(Client):
     """A nats-py client whose subscriptions are plain functions.
 
     `on_denied` gets 'Publish' or 'Subscription' and the subject, in its own case; `on_lost` the
@@ -208,7 +208,7 @@ class _Parser(Parser):
     Only lines that aren't messages take nats-py's way.
     """
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: NatsWire) -> None:
         self._generation = 0
         super().__init__(wire)
 

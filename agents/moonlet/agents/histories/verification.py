@@ -20,7 +20,7 @@ from moonlet.streams import Snapshot, StoredMessage, decode_commit
 Kind = Literal["foreign", "corrupt", "undecodable", "chain", "twice", "decision", "snapshot"]
 
 
-class Fault(msgspec.Struct, frozen=True):
+class HistoryFault(msgspec.Struct, frozen=True):
     """The first thing wrong with an agent. `event` names the event at fault, if it is one.
 
     foreign: no agent's subject. corrupt, undecodable: the stored bytes. chain: revisions or
@@ -54,7 +54,7 @@ class Verifier:
         self.commits = 0
         self.decided = 0
         self.mended = 0
-        self.fault: Fault | None = None
+        self.fault: HistoryFault | None = None
         self._stream = stream
         self._type = agent_type
         self._snapshot = snapshot
@@ -65,7 +65,7 @@ class Verifier:
         """The revision up to which all is well."""
         return self._fold.revision
 
-    def take(self, message: StoredMessage) -> Fault | None:
+    def take(self, message: StoredMessage) -> HistoryFault | None:
         """Check the next stored commit; returns the fault if this is where the first one is."""
         self.commits += 1
         if self.fault is None:
@@ -73,7 +73,7 @@ class Verifier:
             return self.fault
         return None
 
-    def finish(self) -> Fault | None:
+    def finish(self) -> HistoryFault | None:
         """After the last commit: whether a snapshot knows of more."""
         snapshot = self._snapshot
         if self.fault is None and snapshot is not None and snapshot.revision > self.revision:
@@ -87,7 +87,7 @@ class Verifier:
             return self.fault
         return None
 
-    def _check(self, message: StoredMessage) -> Fault | None:
+    def _check(self, message: StoredMessage) -> HistoryFault | None:
         next_revision, sequence = self.revision + 1, message.sequence
         if DIGEST_HEADER not in (message.headers or {}):
             what = f"no digest ({DIGEST_HEADER}) stands beside it: Moonlet did not write it"
@@ -117,7 +117,7 @@ class Verifier:
         self._fold.advance(commit, state)
         return self._against_snapshot(commit)
 
-    def _in_chain(self, commit: Commit[Any]) -> Fault | None:
+    def _in_chain(self, commit: Commit[Any]) -> HistoryFault | None:
         """Whether the commit is this agent's next, and its command a new one."""
         fold = self._fold
         revision, sequence = commit.revision, commit.sequence
@@ -150,7 +150,7 @@ class Verifier:
             return fold.windows.has(command.sender, command.lane, command.number)
         return command.id in fold.ids
 
-    def _difference(self, commit: Commit[Any], difference: Difference) -> Fault:
+    def _difference(self, commit: Commit[Any], difference: Difference) -> HistoryFault:
         name = commit.command.name
         version = f", recorded by version {commit.app_version}" if commit.app_version else ""
         return self._fault(
@@ -161,7 +161,7 @@ class Verifier:
             event=difference.event,
         )
 
-    def _against_snapshot(self, commit: Commit[Any]) -> Fault | None:
+    def _against_snapshot(self, commit: Commit[Any]) -> HistoryFault | None:
         """At the snapshot's revision: whether it is of this commit, with this state."""
         snapshot, fold = self._snapshot, self._fold
         if snapshot is None or snapshot.revision != commit.revision:
@@ -178,8 +178,8 @@ class Verifier:
 
     def _fault(
         self, kind: Kind, revision: int, sequence: int, message: str, *, event: str = ""
-    ) -> Fault:
-        return Fault(str(self.agent), revision, sequence, kind, message, event)
+    ) -> HistoryFault:
+        return HistoryFault(str(self.agent), revision, sequence, kind, message, event)
 
 
 class Verification:
@@ -198,11 +198,11 @@ class Verification:
         """Begin with an agent, before its first commit."""
         self.agents[agent] = Verifier(agent, stream, self._types.get(agent.type), snapshot)
 
-    def take(self, agent: AgentId | None, message: StoredMessage) -> Fault | None:
+    def take(self, agent: AgentId | None, message: StoredMessage) -> HistoryFault | None:
         """Check one message of a journal; `agent` is None for a subject that is no agent's."""
         if agent is None:
             self.foreign += 1
-            return Fault(
+            return HistoryFault(
                 "",
                 0,
                 message.sequence,
@@ -211,7 +211,7 @@ class Verification:
             )
         return self.agents[agent].take(message)
 
-    def finish(self) -> list[Fault]:
+    def finish(self) -> list[HistoryFault]:
         """The faults that only the end shows."""
         found = (verifier.finish() for verifier in self.agents.values())
         return [fault for fault in found if fault is not None]

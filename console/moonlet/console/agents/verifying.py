@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from moonlet.agents import Fault, Verification
+from moonlet.agents import HistoryFault, Verification
 from moonlet.console.common import (
     Advance,
     ExitCode,
@@ -51,7 +51,7 @@ async def verify(
     target = AgentId.parse(agent) if agent is not None else None
     types = find(module)
     verification = Verification(types)
-    faults: list[Fault] = []
+    faults: list[HistoryFault] = []
     async with opened(options) as session:
         bus = session.moon.bus
         streams = bus.topology.journal_streams
@@ -76,7 +76,7 @@ class _Check:
         self._verification = verification
         self._advance = advance
 
-    async def run(self, target: AgentId | None) -> list[Fault]:
+    async def run(self, target: AgentId | None) -> list[HistoryFault]:
         """The faults found on the way."""
         bus, stream = self._bus, self._stream
         facts = await stream_facts(bus, stream)
@@ -100,7 +100,7 @@ class _Check:
             faults.append(await self._unreadable(error))
         return faults
 
-    async def _take(self, batch: list[StoredMessage]) -> list[Fault]:
+    async def _take(self, batch: list[StoredMessage]) -> list[HistoryFault]:
         agents = [self._bus.subjects.journal_agent(message.subject) for message in batch]
         fresh = {agent for agent in agents if agent and not self._verification.knows(agent)}
         for agent, snapshot in await asyncio.gather(*(self._snapshot(a) for a in sorted(fresh))):
@@ -119,28 +119,28 @@ class _Check:
             return agent, None
         return agent, snapshot
 
-    async def _unreadable(self, error: Corrupt) -> Fault:
+    async def _unreadable(self, error: Corrupt) -> HistoryFault:
         """An outcome that stands apart and is gone: what follows in this stream was not read."""
         message = await stored_message(self._bus, self._stream, error.sequence)
         agent = self._bus.subjects.journal_agent(message.subject) if message is not None else None
         what = f"{error}; nothing behind it was read"
-        return Fault(str(agent or ""), 0, error.sequence, "corrupt", what)
+        return HistoryFault(str(agent or ""), 0, error.sequence, "corrupt", what)
 
 
-def _holes(facts: StreamFacts) -> list[Fault]:
+def _holes(facts: StreamFacts) -> list[HistoryFault]:
     """Messages that were deleted or purged, though a journal forbids both."""
     found = []
     stream, deleted, first = facts.name, facts.deleted, facts.first
     if deleted:
         what = f"{deleted} messages were deleted from {stream}: restore it from a backup"
-        found.append(Fault("", 0, 0, "chain", what))
+        found.append(HistoryFault("", 0, 0, "chain", what))
     if first > 1:
         what = f"{stream} begins at sequence {first}: what came before was purged; restore it"
-        found.append(Fault("", 0, first, "chain", what))
+        found.append(HistoryFault("", 0, first, "chain", what))
     return found
 
 
-def _tell(output: Output, verification: Verification, faults: list[Fault]) -> None:
+def _tell(output: Output, verification: Verification, faults: list[HistoryFault]) -> None:
     for fault in faults:
         output.result({"fault": msgspec.to_builtins(fault)}, _in_words(fault))
     count, agents = verification.commits, len(verification.agents)
@@ -172,7 +172,7 @@ def _tell(output: Output, verification: Verification, faults: list[Fault]) -> No
     output.result(record, "\n".join(lines))
 
 
-def _in_words(fault: Fault) -> str:
+def _in_words(fault: HistoryFault) -> str:
     place = f"{fault.agent} revision {fault.revision}" if fault.agent else "the journal"
     event = f", event {fault.event}" if fault.event else ""
     at = f" (sequence {fault.sequence})" if fault.sequence else ""
