@@ -37,10 +37,6 @@ KNOWN: Final = {
         "start_serving",
     },
     "nats-py": {"_pings_outstanding", "_pongs_received", "_process_pong", "_ps"},
-    "nobody; they go with the code around them": {
-        "CONSUMER_NOT_FOUND",
-        "NO_MESSAGE",
-    },
 }
 """Who uses it → names: overrides, and attributes that another library reads."""
 

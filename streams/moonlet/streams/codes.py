@@ -30,7 +30,9 @@ UNKNOWN_CODES: Final = frozenset({10158, 10163, 10210})
 NO_LEADER: Final = 10008
 """`JetStream system temporarily unavailable`: a cluster is electing; nothing was done."""
 
-NO_MESSAGE: Final = 10037
+NO_MESSAGE: Final = frozenset({10037, 10043})
+"""No message was found, or there is no such sequence."""
+
 STREAM_NOT_FOUND: Final = 10059
 
 

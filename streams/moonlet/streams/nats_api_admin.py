@@ -7,13 +7,11 @@ import msgspec
 
 from moonlet.core.errors import InvalidId
 from moonlet.streams.api import Headers, Message, NoAnswer, ServerRefused, StoredMessage
+from moonlet.streams.codes import CONSUMER_NOT_FOUND, NO_MESSAGE, STREAM_NOT_FOUND
 from moonlet.streams.nats_api_answers import ApiError, PageWaiting, Waiting
 from moonlet.streams.nats_api_frames import decode_headers, decode_time, encode_time
 
 API_SECONDS = 5.0
-_NO_MESSAGE = {10037, 10043}  # no message found, no such sequence
-_NO_STREAM = 10059
-_NO_CONSUMER = 10014
 
 
 class _Raw(msgspec.Struct):
@@ -97,7 +95,7 @@ class Administration:
         except msgspec.MsgspecError as error:
             raise NoAnswer(f"the server's answer to {subject} can't be read: {error}") from error
         if decoded.error is not None:
-            if decoded.error.err_code in _NO_MESSAGE:
+            if decoded.error.err_code in NO_MESSAGE:
                 return None
             raise decoded.error.refusal()
         raw = decoded.message
@@ -139,7 +137,9 @@ class Administration:
 
     async def delete_consumer(self, stream: str, name: str) -> bool:
         """Delete; False if there was none."""
-        return await self._found(_NO_CONSUMER, "CONSUMER.DELETE", stream, None, name) is not None
+        return (
+            await self._found(CONSUMER_NOT_FOUND, "CONSUMER.DELETE", stream, None, name) is not None
+        )
 
     async def consumer_names(self, stream: str) -> list[str]:
         """The names of all consumers, sorted."""
@@ -153,7 +153,7 @@ class Administration:
 
     async def stream_info(self, name: str) -> dict[str, Any] | None:
         """`config`, `state`, `created`, … as the server gives them; None if there is none."""
-        return await self._found(_NO_STREAM, "STREAM.INFO", name)
+        return await self._found(STREAM_NOT_FOUND, "STREAM.INFO", name)
 
     async def stream_names(self) -> list[str]:
         """The names of all streams, sorted."""
