@@ -28,7 +28,7 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         "agents write to each other's bounded mailboxes",
         (
             (
-                STREAMS + "mailbox.py",
+                STREAMS + "messages.py",
                 "subject = self._bus.subjects.internal(agent, envelope.lane, home)",
                 "subject = self._bus.subjects.mailbox(agent, envelope.lane, home)",
             ),
@@ -88,9 +88,9 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         "a host answers wherever it is told to",
         (
             (
-                AGENTS + "answering/owner_service.py",
-                "        for subject in filter(bus.subjects.may_answer, subjects):\n",
-                "        for subject in subjects:\n",
+                STREAMS + "messages.py",
+                "        if reply and not reply.startswith(ours):\n",
+                "        if reply:\n",
             ),
         ),
     ),

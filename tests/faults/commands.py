@@ -199,7 +199,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "the message id leaves the agent out",
         (
             (
-                STREAMS + "mailbox.py",
+                STREAMS + "messages.py",
                 'return f"{envelope.agent}/{envelope.id}"',
                 "return envelope.id",
             ),

@@ -187,6 +187,8 @@ def add_events(stall: AgentType[Stall]) -> None:
 
 STALL = stall_type("stall", 3)
 BANK = stall_type("bank", 1)
+POOLED = (stall_type("stall", 3), stall_type("bank", 3))
+"""The same, with as many partitions each, so that they share a pool."""
 
 
 async def customer(world: World, moon: Client, name: str, asked: dict[str, int]) -> None:
@@ -278,7 +280,7 @@ async def visited(world: World, moon: Client) -> AsyncGenerator[None]:
     async def visit() -> None:
         while True:
             try:
-                async with world.client() as own, Host(own, [dice.pick((STALL, BANK))], lease=2):
+                async with world.client() as own, Host(own, [dice.pick(POOLED)], lease=2):
                     await asyncio.sleep(dice.between(200, 3_000) / 1_000)
             except MoonletError:
                 await asyncio.sleep(0.2)
@@ -350,5 +352,5 @@ operation = msgspec.structs.replace(
 )
 
 visits = msgspec.structs.replace(
-    scenario, name="tests.simulations.bazaar:visits", body=visited_bazaar
+    scenario, name="tests.simulations.bazaar:visits", body=visited_bazaar, agents=POOLED
 )

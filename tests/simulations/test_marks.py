@@ -15,6 +15,7 @@ from moonlet.simulations.scenario import Run
 from moonlet.simulations.search import single_faults
 from moonlet.streams.reading import consumer
 from tests.agents.accounts import Deposit
+from tests.simulations.bazaar import visits
 from tests.simulations.workshop import lossy, trickle, workshop
 from tests.simulations.worlds import ACCOUNT, passes, run
 
@@ -173,6 +174,7 @@ def test_every_mark_of_the_code_is_reached_by_the_suite(
         missed -= set(passes(unheard).reached)
     missed -= set(run(to_nobody, agents=(walker(),)).reached)
     missed -= set(passes(deadly, agents=(walker(),)).reached)
+    missed -= set(visits.run(0).reached)
     for seed in range(60):
         for scenario in (lossy, workshop, trickle, reference):
             if missed:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from moonlet.core.errors import Invalid, InvalidId, InvalidMessage, PayloadTooLarge
 from moonlet.streams import nats_api_frames as frames
+from moonlet.streams import nats_api_wire
 from moonlet.streams.nats_api_pull import decode_delivery
 
 NAMES = st.text(st.sampled_from("ABCxyz019-_"), min_size=1, max_size=20)
@@ -14,7 +15,7 @@ VALUES = st.text(st.characters(exclude_characters="\r\n", codec="utf-8")).map(st
 
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
 def test_headers_come_back_as_they_went(headers: dict[str, str]) -> None:
-    assert frames.decode_headers(frames.encode_headers(headers)) == headers
+    assert frames.decode_headers(nats_api_wire.encode_headers(headers)) == headers
 
 
 @pytest.mark.parametrize("line", ["K: v", "K:v", "K:   v", "K: v  ", "K:\tv", "K: v\t"])
@@ -26,14 +27,14 @@ def test_white_space_around_a_value_is_not_part_of_it(line: str) -> None:
 @pytest.mark.parametrize("value", ["a\r\nb", "a\rb", "a\nb", "\n"])
 def test_a_header_value_with_a_line_break_is_refused(value: str) -> None:
     with pytest.raises(InvalidMessage, match="Bad") as refusal:
-        frames.encode_headers({"Good": "x", "Bad": value})
+        nats_api_wire.encode_headers({"Good": "x", "Bad": value})
     assert refusal.value.path == "Bad"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "ä"])
 def test_a_header_name_that_is_no_token_is_refused(name: str) -> None:
     with pytest.raises(InvalidMessage):
-        frames.encode_headers({name: "x"})
+        nats_api_wire.encode_headers({name: "x"})
 
 
 def test_a_status_stands_among_the_headers() -> None:
@@ -52,7 +53,7 @@ def test_a_status_stands_among_the_headers() -> None:
 @given(st.text())
 def test_no_subject_breaks_the_protocol_line(subject: str) -> None:
     try:
-        frame = frames.encode_publish(subject, "r", b"body", None, 100)
+        frame = nats_api_wire.encode_publish(subject, "r", b"body", None, 100)
     except (InvalidId, UnicodeEncodeError):
         return
     line, separator, rest = frame.partition(b"\r\n")
@@ -62,19 +63,19 @@ def test_no_subject_breaks_the_protocol_line(subject: str) -> None:
 
 
 def test_a_subject_over_the_servers_line_is_refused() -> None:
-    frames.check_subject("a" * frames.SUBJECT_BYTES_MAX)
+    nats_api_wire.check_subject("a" * nats_api_wire.SUBJECT_BYTES_MAX)
     with pytest.raises(Invalid, match="too long"):
-        frames.check_subject("a" * (frames.SUBJECT_BYTES_MAX + 1))
+        nats_api_wire.check_subject("a" * (nats_api_wire.SUBJECT_BYTES_MAX + 1))
     with pytest.raises(Invalid, match="too long"):
-        frames.check_subject("☾" * (frames.SUBJECT_BYTES_MAX // 2 + 1))
+        nats_api_wire.check_subject("☾" * (nats_api_wire.SUBJECT_BYTES_MAX // 2 + 1))
 
 
 def test_headers_count_towards_the_limit() -> None:
     headers = {"K": "☾"}
-    size = len(frames.encode_headers(headers)) + 4
-    assert frames.encode_publish("a", "", b"body", headers, size)
+    size = len(nats_api_wire.encode_headers(headers)) + 4
+    assert nats_api_wire.encode_publish("a", "", b"body", headers, size)
     with pytest.raises(PayloadTooLarge) as refusal:
-        frames.encode_publish("a", "", b"body", headers, size - 1)
+        nats_api_wire.encode_publish("a", "", b"body", headers, size - 1)
     assert (refusal.value.limit, refusal.value.value) == (size - 1, size)
 
 

@@ -36,28 +36,27 @@ from moonlet.streams.inspection import (
 from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit, encode_commit
 from moonlet.streams.kv import Bucket, Entry
 from moonlet.streams.leases import HostLease, Leases, Partition, SignOfLife
-from moonlet.streams.mailbox import (
+from moonlet.streams.messages import (
     MESSAGE_ID,
-    Mailboxes,
-    decode_envelope,
-    encode_envelope,
-    explain_refusal,
-)
-from moonlet.streams.opening import open_bus
-from moonlet.streams.outcomes import (
     OWNER_CONTROL,
     OWNER_OUTCOME,
     OWNER_QUERY,
     Answer,
+    Mailboxes,
     Question,
     answer_of,
     conflict_answer,
     decode_answer,
+    decode_envelope,
     decode_question,
     encode_answer,
+    encode_envelope,
     encode_question,
+    explain_refusal,
+    post_answer,
     same_command,
 )
+from moonlet.streams.opening import open_bus
 from moonlet.streams.parked import ParkedStream
 from moonlet.streams.reading import (
     Consumer,
@@ -170,6 +169,7 @@ __all__ = [
     "open_embedded",
     "owned_queue",
     "plan_topology",
+    "post_answer",
     "purge_subject",
     "read_messages",
     "read_page",

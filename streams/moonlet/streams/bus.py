@@ -25,7 +25,16 @@ class Bus:
     function or a class of its own in `moonlet.streams`, which alone uses `_js`.
     """
 
-    __slots__ = ("_js", "clock", "encoding", "entropy", "subjects", "topology")
+    __slots__ = (
+        "_js",
+        "clock",
+        "command_limit",
+        "encoding",
+        "entropy",
+        "max_payload",
+        "subjects",
+        "topology",
+    )
 
     def __init__(
         self,
@@ -42,6 +51,16 @@ class Bus:
         self.topology = topology or Topology()
         self.subjects = Subjects(self.topology.prefix)
         self.encoding: Encoding = encoding
+        self._learn_limits()
+        js.on_reconnect(self._learn_limits)
+
+    def _learn_limits(self) -> None:
+        """`max_payload` is the server's limit for one message, headers included, in bytes.
+
+        `command_limit` is the most bytes that a command's envelope may have, headers included.
+        """
+        self.max_payload = self._js.max_payload
+        self.command_limit = self.max_payload - COMMAND_OVERHEAD
 
     # the connection
 
@@ -54,16 +73,6 @@ class Bus:
     def description(self) -> str:
         """Where this connects to, for messages to people; holds no secret."""
         return self._js.description
-
-    @property
-    def max_payload(self) -> int:
-        """The server's limit for one message, headers included, in bytes."""
-        return self._js.max_payload
-
-    @property
-    def command_limit(self) -> int:
-        """The most bytes that a command's envelope may have, headers included."""
-        return self._js.max_payload - COMMAND_OVERHEAD
 
     def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after every reconnect, in order of registration; returns what removes it."""

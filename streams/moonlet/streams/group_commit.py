@@ -60,6 +60,7 @@ class GroupCommit:
     """
 
     def __init__(self, bus: Bus, stream: str, *, timeout: float = 5.0) -> None:
+        self._bus = bus
         self._js = bus._js
         self._stream = stream
         self._timeout = timeout
@@ -74,7 +75,7 @@ class GroupCommit:
     def append(self, subject: str, expected: int, records: Sequence[Record], done: Done) -> None:
         """Append `records` after the subject's last sequence `expected` (0: it is empty)."""
         append = Append(subject, expected, records, done)
-        limit = self._js.max_payload
+        limit = self._bus.max_payload
         if append.bytes > limit:
             size = max(len(payload) for payload, _ in records)
             if size > limit:

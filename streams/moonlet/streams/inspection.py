@@ -14,7 +14,7 @@ from moonlet.streams.api import NoResponders, ServerRefused, StoredMessage
 from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.journal import decode_plain_commit
-from moonlet.streams.mailbox import decode_envelope
+from moonlet.streams.messages import decode_envelope
 from moonlet.streams.subjects import Home
 
 SAMPLE: Final = 500

@@ -26,9 +26,14 @@ from moonlet.streams.nats_api_answers import (
     RequestWaiting,
     Waiting,
 )
-from moonlet.streams.nats_api_frames import check_subject, decode_headers, encode_publish
+from moonlet.streams.nats_api_frames import decode_headers
 from moonlet.streams.nats_api_pull import NatsPull, PullCallbacks
-from moonlet.streams.nats_api_wire import NatsWire, RawHandler
+from moonlet.streams.nats_api_wire import (
+    NatsWire,
+    RawHandler,
+    check_subject,
+    encode_publish,
+)
 from moonlet.telemetry.log import get_logger
 
 BATCH_MESSAGES_MAX = 1000  # the server's own limit by default (ADR-50)
@@ -124,7 +129,7 @@ class NatsJetStream(Administration):
         """Send without an answer, at most once."""
         if reply:
             check_subject(reply)
-        self._wire.send(encode_publish(subject, reply, data, headers, self._wire.max_payload))
+        self._wire.send_message(subject, reply, data, headers)
 
     async def request(
         self, subject: str, data: bytes = b"", *, headers: Headers | None = None, timeout: float
@@ -142,9 +147,8 @@ class NatsJetStream(Administration):
         timeout: float,
     ) -> "Future[Any]":
         answers = self._answers
-        number = answers.number()
-        reply = f"{answers.prefix}{number}"
-        self._wire.send(encode_publish(subject, reply, data, headers, self._wire.max_payload))
+        number = answers.last = answers.last + 1
+        self._wire.send_message(subject, f"{answers.prefix}{number}", data, headers)
         future: Future[Any] = self._loop.create_future()
         answers.expect(number, waiting(future, (subject,)), timeout)
         return future
@@ -172,14 +176,9 @@ class NatsJetStream(Administration):
         """Store one message; every error comes from the future, none from this call."""
         future: Future[PubAck] = self._loop.create_future()
         answers = self._answers
-        number = answers.number()
-        wire = self._wire
+        number = answers.last = answers.last + 1
         try:
-            wire.send(
-                encode_publish(
-                    subject, f"{answers.prefix}{number}", data, headers, wire.max_payload
-                )
-            )
+            self._wire.send_message(subject, f"{answers.prefix}{number}", data, headers)
         except MoonletError as error:
             future.set_exception(error)
             return future
@@ -195,7 +194,8 @@ class NatsJetStream(Administration):
             return self.publish(only.subject, only.data, headers=only.headers, timeout=timeout)
         future: Future[PubAck] = self._loop.create_future()
         answers = self._answers
-        first, last = answers.number(), answers.number()
+        first, last = answers.last + 1, answers.last + 2
+        answers.last = last
         limit = self._wire.max_payload
         batch_id = f"{self._batch_prefix}-{first}"
         frames = []

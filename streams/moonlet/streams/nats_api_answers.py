@@ -91,7 +91,7 @@ class PublishWaiting(Waiting):
         future = self.future
         if future.done():
             return True
-        if status_code(headers) == 503:
+        if headers is not None and status_code(headers) == 503:
             future.set_exception(no_responders(next(iter(self.subjects))))
             return True
         try:
@@ -196,18 +196,14 @@ class Answers:
         self.prefix = prefix
         self._prefix_length = len(prefix.encode())
         self._waiting: dict[int, Waiting] = {}
-        self._last = 0
+        self.last = 0
+        """The last number that was used; whoever asks takes the next."""
         self._loop = asyncio.get_running_loop()
         # The numbers that end at a tick. Resolved ones are left in and skipped: cheaper than a
         # timer for each.
         self._ticks: dict[int, list[int]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_tick = 0
-
-    def number(self) -> int:
-        """A number not used before."""
-        self._last += 1
-        return self._last
 
     def expect(self, number: int, waiting: Waiting, timeout: float) -> None:
         """From now on answers to `number` go to `waiting`, for `timeout` seconds."""

@@ -1,12 +1,12 @@
 """Pulling from a consumer: requests out, deliveries and statuses in."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from moonlet.streams.api import Delivery, PullStatus
-from moonlet.streams.nats_api_frames import RawHeaders, decode_headers
+from moonlet.streams.nats_api_frames import decode_headers
 from moonlet.streams.nats_api_wire import NatsWire
 
 
@@ -30,6 +30,45 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
         int(attempt),
         int(time),
     )
+
+
+class RawHeaders(Mapping[str, str]):
+    """Headers as they came, decoded when one is asked for that seems to be there."""
+
+    __slots__ = ("_decoded", "_raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._decoded: dict[str, str] | None = None
+
+    def _dict(self) -> dict[str, str]:
+        if self._decoded is None:
+            self._decoded = decode_headers(self._raw)
+        return self._decoded
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """The value of a header: what is asked for is nearly always not there."""
+        if self._decoded is None and name.encode() not in self._raw:
+            return default
+        return self._dict().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(name) is not None
+
+    def __getitem__(self, name: str) -> str:
+        return self._dict()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dict())
+
+    def __bool__(self) -> bool:
+        return True  # nobody sends an empty block, and to count them would decode all
+
+    def __len__(self) -> int:
+        return len(self._dict())
+
+    def __repr__(self) -> str:
+        return repr(self._dict())
 
 
 class PullCallbacks(NamedTuple):

@@ -9,6 +9,7 @@ that this leans on.
 """
 
 import asyncio
+import functools
 import random
 import re
 from collections.abc import Callable
@@ -18,9 +19,13 @@ from nats import errors as nats_errors
 from nats.aio.client import Client, Server, Srv
 from nats.protocol.parser import Parser
 
-from moonlet.streams.api import Disconnected, NoAnswer
+from moonlet.core.errors import InvalidId, InvalidMessage, PayloadTooLarge
+from moonlet.streams.api import Disconnected, Headers, NoAnswer
 from moonlet.telemetry.log import get_logger
 
+SUBJECT_BYTES_MAX = 2048  # the server closes the connection at a control line over 4,096 bytes
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 7230 token
 UNSENT_BYTES_MAX = 64 * 1024 * 1024  # handed over but not yet taken by the socket
 CONTROL_LINE_MAX = 1024 * 1024  # bytes; the server's INFO lists a whole cluster
 RECONNECT_WAIT_SECONDS = (0.1, 1.0)
@@ -32,6 +37,83 @@ _DENIED = re.compile(r'Permissions Violation for (Publish|Subscription) to "([^"
 _M, _H = b"MH"
 
 log = get_logger(__name__)
+
+
+@functools.lru_cache(maxsize=65_536)
+def check_subject(subject: str) -> None:
+    """Refuse what would break the protocol line; wildcards and tokens are not looked at."""
+    if subject.split() != [subject]:
+        raise InvalidId(
+            f"the subject {subject!r} is empty or has white space in it; "
+            "subjects are tokens joined by dots"
+        )
+    if len(subject) > SUBJECT_BYTES_MAX // 2 and len(subject.encode()) > SUBJECT_BYTES_MAX:
+        raise InvalidId(
+            f"a subject of {len(subject)} characters is too long: "
+            f"at most {SUBJECT_BYTES_MAX} bytes are allowed"
+        )
+
+
+def encode_publish(
+    subject: str,
+    reply: str,
+    data: bytes,
+    headers: Headers | None,
+    max_payload: int,
+    more: str = "",
+) -> bytes:
+    """The frame that publishes one message.
+
+    `reply` may be empty; `more` are further header lines, each with its line end; neither is
+    checked.
+    """
+    check_subject(subject)
+    size = len(data)
+    if headers or more:
+        block = encode_headers(headers or {}, more)
+        total = len(block) + size
+        if total > max_payload:
+            raise too_large(total, max_payload, subject)
+        head = f"HPUB {subject} {reply} {len(block)} {total}\r\n".encode()
+        return b"".join((head, block, data, b"\r\n"))
+    if size > max_payload:
+        raise too_large(size, max_payload, subject)
+    return b"".join((f"PUB {subject} {reply} {size}\r\n".encode(), data, b"\r\n"))
+
+
+def too_large(size: int, limit: int, subject: str) -> PayloadTooLarge:
+    """The error for a message of `size` bytes."""
+    return PayloadTooLarge(
+        f"not sent: a message of {size} bytes, headers counted, is over the server's limit of "
+        f"{limit} bytes ({subject}); send less, or raise max_payload on the server",
+        limit=limit,
+        value=size,
+    )
+
+
+def encode_headers(headers: Headers, more: str = "") -> bytes:
+    """The header block; names are tokens, values any text without line breaks."""
+    text = "NATS/1.0\r\n"
+    for name, value in headers.items():
+        if "\r" in value or "\n" in value:
+            raise InvalidMessage(
+                f"the value of the header {name} has a line break in it, which would begin another "
+                "header; encode it",
+                path=name,
+            )
+        text = f"{text}{_name_and_colon(name)}{value}\r\n"
+    return f"{text}{more}\r\n".encode()
+
+
+@functools.lru_cache(maxsize=1024)
+def _name_and_colon(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InvalidMessage(
+            f"the header name {name!r} has a line break, a space or another character in it "
+            "that header names can't have; use letters, digits and '-'",
+            path=name,
+        )
+    return f"{name}: "
 
 
 def _nothing(*_: Any) -> None:
@@ -67,6 +149,10 @@ class NatsWire(Client):
     def ready(self) -> bool:
         """Whether frames are taken now."""
         return bool(self._status == Client.CONNECTED)
+
+    def send_message(self, subject: str, reply: str, data: bytes, headers: Headers | None) -> None:
+        """Hand over one message; `Disconnected` if it can't be sent now, `PayloadTooLarge`."""
+        self.send(encode_publish(subject, reply, data, headers, self.max_payload))
 
     def send(self, frame: bytes) -> None:
         """Hand over whole protocol lines; `Disconnected` if they can't be sent now."""

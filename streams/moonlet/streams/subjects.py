@@ -26,6 +26,8 @@ class Subjects:
 
     def __init__(self, prefix: str = "moon") -> None:
         self.prefix = prefix
+        self.ours = (f"{prefix}.", "$")
+        """How the subjects begin that streams of ours, or the server, take."""
 
     def journal(self, agent: AgentId) -> str:
         """The one literal subject of an agent's commits."""
@@ -57,7 +59,7 @@ class Subjects:
 
         Who answers may publish more than who asks, and what it says there would be stored.
         """
-        return subject != "" and not subject.startswith((f"{self.prefix}.", "$"))
+        return subject != "" and not subject.startswith(self.ours)
 
     def mailbox(self, agent: AgentId, lane: str, home: Home) -> str:
         """Where clients write an agent's commands."""

@@ -1,7 +1,8 @@
 """What a partition's owner answers over core NATS: queries, outcomes, orders to stop or start."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -27,7 +28,7 @@ from moonlet.streams import (
     conflict_answer,
     decode_commit,
     decode_question,
-    encode_answer,
+    post_answer,
     same_command,
 )
 from moonlet.telemetry import get_logger
@@ -36,6 +37,9 @@ log = get_logger(__name__)
 
 AWAITED_MAX: Final = 10_000
 """Outcomes that may be waited for in one partition; further ones are answered 'waiting'."""
+
+RECENT: Final = 4_096
+"""Commits of one partition that are remembered, to answer retries without reading the journal."""
 
 READY: Final = 5.0
 """Seconds that a question waits for its agent to be recovered."""
@@ -112,8 +116,9 @@ class OwnerService:
             OWNER_OUTCOME: self._outcome,
             OWNER_CONTROL: self._control,
         }
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self.waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._ordered = asyncio.Lock()
+        self._recent: OrderedDict[tuple[str, str], tuple[Commit[Any], Encoding]] = OrderedDict()
         self.awaited: dict[tuple[str, str], list[str]] = {}
 
     def ask(self, service: str, message: Message) -> None:
@@ -123,7 +128,19 @@ class OwnerService:
 
     # outcomes
 
-    def tell(self, pending: PendingCommit, reply: str) -> None:
+    def committed(self, agent: LiveAgent, commits: Sequence[PendingCommit]) -> None:
+        """They are stored, in order: tell their senders, and who else asked."""
+        recent, awaited = self._recent, self.awaited
+        for pending in commits:
+            commit = pending.commit
+            recent[commit.agent, commit.command.id] = commit, pending.encoding
+            if len(recent) > RECENT:
+                recent.popitem(last=False)
+            reply = pending.envelope.reply
+            if reply or awaited:
+                self._tell(pending, reply)
+
+    def _tell(self, pending: PendingCommit, reply: str) -> None:
         """Send a landed commit's outcome to its sender and to those who asked for it."""
         commit = pending.commit
         subjects = self.awaited.pop((commit.agent, commit.command.id), []) if self.awaited else []
@@ -134,14 +151,7 @@ class OwnerService:
             self._post(subjects, answer, pending.encoding)
 
     def _post(self, subjects: list[str], answer: Answer, encoding: Encoding) -> None:
-        payload, headers = encode_answer(answer, encoding)
-        bus = self._partition.services.bus
-        for subject in filter(bus.subjects.may_answer, subjects):
-            try:
-                bus.post(subject, payload, headers=headers)
-            except MoonletError as error:
-                # It can be lost on the way as well: the sender asks again, or reads the journal.
-                log.info("an answer was not sent", agent=str(answer.id), error=str(error))
+        post_answer(self._partition.services.bus, subjects, answer, encoding)
 
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """Answer a sender's retry as its first try was, or would have been, answered."""
@@ -149,7 +159,7 @@ class OwnerService:
         if verdict is Verdict.CONFLICT:
             self._post([envelope.reply], conflict_answer(envelope.id, envelope.agent), "json")
             return
-        found = partition.services.recent.recall(envelope.agent, envelope.id)
+        found = self._recent.get((envelope.agent, envelope.id))
         if found is not None:
             commit, encoding = found
             self._post([envelope.reply], answer_of(commit, partition.journal_stream), encoding)
@@ -182,7 +192,7 @@ class OwnerService:
     async def _outcome(self, question: Question, encoding: Encoding, reply: str) -> Answer | None:
         """The outcome of a command; if it is not decided yet, when it is."""
         partition = self._partition
-        found = partition.services.recent.recall(question.agent, question.id)
+        found = self._recent.get((question.agent, question.id))
         if found is None:
             agent = await self._warm(question)
             if self._committed(agent, question):
@@ -324,7 +334,7 @@ class OwnerService:
 
     async def _until_ready(self, agent: LiveAgent) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(agent.id.key, []).append(future)
+        self.waiting.setdefault(agent.id.key, []).append(future)
         agent.wake()
         try:
             async with asyncio.timeout(READY):
@@ -336,10 +346,9 @@ class OwnerService:
 
     def ready(self, key: str) -> None:
         """An agent is warm, has a newer state, or is broken."""
-        if self._waiting:
-            for future in self._waiting.pop(key, ()):
-                if not future.done():
-                    future.set_result(None)
+        for future in self.waiting.pop(key, ()):
+            if not future.done():
+                future.set_result(None)
 
 
 def _failed(id: str, error: str, reason: str) -> Answer:

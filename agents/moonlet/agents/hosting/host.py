@@ -244,9 +244,9 @@ class Host:
     # keeping house
 
     def _reconnected(self) -> None:
-        self.services.ends.reconnected()
         for partition in self._ownership.partitions.values():
             partition.doubt()
+        self.services.ends.reconnected()
         self._tasks.spawn(self._learn_incarnations(), "incarnations")
 
     async def _learn_incarnations(self) -> None:

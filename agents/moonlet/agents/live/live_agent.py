@@ -128,6 +128,7 @@ class LiveAgent:
         "last_used",
         "phase",
         "snapshot_bytes",
+        "snapshot_due",
         "snapshot_revision",
         "stopped",
         "tail_bytes",
@@ -142,7 +143,7 @@ class LiveAgent:
         self.error: MoonletError | None = None
         self.held: list[HeldCommand] | None = None
         self.last_used = 0.0
-        self.snapshot_revision = self.snapshot_bytes = self.tail_bytes = 0
+        self.snapshot_revision = self.snapshot_bytes = self.snapshot_due = self.tail_bytes = 0
         self._waiting = WaitingCommands()
         self._chain: CommitChain | None = None
         self._outbox: Outbox | None = None
@@ -372,7 +373,7 @@ class LiveAgent:
         """
         fold = self.fold = recovered.fold
         self.snapshot_revision = recovered.snapshot_revision
-        self.snapshot_bytes = recovered.snapshot_bytes
+        self.snapshot_bytes, self.snapshot_due = recovered.snapshot_bytes, 0
         self.tail_bytes = recovered.tail_bytes
         jobs = [(commit, enc, open_indexes(fold, commit)) for commit, enc in recovered.redo]
         jobs = [job for job in jobs if job[2]]

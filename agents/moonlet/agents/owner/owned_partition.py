@@ -75,6 +75,8 @@ class OwnedPartition:
             internal=topology.stream("internal"),
             fatal=fatal_place(record.note),
         )
+        self._end = 0
+        self._swept = bus.clock.monotonic()
         self._owns = owns
         self._lost = lost
         self._write_record = write_record
@@ -104,6 +106,7 @@ class OwnedPartition:
         self.closed = True
         if hand_over:
             await self._finish()
+        self._note_end()
         for agent in self.agents.values():
             if hand_over:
                 self._snapshots.at_rest(agent)
@@ -160,6 +163,7 @@ class OwnedPartition:
 
     def passivate_idle(self, before: float, over: int) -> int:
         """Let agents go not used since `before`, and the `over` least used; returns how many."""
+        self._swept = self.services.bus.clock.monotonic()
         gone = 0
         for agent in list(self.agents.values()):
             if agent.last_used >= before and gone >= over:
@@ -173,8 +177,14 @@ class OwnedPartition:
 
     def doubt(self) -> None:
         """The server was away: agents compare their last commit before they append again."""
+        self._note_end()
         for agent in list(self.agents.values()):
             agent.doubt()
+
+    def _note_end(self) -> None:
+        """How far our commits went: a journal that ends before that went back."""
+        if self._end:
+            self.services.ends.note(self.journal_stream, self._end)
 
     async def stop_agent(self, id: AgentId) -> None:
         """Let what is in flight finish, mark the agent stopped for all owners to come."""
@@ -248,24 +258,21 @@ class OwnedPartition:
 
     def committed(self, agent: LiveAgent, commits: Sequence[PendingCommit]) -> None:
         """They are stored, in order: tell their senders, and who else asked."""
-        service, recent = self._service, self.services.recent
-        for pending in commits:
-            recent.remember(pending.commit, pending.encoding)
-            reply = pending.envelope.reply
-            if reply or service.awaited:
-                service.tell(pending, reply)
+        self._service.committed(agent, commits)
 
     def used(self, agent: LiveAgent) -> None:
         """Note the use, and the journal's end; agents stand in order of their last use."""
-        services, fold = self.services, agent.fold
+        fold, key = agent.fold, agent.id.key
         assert fold is not None
-        services.ends.note(self.journal_stream, fold.sequence)
-        agent.last_used = services.bus.clock.monotonic()
-        key = agent.id.key
+        if fold.sequence > self._end:
+            self._end = fold.sequence
+        agent.last_used = self._swept  # near enough, and costs no clock
         if self.agents.pop(key, None) is not None:
             self.agents[key] = agent
-        self._snapshots.used(agent)
-        self._service.ready(key)
+        if fold.revision >= agent.snapshot_due:
+            self._snapshots.used(agent)
+        if self._service.waiting:
+            self._service.ready(key)
 
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """Answer a command that an earlier commit dealt with, if its sender wants an answer."""

@@ -39,6 +39,7 @@ class Snapshotted(Protocol):
     fold: Fold[Any] | None
     snapshot_revision: int
     snapshot_bytes: int
+    snapshot_due: int
     tail_bytes: int
 
     @property
@@ -65,18 +66,23 @@ class SnapshotPolicy:
             self._fold_seconds = seconds / commits
 
     def used(self, agent: Snapshotted) -> None:
-        """The agent has a newer fold: take a snapshot if its tail has become long."""
+        """The agent's revision is `snapshot_due`: take a snapshot if its tail has become long.
+
+        Says in `snapshot_due` from which revision on it wants to look again.
+        """
         fold = agent.fold
         assert fold is not None
         tail = fold.revision - agent.snapshot_revision
-        if tail < SNAPSHOT_AT_REST and agent.tail_bytes < SNAPSHOT_BYTES:
-            return
-        if (
+        long = (
             tail >= SNAPSHOT_EVERY
             or agent.tail_bytes >= SNAPSHOT_BYTES
             or tail * self._fold_seconds >= SNAPSHOT_SECONDS
-        ) and (agent.tail_bytes >= agent.snapshot_bytes or tail >= SNAPSHOT_ANYWAY):
+        )
+        if long and (agent.tail_bytes >= agent.snapshot_bytes or tail >= SNAPSHOT_ANYWAY):
             self._take(agent, fold)
+        left = SNAPSHOT_EVERY - (fold.revision - agent.snapshot_revision)
+        step = left if 0 < left < SNAPSHOT_AT_REST else SNAPSHOT_AT_REST
+        agent.snapshot_due = fold.revision + step
 
     def at_rest(self, agent: Snapshotted) -> None:
         """The agent leaves memory, or its host does: what is short now is long in a week."""

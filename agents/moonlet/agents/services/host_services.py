@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from moonlet.agents.services.journal_ends import JournalEnds
-from moonlet.agents.services.recent_commits import RecentCommits
 from moonlet.core.hlc import HybridClock
 from moonlet.streams import (
     Bus,
@@ -36,7 +35,6 @@ class HostServices:
         self.snapshots = Snapshots(bus)
         self.hlc = HybridClock()
         self.ends = JournalEnds(bus)
-        self.recent = RecentCommits()
         self.alarms: dict[str, int] = {}
         self._alarmed: dict[str, float] = {}
         self._writers: dict[str, GroupCommit] = {}

@@ -1,0 +1,235 @@
+"""What clients, agents and owners say to each other: commands, questions, answers.
+
+Commands are written to a bounded mailbox by clients, to the internal queue by agents and calls.
+Questions and answers travel by core NATS.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from moonlet.core.codec import (
+    ENCODING_HEADER,
+    MAX_COMMAND_PLAIN,
+    Codec,
+    Encoding,
+    pack,
+    unpack,
+)
+from moonlet.core.commit import Commit
+from moonlet.core.envelope import Envelope
+from moonlet.core.errors import MailboxFull, MoonletError, PayloadTooLarge
+from moonlet.core.fold import body_digest, plain_body
+from moonlet.core.ids import AgentId
+from moonlet.streams.api import PubAck, ServerRefused
+from moonlet.streams.bus import Bus
+from moonlet.streams.codes import is_full
+from moonlet.streams.subjects import Home
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_CODECS: Final = {encoding: Codec[Envelope](Envelope, encoding) for encoding in ("json", "msgpack")}
+
+MESSAGE_ID: Final = "Nats-Msg-Id"
+
+
+def encode_envelope(
+    envelope: Envelope, encoding: Encoding, limit: int
+) -> tuple[bytes, dict[str, str]]:
+    """The message of an envelope; raises `PayloadTooLarge` over `limit` bytes, headers counted."""
+    plain = _CODECS[encoding].encode(envelope)
+    if len(plain) > MAX_COMMAND_PLAIN:
+        raise _too_large(envelope, len(plain), MAX_COMMAND_PLAIN, "uncompressed")
+    payload, header = pack(plain, encoding)
+    headers = {ENCODING_HEADER: header} if header else {}
+    size = len(payload) + (len(ENCODING_HEADER) + len(header) + 4 if header else 0) + 200
+    if size > limit:
+        why = "the server's payload limit less what a commit adds"
+        raise _too_large(envelope, size, limit, why)
+    return payload, headers
+
+
+def _too_large(envelope: Envelope, size: int, limit: int, why: str) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"{envelope.name} to {envelope.agent} takes {size} bytes, over the limit of {limit}"
+        f" ({why}): store the data elsewhere and send a reference",
+        limit=limit,
+        value=size,
+    )
+
+
+def decode_envelope(data: bytes, header: str | None) -> tuple[Envelope, Encoding]:
+    """The envelope of a message; raises `InvalidMessage`, `PayloadTooLarge`."""
+    plain, encoding = unpack(data, header, MAX_COMMAND_PLAIN)
+    envelope = _CODECS[encoding].decode(plain)
+    if envelope.number and not (envelope.sender or envelope.timer or envelope.call):
+        # Else all foreign clients that number their commands, but have no name, would be one.
+        envelope = msgspec.structs.replace(envelope, number=0)
+    return envelope, encoding
+
+
+def message_id(envelope: Envelope) -> str:
+    """What the server's duplicate window knows the command by; only an optimisation."""
+    if envelope.number:
+        return f"{envelope.agent}/{envelope.sender}/{envelope.lane}/{envelope.number}"
+    return f"{envelope.agent}/{envelope.id}"
+
+
+class Mailboxes:
+    """The writer of mailboxes and of the internal queue."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    def put(self, subject: str, envelope: Envelope, *, timeout: float) -> "asyncio.Future[PubAck]":
+        """A client's command, to a mailbox's subject; `explain_refusal` explains a refusal."""
+        return self._publish(subject, envelope, self._bus.encoding, timeout)
+
+    def put_internal(
+        self,
+        agent: AgentId,
+        envelope: Envelope,
+        home: Home,
+        encoding: Encoding,
+        *,
+        timeout: float,
+    ) -> "asyncio.Future[PubAck]":
+        """An agent's send or a call's result, its body in `encoding`."""
+        subject = self._bus.subjects.internal(agent, envelope.lane, home)
+        return self._publish(subject, envelope, encoding, timeout)
+
+    def _publish(
+        self, subject: str, envelope: Envelope, encoding: Encoding, timeout: float
+    ) -> "asyncio.Future[PubAck]":
+        payload, headers = encode_envelope(envelope, encoding, self._bus.command_limit)
+        headers[MESSAGE_ID] = message_id(envelope)
+        return self._bus._js.publish(subject, payload, headers=headers, timeout=timeout)
+
+
+def explain_refusal(error: ServerRefused, agent: AgentId, limit: int) -> Exception:
+    """The error for a sender whose command the server refused."""
+    if is_full(error):
+        return MailboxFull(
+            f"the mailbox of {agent} is full ({error.description}): wait and send again, or run"
+            " more hosts",
+            limit=limit,
+        )
+    return error
+
+
+OWNER_QUERY: Final = "query"
+OWNER_OUTCOME: Final = "outcome"
+OWNER_CONTROL: Final = "control"
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The outcome of a command, or the answer of a query (`outcome` is then 'answered').
+
+    `error` names the error class if it was not the agent that refused; `stream` and `sequence`
+    say where the commit is stored. 'waiting' means: known, and not decided yet.
+    """
+
+    outcome: str
+    id: str = ""
+    reply: Any = None
+    reason: str = ""
+    error: str = ""
+    stream: str = ""
+    sequence: int = 0
+    revision: int = 0
+
+
+class Question(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a client asks a partition's owner.
+
+    A query has `name`, `version` and `body`, and the sequence that the answer must have seen. An
+    outcome has the command's `id`, `sender`, `lane` and `number`, and of one without a number the
+    digest of its name and body. Control has `name` as the verb.
+    """
+
+    agent: str
+    id: str = ""
+    name: str = ""
+    version: int = 1
+    body: msgspec.Raw = msgspec.Raw(b"null")
+    at_least: int = 0
+    sender: str = ""
+    lane: str = "medium"
+    number: int = 0
+    body_digest: str = ""
+    correlation_id: str = ""
+
+
+_ANSWERS: Final = {e: Codec[Answer](Answer, e) for e in ("json", "msgpack")}
+_QUESTIONS: Final = {e: Codec[Question](Question, e) for e in ("json", "msgpack")}
+_MSGPACK: Final = {ENCODING_HEADER: "msgpack"}
+
+
+def encode_answer(answer: Answer, encoding: Encoding) -> tuple[bytes, dict[str, str] | None]:
+    """The message of an answer."""
+    return _ANSWERS[encoding].encode(answer), _MSGPACK if encoding == "msgpack" else None
+
+
+def post_answer(bus: Bus, replies: Iterable[str], answer: Answer, encoding: Encoding) -> None:
+    """Send an answer to whoever asks and may be answered (`Subjects.may_answer`), at most once.
+
+    It can be lost on the way as well: they ask again, or read the journal.
+    """
+    payload, headers = encode_answer(answer, encoding)
+    ours = bus.subjects.ours
+    for reply in replies:
+        if reply and not reply.startswith(ours):
+            try:
+                bus._js.post(reply, payload, headers=headers)
+            except MoonletError as error:
+                log.info("an answer was not sent", command=answer.id, error=str(error))
+
+
+def decode_answer(data: bytes, headers: Any) -> Answer:
+    """The answer of a message; raises `InvalidMessage`."""
+    plain, encoding = unpack(data, headers.get(ENCODING_HEADER) if headers else None)
+    return _ANSWERS[encoding].decode(plain)
+
+
+def encode_question(question: Question, encoding: Encoding) -> tuple[bytes, dict[str, str] | None]:
+    """The message of a question."""
+    return _QUESTIONS[encoding].encode(question), _MSGPACK if encoding == "msgpack" else None
+
+
+def decode_question(data: bytes, headers: Any) -> tuple[Question, Encoding]:
+    """The question of a message, and its encoding; raises `InvalidMessage`."""
+    plain, encoding = unpack(data, headers.get(ENCODING_HEADER) if headers else None)
+    return _QUESTIONS[encoding].decode(plain), encoding
+
+
+def answer_of(commit: Commit[Any], stream: str) -> Answer:
+    """What the sender of a committed command is told."""
+    return Answer(
+        commit.outcome,
+        commit.command.id,
+        commit.reply,
+        commit.reason,
+        commit.error,
+        stream,
+        commit.sequence,
+        commit.revision,
+    )
+
+
+def same_command(commit: Commit[Any], digest: str) -> bool:
+    """Whether a commit is that of the command with this `body_digest` ('' : not told)."""
+    command = commit.command
+    return not digest or digest == body_digest(command.name, plain_body(command.body))
+
+
+def conflict_answer(id: str, agent: str) -> Answer:
+    """What the sender of another command under a used id is told."""
+    return Answer(
+        "failed",
+        id,
+        reason=f"{agent}: the id {id} was used before, with another command: use a new id",
+        error="Conflict",
+    )
