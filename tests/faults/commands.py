@@ -338,7 +338,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 STREAMS + "group_commit.py",
-                "{**headers, EXPECTED: str(append.expected)}",
+                "{**headers, **expected}",
                 "headers",
             ),
         ),

@@ -133,8 +133,8 @@ APPENDED: tuple[Mutant, ...] = (
         (
             (
                 COMMIT,
-                "{**headers, EXPECTED: str(append.expected)}",
-                '{**headers, EXPECTED: str(append.expected), "Nats-Msg-Id":'
+                "{**headers, **expected}",
+                '{**headers, EXPECTED_LAST: str(append.expected), "Nats-Msg-Id":'
                 ' f"{append.subject}/{append.expected}"}',
             ),
         ),
@@ -142,12 +142,12 @@ APPENDED: tuple[Mutant, ...] = (
     Mutant(
         "no-compare-single",
         "a single append has no compare-and-set",
-        ((COMMIT, "{**headers, EXPECTED: str(append.expected)}", "headers"),),
+        ((COMMIT, "{**headers, **expected}", "headers"),),
     ),
     Mutant(
         "no-compare-batch",
         "a batch has no compare-and-set",
-        ((COMMIT, "{**headers, EXPECTED: str(expected)}", "dict(headers)"),),
+        ((COMMIT, "{**headers, EXPECTED_LAST: str(expected)}", "dict(headers)"),),
     ),
     Mutant(
         "batch-half-applied",
@@ -479,7 +479,7 @@ DELIVERED: tuple[Mutant, ...] = (
     Mutant(
         "credit-leaks",
         "an acknowledged delivery keeps its credit",
-        ((CONSUMER, "        if credited:\n            self.release()\n", ""),),
+        ((CONSUMER, "            self._held -= 1\n", ""),),
     ),
     Mutant(
         "former-consumers-stay",

@@ -1,6 +1,7 @@
 """Digests: of a stored commit, which chain an agent's history, and of a state."""
 
 import dataclasses
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -13,9 +14,13 @@ GENESIS: Final = ""
 """The `previous_digest` of an agent's first commit."""
 
 
+record_hash: Final = partial(blake2b, digest_size=16)
+"""Of a commit's uncompressed bytes, which hold the digest before: 128 bits."""
+
+
 def record_digest(record: bytes) -> str:
-    """Of a commit's uncompressed bytes, which hold the digest before: 128 bits as hex."""
-    return blake2b(record, digest_size=16).hexdigest()
+    """`record_hash` as hex, as it is written down."""
+    return record_hash(record).hexdigest()
 
 
 def state_digest(state: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from moonlet.core.ports import Clock
+
 MAX_AHEAD_US: Final = 300_000_000
 """A remote time further ahead of our wall clock than this (µs) is not followed."""
 
@@ -42,6 +44,15 @@ class HybridClock:
         else:
             self._last = Timestamp(last.micros, last.counter + 1)
         return self._last
+
+    def now(self, clock: Clock) -> tuple[int, Timestamp]:
+        """The wall clock in µs, and the time of what happens now."""
+        wall_us, last = clock.now_us(), self._last
+        if wall_us > last.micros:
+            time = self._last = Timestamp(wall_us, 0)
+        else:
+            time = self._last = Timestamp(last.micros, last.counter + 1)
+        return wall_us, time
 
     def observe(self, other: Timestamp, wall_us: int) -> None:
         """Remember a time read from elsewhere, unless it is over `MAX_AHEAD_US` ahead."""

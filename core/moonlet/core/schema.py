@@ -6,12 +6,13 @@ Decorators only mark: there is no global registry, so two agent types may use on
 
 import copy
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from moonlet.core.codec import Encoding, check_json, check_json_depth, check_plain, invalid
+from moonlet.core.codec import MAX_DEPTH, Encoding, check_json_depth, check_plain, invalid
 from moonlet.core.errors import InvalidAgentType, InvalidMessage
 from moonlet.core.ids import check_name
 
@@ -21,6 +22,9 @@ Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 MAX_VERSION: Final = 2**31
 """Versions are below this, so that any client can hold them."""
+
+# What a number beyond a float's range, or beyond Python's 4,300 digits, has to look like.
+_ODD_NUMBER: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
 
 _SCHEMA: Final = "__moonlet_schema__"
 _UPCAST: Final = "__moonlet_upcast__"
@@ -153,7 +157,7 @@ class MessageType(Generic[T]):
         """
         body = bytes(body)  # it may be a Raw
         if encoding == "json":
-            check_json(body)
+            _check_json(body)
         else:
             decode_plain(body, encoding)
         return self._read(body, version, encoding)
@@ -209,6 +213,19 @@ class MessageType(Generic[T]):
                     f" {type(error).__name__}: {error}"
                 ) from error
         return body
+
+
+def _check_json(data: bytes) -> None:
+    """Refuse JSON that a typed decoder might skip over and a plain one couldn't read."""
+    if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        check_json_depth(data)
+    try:
+        if not data.isascii():
+            data.decode()
+        if _ODD_NUMBER.search(data):
+            msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise invalid(error) from None
 
 
 def _dump(model: Any) -> Any:

@@ -24,16 +24,19 @@ def sent_by_agent(sender: str) -> bool:
 class Windows:
     """The windows of one agent, a fold of its commits: equal commits give equal windows."""
 
-    __slots__ = ("_of",)
+    __slots__ = ("of",)
 
     def __init__(self) -> None:
-        # (sender, lane) -> (highest, bitmap); insertion order is the order of last hearing.
-        # Bit i of the bitmap is number highest - i; agents keep no bitmap.
-        self._of: dict[tuple[str, str], tuple[int, int]] = {}
+        self.of: dict[tuple[str, str], tuple[int, int]] = {}
+        """(sender, lane) → (highest, bitmap); insertion order is the order of last hearing.
+
+        Bit i of the bitmap is number highest - i; agents keep no bitmap. To be read only: what is
+        above the highest was never heard of.
+        """
 
     def has(self, sender: str, lane: str, number: int) -> bool:
         """Whether `number` was committed, or is too old to be still in flight."""
-        window = self._of.get((sender, lane))
+        window = self.of.get((sender, lane))
         if window is None:
             return False
         highest, bits = window
@@ -47,28 +50,28 @@ class Windows:
     def add(self, sender: str, lane: str, number: int) -> None:
         """Note a committed number; the windows heard least recently are forgotten."""
         key = sender, lane
-        window = self._of.pop(key, None)
+        window = self.of.pop(key, None)
         highest, bits = window if window is not None else (0, 0)
         if sent_by_agent(sender):
-            self._of[key] = (max(highest, number), 0)
+            self.of[key] = (max(highest, number), 0)
         elif number - highest >= WINDOW:
-            self._of[key] = (number, 1)
+            self.of[key] = (number, 1)
         elif number > highest:
-            self._of[key] = (number, (bits << (number - highest) | 1) & _MASK)
+            self.of[key] = (number, (bits << (number - highest) | 1) & _MASK)
         else:
             behind = highest - number
-            self._of[key] = (highest, bits | (1 << behind if behind < WINDOW else 0))
-        if len(self._of) > SENDERS:
-            del self._of[next(iter(self._of))]
+            self.of[key] = (highest, bits | (1 << behind if behind < WINDOW else 0))
+        if len(self.of) > SENDERS:
+            del self.of[next(iter(self.of))]
 
     def __len__(self) -> int:
-        return len(self._of)
+        return len(self.of)
 
     def dump(self) -> list[tuple[str, int, str]]:
         """Plain data for a snapshot, in order of last hearing."""
         return [
             (f"{sender}|{lane}", highest, f"{bits:x}")
-            for (sender, lane), (highest, bits) in self._of.items()
+            for (sender, lane), (highest, bits) in self.of.items()
         ]
 
     @classmethod
@@ -77,5 +80,5 @@ class Windows:
         windows = cls()
         for key, highest, bits in rows:
             sender, _, lane = key.rpartition("|")
-            windows._of[sender, lane] = highest, int(bits, 16)
+            windows.of[sender, lane] = highest, int(bits, 16)
         return windows

@@ -22,7 +22,7 @@ from moonlet.streams.embedded import attach as attach_embedded
 from moonlet.streams.embedded import erase as erase_embedded
 from moonlet.streams.embedded import open as open_embedded
 from moonlet.streams.found_topology import find_topology
-from moonlet.streams.group_commit import GroupCommit
+from moonlet.streams.group_commit import EXPECTED_LAST, GroupCommit, encode_commit
 from moonlet.streams.inspection import (
     Foreign,
     Offset,
@@ -33,7 +33,7 @@ from moonlet.streams.inspection import (
     may_publish,
     storage_used,
 )
-from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit, encode_commit
+from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit
 from moonlet.streams.kv import Bucket, Entry
 from moonlet.streams.leases import HostLease, Leases, Partition, SignOfLife
 from moonlet.streams.messages import (
@@ -54,6 +54,7 @@ from moonlet.streams.messages import (
     encode_question,
     explain_refusal,
     post_answer,
+    post_outcome,
     same_command,
 )
 from moonlet.streams.opening import open_bus
@@ -90,6 +91,7 @@ from moonlet.streams.topology import Topology
 from moonlet.streams.topology_plan import apply_topology, plan_topology
 
 __all__ = [
+    "EXPECTED_LAST",
     "MESSAGE_ID",
     "OWNER_CONTROL",
     "OWNER_OUTCOME",
@@ -170,6 +172,7 @@ __all__ = [
     "owned_queue",
     "plan_topology",
     "post_answer",
+    "post_outcome",
     "purge_subject",
     "read_messages",
     "read_page",

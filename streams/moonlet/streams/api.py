@@ -78,7 +78,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
     `sequence` is the stream's, `consumer_sequence` counts this consumer's deliveries from 1
     without a gap, `attempt` counts deliveries of this message from 1, `time` as in
-    `StoredMessage`.
+    `StoredMessage`. `encoding` is the header of that name (`ENCODING_HEADER`).
     """
 
     subject: str
@@ -89,6 +89,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     consumer_sequence: int
     attempt: int
     time: int
+    encoding: str | None = None
 
 
 class PullStatus(msgspec.Struct, frozen=True):

@@ -8,6 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import msgspec
+
+from moonlet.core.codec import COMPRESS_ABOVE, ENCODING_HEADER, MAX_PLAIN, Codec, Encoding, pack
+from moonlet.core.commit import Commit
+from moonlet.core.digest import DIGEST_HEADER, record_hash
 from moonlet.core.errors import (
     Conflict,
     LimitExceeded,
@@ -29,10 +34,37 @@ BATCH_MAX: Final = 1_000
 BATCH_BYTES: Final = 8_388_608
 """Payload bytes of one atomic batch."""
 
-EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_LAST: Final = "Nats-Expected-Last-Subject-Sequence"
 
 Record = tuple[bytes, dict[str, str]]
 Done = Callable[["list[int] | MoonletError"], None]
+
+
+_ENCODE: Final = {
+    encoding: Codec[Commit[msgspec.Raw]](Commit[msgspec.Raw], encoding).encode_known
+    for encoding in ("json", "msgpack")
+}
+
+
+def encode_commit(commit: Commit[Any], encoding: Encoding) -> tuple[Record, str]:
+    """The message of a commit that has no place yet, and its digest.
+
+    Raises `PayloadTooLarge` for a record that no reader would take: over 16 MiB uncompressed.
+    """
+    assert commit.sequence == 0 and commit.digest == ""
+    data = _ENCODE[encoding](commit)
+    if len(data) > MAX_PLAIN:
+        raise PayloadTooLarge(
+            f"the command's events, effects and reply take {len(data)} bytes, over the limit of"
+            f" {MAX_PLAIN}: yield less at once",
+            limit=MAX_PLAIN,
+            value=len(data),
+        )
+    digest = record_hash(data).hexdigest()
+    headers = {DIGEST_HEADER: digest}
+    if encoding != "json" or len(data) > COMPRESS_ABOVE:
+        data, headers[ENCODING_HEADER] = pack(data, encoding)
+    return (data, headers), digest
 
 
 class Append:
@@ -70,7 +102,7 @@ class GroupCommit:
         self._batch_in_flight = False
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle = asyncio.Event()
+        self._drained: asyncio.Event | None = None
 
     def append(self, subject: str, expected: int, records: Sequence[Record], done: Done) -> None:
         """Append `records` after the subject's last sequence `expected` (0: it is empty)."""
@@ -91,19 +123,25 @@ class GroupCommit:
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight."""
-        self._note_idle()
-        await self._idle.wait()
+        while self._busy:
+            if self._drained is None:
+                self._drained = asyncio.Event()
+            await self._drained.wait()
 
-    def _note_idle(self) -> None:
-        if self._waiting or self._singles or self._batch_in_flight or self._tasks:
-            self._idle.clear()
-        else:
-            self._idle.set()
+    @property
+    def _busy(self) -> bool:
+        return bool(self._waiting or self._singles or self._batch_in_flight or self._tasks)
 
     def _flush(self) -> None:
         self._scheduled = False
         self._send_waiting()
-        self._note_idle()
+        if self._drained is not None:
+            self._note_idle()
+
+    def _note_idle(self) -> None:
+        if self._drained is not None and not self._busy:
+            self._drained.set()
+            self._drained = None
 
     def _send_waiting(self) -> None:
         while self._waiting and not self._batch_in_flight:
@@ -142,7 +180,8 @@ class GroupCommit:
             append.done([future.result().sequence] if error is None else error)
             self._flush()
 
-        future = self._publish(append.subject, payload, {**headers, EXPECTED: str(append.expected)})
+        expected = {EXPECTED_LAST: str(append.expected)}
+        future = self._publish(append.subject, payload, {**headers, **expected})
         future.add_done_callback(landed)
 
     def _publish(
@@ -162,7 +201,7 @@ class GroupCommit:
             expected: int | None = append.expected
             for payload, headers in append.records:
                 if expected is not None:
-                    headers = {**headers, EXPECTED: str(expected)}
+                    headers = {**headers, EXPECTED_LAST: str(expected)}
                     expected = None
                 messages.append(Outgoing(append.subject, payload, headers))
         self._batch_in_flight = True

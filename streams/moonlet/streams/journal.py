@@ -8,11 +8,9 @@ import msgspec
 
 from moonlet.core.codec import (
     ENCODING_HEADER,
-    MAX_PLAIN,
     Codec,
     Encoding,
     check_plain,
-    pack,
     unpack,
 )
 from moonlet.core.commit import Commit, place
@@ -22,7 +20,6 @@ from moonlet.core.ids import AgentId
 from moonlet.streams.api import StoredMessage
 from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
-from moonlet.streams.group_commit import Record
 from moonlet.streams.reading import read_messages
 from moonlet.streams.stream_facts import stream_facts
 
@@ -33,28 +30,6 @@ _RAW: Final = {
 _PLAIN: Final = {
     encoding: Codec[Commit[Any]](Commit[Any], encoding) for encoding in ("json", "msgpack")
 }
-
-
-def encode_commit(commit: Commit[Any], encoding: Encoding) -> tuple[Record, str]:
-    """The message of a commit that has no place yet, and its digest.
-
-    Raises `PayloadTooLarge` for a record that no reader would take: over 16 MiB uncompressed.
-    """
-    assert commit.sequence == 0 and commit.digest == ""
-    data = _RAW[encoding].encode(commit)
-    if len(data) > MAX_PLAIN:
-        raise PayloadTooLarge(
-            f"the command's events, effects and reply take {len(data)} bytes, over the limit of"
-            f" {MAX_PLAIN}: yield less at once",
-            limit=MAX_PLAIN,
-            value=len(data),
-        )
-    digest = record_digest(data)
-    payload, header = pack(data, encoding)
-    headers = {DIGEST_HEADER: digest}
-    if header:
-        headers[ENCODING_HEADER] = header
-    return (payload, headers), digest
 
 
 def decode_commit(stream: str, message: StoredMessage) -> tuple[Commit[msgspec.Raw], Encoding]:

@@ -11,8 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.core.codec import (
+    COMPRESS_ABOVE,
     ENCODING_HEADER,
     MAX_COMMAND_PLAIN,
+    MAX_DEPTH,
     Codec,
     Encoding,
     pack,
@@ -32,20 +34,27 @@ from moonlet.telemetry import get_logger
 log = get_logger(__name__)
 
 _CODECS: Final = {encoding: Codec[Envelope](Envelope, encoding) for encoding in ("json", "msgpack")}
+_JSON_ENVELOPE: Final = msgspec.json.Decoder(Envelope).decode
+"""For what can't be nested too deeply."""
 
 MESSAGE_ID: Final = "Nats-Msg-Id"
+
+HEADERS_SIZE: Final = 256
+"""Bytes that the headers of a command take at most, their ids apart."""
 
 
 def encode_envelope(
     envelope: Envelope, encoding: Encoding, limit: int
 ) -> tuple[bytes, dict[str, str]]:
     """The message of an envelope; raises `PayloadTooLarge` over `limit` bytes, headers counted."""
-    plain = _CODECS[encoding].encode(envelope)
+    plain = _CODECS[encoding].encode_known(envelope)
     if len(plain) > MAX_COMMAND_PLAIN:
         raise _too_large(envelope, len(plain), MAX_COMMAND_PLAIN, "uncompressed")
-    payload, header = pack(plain, encoding)
-    headers = {ENCODING_HEADER: header} if header else {}
-    size = len(payload) + (len(ENCODING_HEADER) + len(header) + 4 if header else 0) + 200
+    payload, headers, size = plain, dict[str, str](), len(plain) + HEADERS_SIZE
+    if encoding != "json" or size > COMPRESS_ABOVE:
+        payload, header = pack(plain, encoding)
+        headers = {ENCODING_HEADER: header} if header else {}
+        size = len(payload) + HEADERS_SIZE
     if size > limit:
         why = "the server's payload limit less what a commit adds"
         raise _too_large(envelope, size, limit, why)
@@ -63,8 +72,16 @@ def _too_large(envelope: Envelope, size: int, limit: int, why: str) -> PayloadTo
 
 def decode_envelope(data: bytes, header: str | None) -> tuple[Envelope, Encoding]:
     """The envelope of a message; raises `InvalidMessage`, `PayloadTooLarge`."""
-    plain, encoding = unpack(data, header, MAX_COMMAND_PLAIN)
-    envelope = _CODECS[encoding].decode(plain)
+    encoding: Encoding
+    if header is None and data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        encoding = "json"
+        try:
+            envelope = _JSON_ENVELOPE(data)
+        except (msgspec.MsgspecError, ValueError):
+            envelope = _CODECS["json"].decode(data)  # which says what is wrong
+    else:
+        plain, encoding = unpack(data, header, MAX_COMMAND_PLAIN)
+        envelope = _CODECS[encoding].decode(plain)
     if envelope.number and not (envelope.sender or envelope.timer or envelope.call):
         # Else all foreign clients that number their commands, but have no name, would be one.
         envelope = msgspec.structs.replace(envelope, number=0)
@@ -165,6 +182,7 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 _ANSWERS: Final = {e: Codec[Answer](Answer, e) for e in ("json", "msgpack")}
 _QUESTIONS: Final = {e: Codec[Question](Question, e) for e in ("json", "msgpack")}
+_JSON_ANSWER: Final = msgspec.json.Decoder(Answer).decode
 _MSGPACK: Final = {ENCODING_HEADER: "msgpack"}
 
 
@@ -179,17 +197,34 @@ def post_answer(bus: Bus, replies: Iterable[str], answer: Answer, encoding: Enco
     It can be lost on the way as well: they ask again, or read the journal.
     """
     payload, headers = encode_answer(answer, encoding)
+    _post(bus, replies, payload, headers)
+
+
+def post_outcome(
+    bus: Bus, replies: Iterable[str], commit: Commit[Any], stream: str, encoding: Encoding
+) -> None:
+    """The same for a commit that has just been stored: `answer_of` it."""
+    payload = _ANSWERS[encoding].encode_known(answer_of(commit, stream))
+    _post(bus, replies, payload, _MSGPACK if encoding == "msgpack" else None)
+
+
+def _post(bus: Bus, replies: Iterable[str], payload: bytes, headers: dict[str, str] | None) -> None:
     ours = bus.subjects.ours
     for reply in replies:
         if reply and not reply.startswith(ours):
             try:
                 bus._js.post(reply, payload, headers=headers)
             except MoonletError as error:
-                log.info("an answer was not sent", command=answer.id, error=str(error))
+                log.info("an answer was not sent", reply=reply, error=str(error))
 
 
 def decode_answer(data: bytes, headers: Any) -> Answer:
     """The answer of a message; raises `InvalidMessage`."""
+    if headers is None and data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        try:
+            return _JSON_ANSWER(data)
+        except (msgspec.MsgspecError, ValueError):
+            pass  # what is wrong is said below
     plain, encoding = unpack(data, headers.get(ENCODING_HEADER) if headers else None)
     return _ANSWERS[encoding].decode(plain)
 

@@ -71,6 +71,8 @@ class NatsJetStream(Administration):
         self._denials = 0
         self._denial_logged = -1.0
         self._pulls: set[NatsPull] = set()
+        self.post = wire.post
+        self.acknowledge = wire.acknowledge
         wire.on_denied = self._take_denial
         wire.on_lost = self._take_loss
 
@@ -122,14 +124,6 @@ class NatsJetStream(Administration):
         return {**info, "rtt": self._loop.time() - start}
 
     # core NATS
-
-    def post(
-        self, subject: str, data: bytes = b"", *, headers: Headers | None = None, reply: str = ""
-    ) -> None:
-        """Send without an answer, at most once."""
-        if reply:
-            check_subject(reply)
-        self._wire.send_message(subject, reply, data, headers)
 
     async def request(
         self, subject: str, data: bytes = b"", *, headers: Headers | None = None, timeout: float
@@ -244,11 +238,6 @@ class NatsJetStream(Administration):
 
         pull.on_close = end
         return pull
-
-    def acknowledge(self, reply: str, *, answer_to: str = "") -> None:
-        """Acknowledge a delivery; lost, silently, while there is no connection."""
-        if self._wire.ready:
-            self._wire.send(f"PUB {reply} {answer_to} 0\r\n\r\n".encode())
 
     # what happens to the connection
 

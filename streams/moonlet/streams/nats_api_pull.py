@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from moonlet.core.codec import ENCODING_HEADER
 from moonlet.streams.api import Delivery, PullStatus
 from moonlet.streams.nats_api_frames import decode_headers
 from moonlet.streams.nats_api_wire import NatsWire
@@ -20,15 +21,17 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
         _, _, _, _, attempt, sequence, consumer_sequence, time, _ = tokens
     else:
         attempt, sequence, consumer_sequence, time = tokens[6:10]
+    named = RawHeaders(headers) if headers else None
     return Delivery(
         subject.decode(),
         data,
-        RawHeaders(headers) if headers else None,
+        named,
         reply.decode(),
         int(sequence),
         int(consumer_sequence),
         int(attempt),
         int(time),
+        named.get(ENCODING_HEADER) if headers and _ENCODING in headers and named else None,
     )
 
 
@@ -147,5 +150,6 @@ class NatsPull:
         self._told.status(PullStatus(403, f"Permission Denied: {self._next}", 0))
 
 
+_ENCODING = ENCODING_HEADER.encode()
 _DESCRIPTIONS = {"503": "No Responders"}
 _QUESTION = "c"  # begins the last token of an acknowledgement's answer; a pull's is a number

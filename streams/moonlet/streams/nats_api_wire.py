@@ -154,6 +154,19 @@ class NatsWire(Client):
         """Hand over one message; `Disconnected` if it can't be sent now, `PayloadTooLarge`."""
         self.send(encode_publish(subject, reply, data, headers, self.max_payload))
 
+    def post(
+        self, subject: str, data: bytes = b"", *, headers: Headers | None = None, reply: str = ""
+    ) -> None:
+        """See `JetStream.post`."""
+        if reply:
+            check_subject(reply)
+        self.send(encode_publish(subject, reply, data, headers, self.max_payload))
+
+    def acknowledge(self, reply: str, *, answer_to: str = "") -> None:
+        """See `JetStream.acknowledge`: lost, silently, while there is no connection."""
+        if self.ready:
+            self.send(f"PUB {reply} {answer_to} 0\r\n\r\n".encode())
+
     def send(self, frame: bytes) -> None:
         """Hand over whole protocol lines; `Disconnected` if they can't be sent now."""
         if self._status != Client.CONNECTED:

@@ -29,6 +29,7 @@ from moonlet.streams import (
     decode_commit,
     decode_question,
     post_answer,
+    post_outcome,
     same_command,
 )
 from moonlet.telemetry import get_logger
@@ -143,15 +144,16 @@ class OwnerService:
     def _tell(self, pending: PendingCommit, reply: str) -> None:
         """Send a landed commit's outcome to its sender and to those who asked for it."""
         commit = pending.commit
-        subjects = self.awaited.pop((commit.agent, commit.command.id), []) if self.awaited else []
-        if reply:
-            subjects = [reply, *subjects]
-        if subjects:
-            answer = answer_of(commit, self._partition.journal_stream)
-            self._post(subjects, answer, pending.encoding)
+        replies = [reply]
+        if self.awaited:
+            replies += self.awaited.pop((commit.agent, commit.command.id), ())
+        partition = self._partition
+        post_outcome(
+            partition.services.bus, replies, commit, partition.journal_stream, pending.encoding
+        )
 
-    def _post(self, subjects: list[str], answer: Answer, encoding: Encoding) -> None:
-        post_answer(self._partition.services.bus, subjects, answer, encoding)
+    def _post(self, replies: list[str], answer: Answer, encoding: Encoding) -> None:
+        post_answer(self._partition.services.bus, replies, answer, encoding)
 
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """Answer a sender's retry as its first try was, or would have been, answered."""

@@ -141,13 +141,15 @@ class Client:
         answer = await self._sender.ask(
             agent, command, id=id, lane=lane, timeout=timeout, deadline=deadline
         )
+        if answer.outcome == "accepted" and returns is None:
+            if answer.sequence > self._seen.get(answer.stream, 0):
+                self._seen[answer.stream] = answer.sequence
+            return answer.reply
         return self._value_of(answer, returns)
 
     def _value_of(self, answer: Answer, returns: Any) -> Any:
         if answer.stream and answer.sequence > self._seen.get(answer.stream, 0):
             self._seen[answer.stream] = answer.sequence
-        if answer.outcome == "accepted" and returns is None:
-            return answer.reply
         return value_of(answer, returns)
 
     # queries

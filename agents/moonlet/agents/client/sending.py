@@ -169,6 +169,7 @@ class Sender:
 
     def __init__(self, bus: Bus, registry: Registry, types: Mapping[str, AgentType[Any]]) -> None:
         self._bus = bus
+        self._loop = asyncio.get_running_loop()
         self._registry = registry
         self._types = types
         self._mailboxes = Mailboxes(bus)
@@ -205,14 +206,16 @@ class Sender:
         deadline: datetime | None,
     ) -> tuple[AgentId, Envelope]:
         """Store a command; returns when it is durable. See `Client.tell`."""
-        until = self._bus.clock.monotonic() + seconds(timeout)
+        limit = seconds(timeout)
+        until = self._loop.time() + limit
         route = self._route(agent, lane)
-        home = route.home or await self._find(route, until)
+        if route.home is None:
+            await self._find(route, limit)
         message = self.encode(route.target, command)
         number = await route.take()
         try:
             envelope = route.envelope(message, number, id, deadline, "")
-            await self._put(route, home, envelope, until)
+            await self._put(route, envelope, until)
         finally:
             route.done(number)
         return route.target, envelope
@@ -228,10 +231,10 @@ class Sender:
         deadline: datetime | None,
     ) -> Answer:
         """Send a command and wait for its outcome. See `Client.ask`."""
-        clock = self._bus.clock
-        until = clock.monotonic() + seconds(timeout)
+        limit = seconds(timeout)
+        until = self._loop.time() + limit
         route = self._route(agent, lane)
-        home = route.home or await self._find(route, until)
+        home = route.home or await self._find(route, limit)
         message = self.encode(route.target, command)
         number = await route.take()
         self._count += 1
@@ -240,12 +243,13 @@ class Sender:
         self._waiting[reply] = future
         try:
             envelope = route.envelope(message, number, id, deadline, reply)
-            await self._put(route, home, envelope, until)
-            left = until - clock.monotonic()
+            await self._put(route, envelope, until)
+            left = until - self._loop.time()
             if left > 0:
                 await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
             if future.done():
                 return future.result()
+            until = self._bus.clock.monotonic() + until - self._loop.time()
             return await await_outcome(self._bus, route.target, envelope, home, future, until=until)
         finally:
             route.done(number)
@@ -273,7 +277,8 @@ class Sender:
             route = self._routes.setdefault(key, Route(target, lane, self.session))
         return route
 
-    async def _find(self, route: Route, until: float) -> Home:
+    async def _find(self, route: Route, seconds: float) -> Home:
+        until = self._bus.clock.monotonic() + seconds
         home = route.home = await self.home(route.target, until)
         route.subject = self._bus.subjects.mailbox(route.target, route.lane, home)
         return home
@@ -338,18 +343,17 @@ class Sender:
         if handler.message.cls is not cls:
             handler.message.decode(body, version, self._bus.encoding)
 
-    async def _put(self, route: Route, home: Home, envelope: Envelope, until: float) -> None:
-        """Store the command, with retries under the same id and number, until monotonic `until`.
+    async def _put(self, route: Route, envelope: Envelope, until: float) -> None:
+        """Store the command, with retries under the same id and number, until the loop's `until`.
 
         Raises `MailboxFull`, `PayloadTooLarge`, `PermissionDenied`; `Unknown` when time is up,
         'no' if it was never sent, 'maybe' if a try had no answer.
         """
-        clock = self._bus.clock
         stored = False
         attempt = 0
         while True:
             attempt += 1
-            left = until - clock.monotonic()
+            left = until - self._loop.time()
             if left <= 0:
                 raise Unknown(
                     f"no answer from {self._bus.description} for {envelope.name} to"

@@ -4,11 +4,18 @@ Live owners, simulated worlds, `verify`, replay and `given` decide here and nowh
 """
 
 from moonlet.agents.deciding.again import Again, Difference, decide_again
-from moonlet.agents.deciding.commit_chain import CommitChain, PendingCommit
-from moonlet.agents.deciding.decide import CHAIN_MAX, Settled, Verdict, decide_ahead, judge
+from moonlet.agents.deciding.decide import (
+    CHAIN_MAX,
+    CommitChain,
+    PendingCommit,
+    Settled,
+    decide_ahead,
+    judge,
+)
 from moonlet.agents.deciding.folding import fold_state
 from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
 from moonlet.agents.deciding.rules import Rules
+from moonlet.agents.deciding.verdict import Verdict
 from moonlet.agents.deciding.waiting import WaitingCommands, lane_index
 
 __all__ = [

@@ -7,23 +7,22 @@ digests and verdicts out), so that another implementation may stand behind it.
 """
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.deciding.commit_chain import CommitChain, PendingCommit
+from moonlet.agents.deciding.open_limits import over_limits
 from moonlet.agents.deciding.queued_command import QueuedCommand
 from moonlet.agents.deciding.rules import Rules
+from moonlet.agents.deciding.verdict import Verdict
 from moonlet.agents.deciding.waiting import WaitingCommands
 from moonlet.agents.definition import AgentType, Context
 from moonlet.core.behavior import Decision, parked
-from moonlet.core.codec import ENCODING_HEADER, Encoding
-from moonlet.core.commit import Command, Commit, Effect
+from moonlet.core.codec import Encoding
+from moonlet.core.commit import Command, Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     InvalidMessage,
-    LimitExceeded,
     MoonletError,
     PayloadTooLarge,
     UnknownCommand,
@@ -33,7 +32,8 @@ from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 from moonlet.core.schema import decode_plain
-from moonlet.streams import decode_envelope
+from moonlet.core.windows import sent_by_agent
+from moonlet.streams import decode_envelope, encode_commit
 
 CHAIN_MAX: Final = 256
 """Commands decided ahead of what is in flight: they are appended as one, all land, or none. A batch
@@ -44,27 +44,144 @@ CHAIN_BYTES: Final = 1_048_576
 """Bytes of records decided ahead from which no more are."""
 
 
-OPEN_MAX: Final = 256
-"""Timers, and calls, that one agent may have open."""
+class PendingCommit:
+    """A commit that is ready to be appended, and what to do when it is.
+
+    `record` is the message to append: payload and headers. `oversized`: it is over `limit` bytes,
+    and has to be stored before the commit names it. `has_effects`: something of it is to be
+    dispatched; a parked command goes to `parked`.
+    """
+
+    __slots__ = (
+        "body",
+        "commit",
+        "digest",
+        "encoding",
+        "envelope",
+        "has_effects",
+        "oversized",
+        "queued",
+        "record",
+        "stack",
+        "state",
+    )
+
+    def __init__(
+        self,
+        queued: QueuedCommand,
+        envelope: Envelope,
+        commit: Commit[Any],
+        state: Any,
+        stack: str,
+        body: str,
+        limit: int,
+    ) -> None:
+        self.queued = queued
+        self.envelope = envelope
+        self.encoding: Encoding = queued.encoding
+        self.commit = commit
+        self.state = state
+        self.stack = stack
+        self.body = body
+        self.record, self.digest = encode_commit(commit, queued.encoding)
+        self.oversized = len(self.record[0]) > limit
+        self.has_effects = bool(commit.effects) or commit.outcome == "parked"
 
 
-class Verdict(IntEnum):
-    """What else may come of a delivery than a commit."""
+class CommitChain:
+    """Commits of one agent that are decided and not known to be stored.
 
-    DONE = 1
-    """An earlier commit dealt with it; nobody waits for an answer (a firing, a result)."""
+    The first `flying` of them are being appended, all or none; those `ahead` are decided on them,
+    and wait until they have landed. `state` and the rest of its head are after all of them.
+    """
 
-    ANSWER_AGAIN = 2
-    """An earlier commit dealt with it: its sender is answered as then."""
+    __slots__ = (
+        "_highest",
+        "_looked",
+        "_numbers",
+        "bytes",
+        "commits",
+        "digest",
+        "flying",
+        "revision",
+        "state",
+        "time",
+        "with_effects",
+    )
 
-    CONFLICT = 3
-    """An earlier commit dealt with another command of this id."""
+    def __init__(self, fold: Fold[Any]) -> None:
+        self.commits: list[PendingCommit] = []
+        self.flying = 0
+        self.revision = fold.revision
+        self.digest = fold.digest
+        self.time = fold.time
+        self.state = fold.state
+        self.bytes = 0
+        self.with_effects = 0
+        self._looked = 0
+        self._numbers: set[tuple[str, str, int]] | None = None
+        self._highest: dict[tuple[str, str], int] | None = None
 
-    WAIT = 4
-    """Only the fold after the chain can say: it is decided when that has landed."""
+    def add(self, pending: PendingCommit) -> None:
+        """The next commit; the one after it is decided on its state."""
+        self.commits.append(pending)
+        commit = pending.commit
+        self.revision = commit.revision
+        self.digest = pending.digest
+        self.time = commit.time
+        self.state = pending.state
+        self.bytes += len(pending.record[0])
+        if pending.has_effects:
+            self.with_effects += 1
 
-    READ_AGAIN = 5
-    """A commit that the fold doesn't have caused it, so what the fold lacks says nothing."""
+    def land(self) -> list[PendingCommit]:
+        """Those in flight are stored: they leave the chain."""
+        if self.flying < len(self.commits):
+            return self._cut(0, self.flying)
+        landed, self.commits = self.commits, []
+        self.flying = self.with_effects = self._looked = 0
+        self._numbers = self._highest = None
+        return landed
+
+    def drop_ahead(self) -> list[PendingCommit]:
+        """What is not in flight leaves the chain, as if it had not been decided."""
+        dropped = self._cut(self.flying, len(self.commits))
+        self.bytes = 0
+        if self.commits:
+            last = self.commits[-1]
+            self.revision = last.commit.revision
+            self.digest = last.digest
+            self.time = last.commit.time
+            self.state = last.state
+        return dropped
+
+    def _cut(self, start: int, stop: int) -> list[PendingCommit]:
+        cut = self.commits[start:stop]
+        del self.commits[start:stop]
+        if start == 0:
+            self.flying = 0
+        self.with_effects -= sum(pending.has_effects for pending in cut)
+        self._forget_numbers()
+        return cut
+
+    def _forget_numbers(self) -> None:
+        self._looked = 0
+        self._numbers = self._highest = None
+
+    def holds(self, sender: str, lane: str, number: int) -> bool:
+        """Whether one of its commits is of this number, or of a later one of an agent."""
+        numbers, highest = self._numbers, self._highest
+        if numbers is None or highest is None:
+            numbers, highest = self._numbers, self._highest = set(), {}
+        for pending in self.commits[self._looked :]:
+            envelope = pending.envelope
+            heard = envelope.sender, envelope.lane
+            numbers.add((*heard, envelope.number))
+            highest[heard] = max(envelope.number, highest.get(heard, 0))
+        self._looked = len(self.commits)
+        if sent_by_agent(sender):
+            return number <= highest.get((sender, lane), 0)
+        return (sender, lane, number) in numbers
 
 
 Settled = list[tuple[QueuedCommand, Verdict]]
@@ -244,11 +361,8 @@ def judge(
 def _open(rules: Rules, agent: AgentId, queued: QueuedCommand) -> Envelope:
     """The envelope of a delivery; for foreign bytes one that names where they stand."""
     delivery = queued.delivery
-    headers = delivery.headers
     try:
-        envelope, queued.encoding = decode_envelope(
-            delivery.data, headers.get(ENCODING_HEADER) if headers else None
-        )
+        envelope, queued.encoding = decode_envelope(delivery.data, delivery.encoding)
         if envelope.agent != f"{agent.type}/{agent.key}":
             raise InvalidMessage(f"the message is addressed to {envelope.agent!r:.200}")
         if envelope.timer or envelope.call:
@@ -298,8 +412,11 @@ def _known(
             return None
         same = seen.body == body_digest(envelope.name, plain_body(envelope.body))
         return Verdict.ANSWER_AGAIN if same else Verdict.CONFLICT
-    if fold.windows.has(envelope.sender, envelope.lane, number):
-        return Verdict.ANSWER_AGAIN
+    windows = fold.windows
+    window = windows.of.get((envelope.sender, envelope.lane))
+    if window is not None and number <= window[0]:  # else it is newer than all
+        if windows.has(envelope.sender, envelope.lane, number):
+            return Verdict.ANSWER_AGAIN
     if chain.commits and chain.holds(envelope.sender, envelope.lane, number):
         return Verdict.WAIT
     return None
@@ -326,24 +443,8 @@ def _bounded(
 ) -> Decision[Any]:
     """Park what would leave more timers or calls open than an agent may have."""
     ahead = [effect for pending in chain.commits for effect in pending.commit.effects]
-    error = _over_limits([*ahead, *decision.effects], len(fold.timers), len(fold.calls))
+    error = over_limits([*ahead, *decision.effects], len(fold.timers), len(fold.calls))
     return decision if error is None else parked(state, error)
-
-
-def _over_limits(
-    effects: list[Effect[msgspec.Raw]], timers: int, calls: int
-) -> LimitExceeded | None:
-    """What to say when these effects, beside what is open, are more than an agent may have open."""
-    for kind, what, opened in (("schedule", "timers", timers), ("perform", "calls", calls)):
-        asked = sum(effect.kind == kind for effect in effects)
-        if asked and opened + asked > OPEN_MAX:
-            return LimitExceeded(
-                f"over {OPEN_MAX} open {what} of one agent: cancel some, or spread the work over"
-                " more agents",
-                limit=OPEN_MAX,
-                value=opened + asked,
-            )
-    return None
 
 
 def _command(envelope: Envelope, queued: QueuedCommand) -> Command[Any]:

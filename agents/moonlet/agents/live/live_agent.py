@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from moonlet.agents.deciding import (
     CHAIN_MAX,
     CommitChain,
@@ -35,7 +37,6 @@ from moonlet.agents.deciding import (
 from moonlet.agents.effects import COMMITS_MAX, Outbox, indexes_to_dispatch, open_indexes
 from moonlet.agents.live.phases import TRANSITIONS, Phase
 from moonlet.agents.recovery import Recovered
-from moonlet.core.commit import place
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, LimitExceeded, MoonletError
 from moonlet.core.fold import Fold
@@ -46,6 +47,8 @@ from moonlet.streams import Delivery
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
+
+_set: Final = msgspec.structs.force_setattr
 
 QUEUE_MAX: Final = 1_024
 """Deliveries that an agent keeps in memory; of more only sequence and reply are kept."""
@@ -59,57 +62,49 @@ class Owner(Protocol):
     @property
     def rules(self) -> Rules:
         """By what its commands are decided."""
-        ...
 
     @property
     def guarded(self) -> bool:
         """Whether commands are decided one at a time, by turns: see `line_up`."""
-        ...
 
-    def times(self) -> tuple[int, Timestamp]:
-        """The wall clock in µs, and the time of a commit decided now."""
-        ...
+    @property
+    def times(self) -> Callable[[], tuple[int, Timestamp]]:
+        """Gives the wall clock in µs, and the time of a commit decided now."""
 
     def append(
         self, agent: "LiveAgent", expected: int, commits: Sequence[PendingCommit], landed: Landed
     ) -> None:
         """Append all or none after the agent's last sequence `expected`; call `landed` once."""
-        ...
 
     def committed(self, agent: "LiveAgent", commits: Sequence[PendingCommit]) -> None:
-        """They are stored, in order: tell their senders, and who else asked."""
-        ...
+        """They are stored, in order: note it, tell their senders, and who else asked."""
 
     def used(self, agent: "LiveAgent") -> None:
-        """It has a newer fold, and nothing more to do with it at the moment."""
-        ...
+        """It was brought up to its journal."""
+
+    def snapshot(self, agent: "LiveAgent") -> None:
+        """Its revision is `snapshot_due`: see whether a snapshot is worth it."""
 
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """An earlier commit dealt with this: tell the sender, if it wants an answer."""
-        ...
 
     def read_journal(self, agent: "LiveAgent") -> "asyncio.Task[None]":
         """Read its journal: `take_up`, then `go_on`; `break_down` if it can't be read.
 
         Of one that is DOUBTING only the last commit: `go_on` if it is the fold's, else `reread`.
         """
-        ...
 
     def read_back(self, agent: "LiveAgent") -> None:
         """Read the messages of its held commands, in order, and hand them to `take_back`."""
-        ...
 
     def line_up(self, agent: "LiveAgent") -> None:
         """Have a command of it decided when its turn comes, by `decide_one`."""
-        ...
 
     def wait_for_room(self, agent: "LiveAgent", error: LimitExceeded) -> None:
         """The journal is full: raise the alarm, and `unblock` it after a pause."""
-        ...
 
     def outbox(self, agent: AgentId) -> Outbox:
         """A new, empty outbox."""
-        ...
 
 
 class LiveAgent:
@@ -262,7 +257,9 @@ class LiveAgent:
         assert fold is not None
         if self.phase is not Phase.APPENDING:
             self._enter(Phase.APPENDING)
-        self._owner.append(self, fold.sequence, chain.fly(), partial(self._landed, chain))
+        commits = chain.commits[:]
+        chain.flying, chain.bytes = len(commits), 0
+        self._owner.append(self, fold.sequence, commits, partial(self._landed, chain))
 
     def _landed(self, chain: CommitChain, result: "list[int] | MoonletError") -> None:
         """The append's outcome. Of a chain dropped meanwhile it is not asked.
@@ -278,7 +275,9 @@ class LiveAgent:
         assert fold is not None
         landed = chain.land()
         for sequence, pending in zip(result, landed, strict=True):
-            commit = place(pending.commit, sequence, pending.digest)
+            commit = pending.commit  # placed as `place` does, without a call for each
+            _set(commit, "sequence", sequence)
+            _set(commit, "digest", pending.digest)
             fold.advance(commit, pending.state, body=pending.body)
             self.tail_bytes += len(pending.record[0])
         owner.committed(self, landed)  # first, since replies wait for nothing
@@ -295,7 +294,8 @@ class LiveAgent:
         else:
             self._chain = None
             self._enter(Phase.STOPPED if self.stopped else Phase.RUNNING)
-        owner.used(self)
+        if fold.revision >= self.snapshot_due:
+            owner.snapshot(self)
         if self.held and self.wants_more:
             owner.read_back(self)
         self.wake()
@@ -357,8 +357,7 @@ class LiveAgent:
     def forget(self) -> None:
         """Drop the state; the next command, or `wake`, reads the journal again."""
         self._drop_state()
-        if self.phase is not Phase.COLD:
-            self._enter(Phase.COLD)
+        self._enter(Phase.COLD)
 
     def _drop_state(self) -> None:
         if self._outbox is not None:
@@ -391,6 +390,7 @@ class LiveAgent:
         self._reading = None
         self._enter(Phase.STOPPED if self.stopped else Phase.RUNNING)
         self._owner.used(self)
+        self._owner.snapshot(self)
         self.wake()
 
     def doubt(self) -> None:
@@ -399,7 +399,7 @@ class LiveAgent:
             self._drop_state()  # it is read when the agent is started
         if self.phase not in (Phase.RUNNING, Phase.BLOCKED) or self.fold is None:
             return  # an append's own answer will tell
-        if self.fold.revision == 0:
+        if not self.fold.revision:
             return  # there is nothing to compare
         self._enter(Phase.DOUBTING)
         self._reading = self._owner.read_journal(self)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
-from moonlet.agents.deciding import Source, lane_index
+from moonlet.agents.deciding import lane_index
+from moonlet.agents.live import LiveAgent
 from moonlet.agents.services import HostServices
 from moonlet.core.errors import Conflict, MoonletError, Unavailable
 from moonlet.core.ids import LANES
@@ -39,8 +40,18 @@ ALL: Final = "*"
 class Fed(Protocol):
     """A partition, as far as it is fed."""
 
-    def deliver(self, lane: int, source: Source, key: str, delivery: Delivery) -> None:
-        """Hand a delivery to the agent of that key."""
+    @property
+    def closed(self) -> bool:
+        """Whether it takes nothing more: what comes is then the next owner's."""
+        ...
+
+    @property
+    def agents(self) -> Mapping[str, LiveAgent]:
+        """Its agents in memory, by their keys."""
+        ...
+
+    def agent(self, key: str) -> LiveAgent:
+        """The agent of that key, cold if it is not in memory."""
         ...
 
     def ask(self, service: str, message: Message) -> None:
@@ -127,10 +138,11 @@ class Feed:
             for delivery in deliveries:
                 _, type_, key = delivery.subject.rsplit(".", 2)
                 partition = only or fed.get(type_)
-                if partition is not None:
-                    partition.deliver(index, consumer, key, delivery)
-                else:
+                if partition is None:
                     consumer.release()  # nobody runs that type: it comes again to who does one day
+                elif not partition.closed:
+                    agent = partition.agents.get(key) or partition.agent(key)
+                    agent.offer(index, consumer, delivery)
 
         terms = owned_queue(
             stream,

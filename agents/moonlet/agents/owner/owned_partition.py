@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from moonlet.agents.answering import OwnerService
-from moonlet.agents.deciding import PendingCommit, Rules, Source, Verdict
+from moonlet.agents.deciding import PendingCommit, Rules, Verdict
 from moonlet.agents.definition import AgentType
 from moonlet.agents.effects import Outbox
 from moonlet.agents.live import Landed, LiveAgent, Phase
@@ -21,7 +22,7 @@ from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify
-from moonlet.streams import Delivery, Message, Partition, decode_commit, store_apart
+from moonlet.streams import Message, Partition, decode_commit, store_apart
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -75,6 +76,7 @@ class OwnedPartition:
             internal=topology.stream("internal"),
             fatal=fatal_place(record.note),
         )
+        self.times: Callable[[], tuple[int, Timestamp]] = partial(services.hlc.now, bus.clock)
         self._end = 0
         self._swept = bus.clock.monotonic()
         self._owns = owns
@@ -147,15 +149,6 @@ class OwnedPartition:
             agent = self.agents[key] = LiveAgent(id, self, stopped=key in self.stopped)
         return agent
 
-    def deliver(self, lane: int, source: Source, key: str, delivery: Delivery) -> None:
-        """Hand a delivery to its agent. Nothing once closed: it comes again to the next owner."""
-        if self.closed:
-            return
-        agent = self.agents.get(key)
-        if agent is None:
-            agent = self.agent(key)
-        agent.offer(lane, source, delivery)
-
     def ask(self, service: str, message: Message) -> None:
         """Answer a question that came by that service; once closed the next owner is asked."""
         if not self.closed:
@@ -219,12 +212,6 @@ class OwnedPartition:
 
     # the verbs of live agents (`Owner`)
 
-    def times(self) -> tuple[int, Timestamp]:
-        """The wall clock in µs, and the time of a commit decided now."""
-        services = self.services
-        now_us = services.bus.clock.now_us()
-        return now_us, services.hlc.tick(now_us)
-
     def append(
         self, agent: LiveAgent, expected: int, commits: Sequence[PendingCommit], landed: Landed
     ) -> None:
@@ -257,7 +244,8 @@ class OwnedPartition:
             self._writer.append(subject, expected, [pending.record for pending in commits], landed)
 
     def committed(self, agent: LiveAgent, commits: Sequence[PendingCommit]) -> None:
-        """They are stored, in order: tell their senders, and who else asked."""
+        """They are stored, in order: note it, tell their senders, and who else asked."""
+        self.used(agent)
         self._service.committed(agent, commits)
 
     def used(self, agent: LiveAgent) -> None:
@@ -269,10 +257,12 @@ class OwnedPartition:
         agent.last_used = self._swept  # near enough, and costs no clock
         if self.agents.pop(key, None) is not None:
             self.agents[key] = agent
-        if fold.revision >= agent.snapshot_due:
-            self._snapshots.used(agent)
         if self._service.waiting:
             self._service.ready(key)
+
+    def snapshot(self, agent: LiveAgent) -> None:
+        """Its tail may have become long enough for a snapshot."""
+        self._snapshots.used(agent)
 
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """Answer a command that an earlier commit dealt with, if its sender wants an answer."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 
 from moonlet.agents.deciding import QueuedCommand
 from moonlet.agents.live import LiveAgent
+from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.errors import MoonletError
 from moonlet.streams import Bus, Delivery, stored_message
 from moonlet.telemetry import get_logger
@@ -54,6 +55,7 @@ class ReadBack:
                         0,
                         1,
                         stored.time,
+                        (stored.headers or {}).get(ENCODING_HEADER),
                     )
                     agent.take_back(QueuedCommand(first.source, delivery, first.lane, False))
         finally:

@@ -15,7 +15,7 @@ from moonlet.core.errors import Corrupt, Unavailable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
-from moonlet.streams import StoredMessage, decode_commit
+from moonlet.streams import EXPECTED_LAST, StoredMessage, decode_commit
 
 Redo = list[tuple[Commit[Any], Encoding]]
 """Commits whose effects may not be out, in order."""
@@ -91,9 +91,14 @@ class Tail:
     def is_short(self) -> bool:
         """Whether all that is missing is at hand: nothing, or the last commit.
 
+        The last one's word for its revision is not enough, since anybody may have written it: but
+        the server let it in only behind the sequence that it expected.
         Raises `Undecodable`, `Corrupt` if that can't be read.
         """
-        return self.fold.sequence >= self.last.sequence or self._missing() <= 1
+        if self.fold.sequence >= self.last.sequence:
+            return True
+        follows = (self.last.headers or {}).get(EXPECTED_LAST) == str(self.fold.sequence)
+        return follows and self._missing() <= 1
 
     def _missing(self) -> int:
         """How many commits are to be folded yet."""

@@ -168,7 +168,9 @@ class Consumer:
         else:
             self._bus._js.acknowledge(delivery.reply)
         if credited:
-            self.release()
+            self._held -= 1
+            if self._asked == 0:
+                self._ask()
 
     def in_work(self, delivery: Delivery) -> None:
         """Say that a delivery is being worked on: its time until a redelivery starts again."""

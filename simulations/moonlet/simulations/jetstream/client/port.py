@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.errors import MoonletError, Unavailable
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.client.connection import Connection, MemorySubscription
@@ -378,6 +379,7 @@ def _read_delivery(message: Message) -> Delivery:
         int(tokens[6]),
         int(tokens[4]),
         int(tokens[7]),
+        message.headers.get(ENCODING_HEADER) if message.headers else None,
     )
 
 

@@ -1,0 +1,22 @@
+"""What else may come of a delivery than a commit."""
+
+from enum import IntEnum
+
+
+class Verdict(IntEnum):
+    """The verdicts; what they ask for is their caller's to do."""
+
+    DONE = 1
+    """An earlier commit dealt with it; nobody waits for an answer (a firing, a result)."""
+
+    ANSWER_AGAIN = 2
+    """An earlier commit dealt with it: its sender is answered as then."""
+
+    CONFLICT = 3
+    """An earlier commit dealt with another command of this id."""
+
+    WAIT = 4
+    """Only the fold after the chain can say: it is decided when that has landed."""
+
+    READ_AGAIN = 5
+    """A commit that the fold doesn't have caused it, so what the fold lacks says nothing."""
