@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from moonlet.streams.embedded import configuration
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.server.embedded import configuration
+from moonlet.streams.server.server_process import ServerProcess, find_server
 
 # A run in the background (`nohup make test &`) ignores these, and so would every process it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

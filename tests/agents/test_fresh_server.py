@@ -4,7 +4,7 @@ import pytest
 
 from moonlet.agents import AgentType, Plain, connect
 from moonlet.core.errors import Unavailable, UnknownAgentType
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 
 ledger = AgentType("ledger", dict)
 

@@ -5,8 +5,8 @@ The lease is lost as on a busy machine: the server forgets it while the host goe
 
 from moonlet.agents import AgentType, Client, Host, connect
 from moonlet.streams import Bucket, Partition
-from moonlet.streams.leases import Leases
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.buckets.leases import Leases
+from moonlet.streams.server.server_process import ServerProcess
 from tests.streams.support import eventually
 
 ledger = AgentType("ledger", dict, partitions=2)

@@ -7,7 +7,7 @@ import pytest
 
 from moonlet.agents import Host, connect
 from moonlet.core.errors import Unknown
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type
 
 

@@ -18,10 +18,10 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from moonlet.streams import connection
 from moonlet.streams.api import Delivery, JetStream, PubAck
-from moonlet.streams.embedded import configuration
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.nats import connection
+from moonlet.streams.server.embedded import configuration
+from moonlet.streams.server.server_process import ServerProcess, find_server
 from moonlet.streams.settings import from_url
 
 ROUNDS = 5

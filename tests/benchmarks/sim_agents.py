@@ -17,8 +17,14 @@ from moonlet.agents import AgentType, Client, Context, Decision, Host, Send
 from moonlet.simulations import SimLoop, SimulationRun
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer, Packet
 from moonlet.simulations.jetstream.wire import HOST, PORT, serve
-from moonlet.streams import Bus, SystemClock, SystemEntropy, Topology, connection
+from moonlet.streams import (
+    Bus,
+    SystemClock,
+    SystemEntropy,
+    Topology,
+)
 from moonlet.streams.api import Delivery, JetStream
+from moonlet.streams.nats import connection
 from moonlet.streams.settings import from_url
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 

@@ -18,8 +18,8 @@ from moonlet.core.commit import Command, Commit, Event
 from moonlet.core.envelope import Envelope
 from moonlet.core.hlc import Timestamp
 from moonlet.streams import Topology, encode_commit, encode_envelope
-from moonlet.streams.embedded import configuration
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.server.embedded import configuration
+from moonlet.streams.server.server_process import ServerProcess, find_server
 
 WINDOW = 1_000
 """Commands on their way from the client at a time, on either side."""

@@ -9,7 +9,7 @@ from moonlet.agents import AgentType, Client, Host, connect
 from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.ids import partition_of
 from moonlet.streams import Topology
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.console.support import Ended, invoke
 
 USERS = """

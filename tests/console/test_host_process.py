@@ -6,7 +6,7 @@ import pytest
 
 from moonlet.console.common import HostProcess
 from moonlet.core.errors import Unavailable
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 
 
 async def test_a_host_that_can_t_start_is_quoted(own_server: ServerProcess, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from moonlet.agents import Host, connect
 from moonlet.console.sim.plans import run_plans
 from moonlet.simulations.search import single_faults
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.console.support import (
     BANK,
     finish,

@@ -13,9 +13,9 @@ import pytest
 from moonlet.simulations import SimLoop
 from moonlet.simulations.jetstream import MemoryServer, contract_opener
 from moonlet.simulations.jetstream.wire import serve
-from moonlet.streams import connection
 from moonlet.streams.api import JetStream
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.nats import connection
+from moonlet.streams.server.server_process import ServerProcess
 from moonlet.streams.settings import from_url
 from tests.simulations.jetstream.cluster import start_cluster
 

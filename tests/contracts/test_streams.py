@@ -44,7 +44,7 @@ from moonlet.streams import (
     read_messages,
     take_snapshot,
 )
-from moonlet.streams.group_commit import Record
+from moonlet.streams.journal.group_commit import Record
 from tests.faulty import FaultyJetStream, bus_over, until, until_true
 
 A = AgentId.parse("account/a")

@@ -19,7 +19,7 @@ from moonlet.core.ids import (
     check_topic,
     partition_of,
 )
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 NAMES = st.text(ALPHABET, min_size=1, max_size=128)

@@ -10,7 +10,7 @@ from moonlet.satellites import SATELLITES, TOPOLOGY
 from moonlet.satellites.night import depeg, drive, report
 from moonlet.simulations import World, faults, simulate
 from moonlet.simulations.bundle import take_bundle, write_bundle
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 
 HOURS = depeg()[:6]
 LATER = depeg()[:12]

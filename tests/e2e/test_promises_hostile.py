@@ -25,7 +25,7 @@ from moonlet.core.errors import (
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.streams import ServerRefused, Snapshots, Topology
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import (
     Account,
     Deposit,

@@ -8,7 +8,7 @@ import pytest
 
 from moonlet.agents import Client, connect
 from moonlet.streams import Topology
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, Transfer, account_type
 from tests.checkers import (
     check_acknowledged,

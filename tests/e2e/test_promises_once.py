@@ -9,7 +9,7 @@ import pytest
 from moonlet.agents import Client, Host, Plain, connect
 from moonlet.core.errors import Conflict, Unknown
 from moonlet.streams import Topology
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Account, Deposit, GetBalance, Transfer, account_type
 from tests.checkers import check_sends, histories
 from tests.faulty import FaultyMoon, until, until_true

@@ -8,7 +8,7 @@ import pytest
 from moonlet.agents import Host, connect
 from moonlet.core.errors import NoHost, Unavailable
 from moonlet.streams import Topology
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, Die, GetBalance, account_type
 from tests.checkers import histories
 from tests.faulty import until, until_true

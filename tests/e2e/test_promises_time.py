@@ -21,7 +21,7 @@ from moonlet.agents.calls import call_runner
 from moonlet.core.errors import MailboxFull
 from moonlet.core.ids import AgentId
 from moonlet.streams import Topology
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import (
     Account,
     Announce,

@@ -13,7 +13,7 @@ import pytest
 from moonlet.agents import Client, Host, connect
 from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, Transfer, account_type
 from tests.replica_process import REGIONS, ReplicaProcess, ledger, topology
 

@@ -28,7 +28,7 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         "agents write to each other's bounded mailboxes",
         (
             (
-                STREAMS + "messages.py",
+                STREAMS + "queues/messages.py",
                 "subject = self._bus.subjects.internal(agent, envelope.lane, home)",
                 "subject = self._bus.subjects.mailbox(agent, envelope.lane, home)",
             ),
@@ -88,7 +88,7 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         "a host answers wherever it is told to",
         (
             (
-                STREAMS + "messages.py",
+                STREAMS + "queues/messages.py",
                 "        if reply and not reply.startswith(ours):\n",
                 "        if reply:\n",
             ),

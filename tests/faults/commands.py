@@ -199,7 +199,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "the message id leaves the agent out",
         (
             (
-                STREAMS + "messages.py",
+                STREAMS + "queues/messages.py",
                 'return f"{envelope.agent}/{envelope.id}"',
                 "return envelope.id",
             ),
@@ -337,7 +337,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a single append has no compare-and-set",
         (
             (
-                STREAMS + "group_commit.py",
+                STREAMS + "journal/group_commit.py",
                 "{**headers, **expected}",
                 "headers",
             ),

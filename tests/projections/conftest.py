@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.projections.authors import World
 
 

@@ -24,7 +24,7 @@ from moonlet.core.frontier import Frontier
 from moonlet.projections import Replica, Roster, Status, operate
 from moonlet.projections.replica.control import MAX_ORDERS, is_here
 from moonlet.streams import Bus
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type
 from tests.faulty import until, until_true
 from tests.projections.authors import Opened, World, exposure_view

@@ -12,7 +12,7 @@ from moonlet.projections import InvalidDatabase, JournalFault, Replica, View
 from moonlet.projections.errors import DeltaRefused
 from moonlet.projections.exchange import apply_delta, make_delta
 from moonlet.projections.view import ViewState
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.faulty import until, until_true
 from tests.projections.authors import FIELDS, Authors, Opened, World, exposure_view
 

@@ -3,7 +3,7 @@
 from moonlet.agents import Host, connect
 from moonlet.satellites import SATELLITES
 from moonlet.satellites.night import depeg, drive, report
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 
 
 async def test_the_first_hours_of_the_night_on_a_real_server(own_server: ServerProcess) -> None:

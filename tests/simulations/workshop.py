@@ -33,7 +33,7 @@ from moonlet.simulations import faults
 from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.seed import Dice
 from moonlet.simulations.world import World
-from moonlet.streams import group_commit
+from moonlet.streams.journal import group_commit
 from moonlet.streams.reading import consumer
 
 WORKERS = 3

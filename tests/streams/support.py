@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from moonlet.streams import connection
-from moonlet.streams.nats_api import NatsJetStream
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.nats import connection
+from moonlet.streams.nats.jetstream import NatsJetStream
+from moonlet.streams.server.server_process import ServerProcess
 from moonlet.streams.settings import from_url
 
 

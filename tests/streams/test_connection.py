@@ -19,8 +19,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from moonlet.core.errors import InvalidSettings, MoonletError, PermissionDenied, Unavailable
-from moonlet.streams import connection
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.nats import connection
+from moonlet.streams.server.server_process import ServerProcess, find_server
 from moonlet.streams.settings import Settings, from_url, resolve
 
 SECRET = "s3cr3t-word"

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from moonlet.core.errors import InvalidSettings, Unavailable
-from moonlet.streams import connection, embedded
-from moonlet.streams.nats_api import NatsJetStream
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.admin.fsync import sync_mode
+from moonlet.streams.nats import connection
+from moonlet.streams.nats.jetstream import NatsJetStream
+from moonlet.streams.server import embedded
+from moonlet.streams.server.server_process import ServerProcess, find_server
 from moonlet.streams.settings import from_url
-from moonlet.streams.sync_mode import sync_mode
 from tests.faulty import bus_over
 from tests.streams.support import eventually
 
@@ -28,7 +29,7 @@ from tests.streams.support import eventually
 OWNER = """
 import asyncio, json, os, sys
 from pathlib import Path
-from moonlet.streams import embedded
+from moonlet.streams.server import embedded
 
 async def main():
     loop = asyncio.get_running_loop()

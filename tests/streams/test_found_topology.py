@@ -7,7 +7,7 @@ import pytest
 
 from moonlet.agents import connect
 from moonlet.streams import Topology, apply_topology, find_topology, plan_topology
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.faulty import bus_over
 from tests.streams.support import connected
 

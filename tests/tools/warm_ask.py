@@ -23,7 +23,7 @@ from moonlet.agents import AgentType, Client, Decision, Host, Reply, connect
 from moonlet.streams import TemporaryServer
 from tests.tools.calls import Call, noted
 
-ASKS: Final = 7
+ASKS: Final = 25
 """How many asks are measured."""
 
 

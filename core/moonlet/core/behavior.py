@@ -18,7 +18,7 @@ from moonlet.core.errors import Invalid, MoonletError, Rejected, UnknownCommand
 from moonlet.core.fold import MAX_EFFECTS
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId, check_lane, check_name, check_topic
-from moonlet.core.schema import MessageType, encode_plain, is_message_class
+from moonlet.core.schema import ENCODERS, MessageType, encode_plain, is_message_class
 
 S = TypeVar("S")
 
@@ -147,7 +147,11 @@ class Behavior(Generic[S]):
             elif kind is Reply:
                 if reply is not None:
                     raise Invalid("a second Reply was yielded: one command has one answer")
-                reply = msgspec.Raw(encode_plain(item.value, encoding))
+                value = item.value
+                if type(value) is int and -(2**63) <= value < 2**63:  # as most replies are
+                    reply = msgspec.Raw(ENCODERS[encoding](value))
+                else:
+                    reply = msgspec.Raw(encode_plain(value, encoding))
             elif kind in EFFECTS:
                 effects.append(self._record(item, context, encoding))
             else:

@@ -139,7 +139,7 @@ class MessageType(Generic[T]):
                 body = _dump(message)
             if self._loose:
                 check_plain(msgspec.to_builtins(body))
-            encoded = _ENCODE[encoding](body)
+            encoded = ENCODERS[encoding](body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _misfit(self.name, error) from None
         settled = self._read(encoded, self.version, encoding)
@@ -232,11 +232,11 @@ def _dump(model: Any) -> Any:
     return model.model_dump(mode="json", by_alias=True, warnings=False)
 
 
-_ENCODE: Final[dict[str, Callable[[Any], bytes]]] = {
+ENCODERS: Final[dict[str, Callable[[Any], bytes]]] = {
     "json": msgspec.json.Encoder().encode,
     "msgpack": msgspec.msgpack.Encoder().encode,
 }
-_PLAIN: Final = frozenset({int, str, bool, type(None)})
+PLAIN_TYPES: Final = frozenset({int, str, bool, type(None)})
 """Types of which every value is plain data as it stands."""
 
 _DECODE: Final[dict[str, Callable[[bytes], Any]]] = {
@@ -248,11 +248,11 @@ _DECODE: Final[dict[str, Callable[[bytes], Any]]] = {
 def encode_plain(value: Any, encoding: Encoding) -> bytes:
     """Encode any encodable value (a reply, a body given as a dict); raises `InvalidMessage`."""
     try:
-        if type(value) in _PLAIN:
-            return _ENCODE[encoding](value)
+        if type(value) in PLAIN_TYPES:
+            return ENCODERS[encoding](value)
         body = msgspec.to_builtins(_dump(value) if _is_pydantic(type(value)) else value)
         check_plain(body)
-        return _ENCODE[encoding](body)
+        return ENCODERS[encoding](body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise _misfit(type(value).__name__, error) from None
 

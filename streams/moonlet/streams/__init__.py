@@ -1,5 +1,20 @@
 """JetStream, and nobody else speaks NATS: what agents and projections may use of it."""
 
+from moonlet.streams.admin import (
+    Foreign,
+    Offset,
+    SyncMode,
+    apply_topology,
+    clock_offset,
+    find_topology,
+    foreign_commands,
+    foreign_commits,
+    foreign_subjects,
+    may_publish,
+    plan_topology,
+    storage_used,
+    sync_mode,
+)
 from moonlet.streams.api import (
     Delivery,
     Disconnected,
@@ -14,36 +29,41 @@ from moonlet.streams.api import (
     StreamGone,
     Subscription,
 )
-from moonlet.streams.blobs import store_apart, with_record
+from moonlet.streams.buckets import (
+    Bucket,
+    Entry,
+    HostLease,
+    Leases,
+    Partition,
+    Registry,
+    SignOfLife,
+    decode_home,
+)
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full, is_unknown
-from moonlet.streams.embedded import Embedded
-from moonlet.streams.embedded import attach as attach_embedded
-from moonlet.streams.embedded import erase as erase_embedded
-from moonlet.streams.embedded import open as open_embedded
-from moonlet.streams.found_topology import find_topology
-from moonlet.streams.group_commit import EXPECTED_LAST, GroupCommit, encode_commit
-from moonlet.streams.inspection import (
-    Foreign,
-    Offset,
-    clock_offset,
-    foreign_commands,
-    foreign_commits,
-    foreign_subjects,
-    may_publish,
-    storage_used,
+from moonlet.streams.journal import (
+    EXPECTED_LAST,
+    GroupCommit,
+    Journal,
+    Snapshot,
+    Snapshots,
+    decode_commit,
+    decode_plain_commit,
+    encode_commit,
+    restore_snapshot,
+    take_snapshot,
 )
-from moonlet.streams.journal import Journal, decode_commit, decode_plain_commit
-from moonlet.streams.kv import Bucket, Entry
-from moonlet.streams.leases import HostLease, Leases, Partition, SignOfLife
-from moonlet.streams.messages import (
+from moonlet.streams.opening import open_bus
+from moonlet.streams.queues import (
     MESSAGE_ID,
     OWNER_CONTROL,
     OWNER_OUTCOME,
     OWNER_QUERY,
     Answer,
     Mailboxes,
+    ParkedStream,
     Question,
+    Timers,
     answer_of,
     conflict_answer,
     decode_answer,
@@ -57,8 +77,6 @@ from moonlet.streams.messages import (
     post_outcome,
     same_command,
 )
-from moonlet.streams.opening import open_bus
-from moonlet.streams.parked import ParkedStream
 from moonlet.streams.reading import (
     Consumer,
     HistoryReader,
@@ -66,11 +84,8 @@ from moonlet.streams.reading import (
     read_messages,
     shared_queue,
 )
-from moonlet.streams.registry import Registry, decode_home
-from moonlet.streams.settings import Settings
-from moonlet.streams.settings import resolve as resolve_settings
-from moonlet.streams.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
-from moonlet.streams.stream_facts import (
+from moonlet.streams.reading.blobs import store_apart, with_record
+from moonlet.streams.reading.facts import (
     StreamFacts,
     last_message,
     next_message,
@@ -82,13 +97,15 @@ from moonlet.streams.stream_facts import (
     stream_names,
     subject_counts,
 )
+from moonlet.streams.server import Embedded, TemporaryServer
+from moonlet.streams.server import attach as attach_embedded
+from moonlet.streams.server import erase as erase_embedded
+from moonlet.streams.server import open as open_embedded
+from moonlet.streams.settings import Settings
+from moonlet.streams.settings import resolve as resolve_settings
 from moonlet.streams.subjects import Home, Subjects
-from moonlet.streams.sync_mode import SyncMode, sync_mode
 from moonlet.streams.system import SystemClock, SystemEntropy
-from moonlet.streams.temporary import TemporaryServer
-from moonlet.streams.timers import Timers
 from moonlet.streams.topology import Topology
-from moonlet.streams.topology_plan import apply_topology, plan_topology
 
 __all__ = [
     "EXPECTED_LAST",

@@ -4,9 +4,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from moonlet.core.codec import Encoding
-from moonlet.streams import connection, embedded, settings
+from moonlet.streams import settings
+from moonlet.streams.admin import find_topology
 from moonlet.streams.bus import Bus
-from moonlet.streams.found_topology import find_topology
+from moonlet.streams.nats import connection
+from moonlet.streams.server import embedded
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.topology import Topology
 

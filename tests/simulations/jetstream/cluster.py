@@ -5,7 +5,7 @@ import socket
 import time
 from pathlib import Path
 
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.server.server_process import ServerProcess, find_server
 from tests.simulations.jetstream.raw_client import RawClient
 
 READY_SECONDS = 30.0

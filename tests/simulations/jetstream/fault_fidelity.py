@@ -12,7 +12,6 @@ from pathlib import Path
 
 from moonlet.simulations import World, faults
 from moonlet.simulations.scenario import Scenario
-from moonlet.streams import connection
 from moonlet.streams.api import (
     Disconnected,
     JetStream,
@@ -21,7 +20,8 @@ from moonlet.streams.api import (
     ServerRefused,
     StoredMessage,
 )
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.nats import connection
+from moonlet.streams.server.server_process import ServerProcess
 from moonlet.streams.settings import from_url
 from tests.agents.accounts import account_type
 from tests.simulations.jetstream.cluster import start_cluster

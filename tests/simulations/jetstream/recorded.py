@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.server.server_process import ServerProcess, find_server
 
 SAMPLE = Path(__file__).with_name("recorded.jsonl.gz")
 SEED = "recorded"

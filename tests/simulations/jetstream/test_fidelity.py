@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.simulations.jetstream.cluster import start_cluster
 from tests.simulations.jetstream.episodes import Episode, Operation
 from tests.simulations.jetstream.raw_client import RawClient

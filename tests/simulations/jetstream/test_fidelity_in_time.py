@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlet.streams.server_process import ServerProcess, find_server, quoted
+from moonlet.streams.server.server_process import ServerProcess, find_server, quoted
 from tests.simulations.jetstream.raw_client import RawClient
 from tests.simulations.jetstream.targets import ModelTarget, ServerTarget
 from tests.simulations.jetstream.timetables import SECOND, in_order, timetables

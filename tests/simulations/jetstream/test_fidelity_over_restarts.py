@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 from tests.simulations.jetstream.episodes import Episode, Step
 from tests.simulations.jetstream.raw_client import RawClient
 from tests.simulations.jetstream.recorded import FLUSHED

@@ -16,7 +16,7 @@ from moonlet.simulations.jetstream.wire import (
     Reader,
     serve,
 )
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.server.server_process import ServerProcess
 
 CONNECT = b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n'
 Opener = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]

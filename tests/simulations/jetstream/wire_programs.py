@@ -11,8 +11,8 @@ from moonlet.core.errors import Unavailable
 from moonlet.simulations import SimLoop, SimulationRun, Trace
 from moonlet.simulations.jetstream import MemoryServer
 from moonlet.simulations.jetstream.wire import HOST, PORT, serve
-from moonlet.streams import connection
 from moonlet.streams.api import Delivery, Disconnected, JetStream, Outgoing
+from moonlet.streams.nats import connection
 from moonlet.streams.settings import from_url
 from tests.contracts.jetstream_support import EXPECTED, SECOND, consumer, journal, mailboxes
 

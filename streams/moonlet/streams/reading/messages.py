@@ -9,8 +9,8 @@ from typing import Final
 
 from moonlet.core.errors import Unavailable
 from moonlet.streams.api import StoredMessage, StreamGone
-from moonlet.streams.blobs import BLOB_HEADER, with_record
 from moonlet.streams.bus import Bus
+from moonlet.streams.reading.blobs import BLOB_HEADER, with_record
 from moonlet.streams.reading.history_reader import HistoryReader
 from moonlet.telemetry import get_logger
 

@@ -9,7 +9,7 @@ from moonlet.simulations.jetstream.client.deadlines import Deadlines
 from moonlet.simulations.jetstream.refusals import NotSimulated
 from moonlet.simulations.jetstream.server import MemoryServer, Packet
 from moonlet.streams.api import Disconnected, Headers, Message, NoAnswer, NoResponders
-from moonlet.streams.nats_api_wire import check_subject, encode_headers, too_large
+from moonlet.streams.nats import check_subject, encode_headers, too_large
 
 RECONNECT_WAIT: Final = 0.05  # s between attempts
 FLUSH_TIMEOUT: Final = 5.0  # s

@@ -22,7 +22,7 @@ from moonlet.streams.api import (
     ServerRefused,
     StoredMessage,
 )
-from moonlet.streams.nats_api_answers import gap
+from moonlet.streams.nats import gap
 
 _API: Final = "$JS.API."
 _TIMEOUT: Final = 5.0  # s, for administration

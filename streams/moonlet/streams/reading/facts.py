@@ -7,7 +7,7 @@ import msgspec
 from moonlet.core.errors import Unavailable
 from moonlet.streams.api import StoredMessage
 from moonlet.streams.bus import Bus
-from moonlet.streams.nats_api_frames import decode_time
+from moonlet.streams.nats import decode_time
 
 
 class StreamFacts(msgspec.Struct, frozen=True):

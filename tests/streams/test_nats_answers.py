@@ -1,7 +1,7 @@
 """What the server's accounts of a refusal become."""
 
 from moonlet.streams.api import NoResponders, ServerRefused
-from moonlet.streams.nats_api_answers import ApiError
+from moonlet.streams.nats.answers import ApiError
 
 
 def test_a_cluster_that_is_electing_is_unavailable_and_refuses_nothing() -> None:

@@ -18,17 +18,17 @@ from moonlet.streams.api import (
     PullStatus,
     Subscription,
 )
-from moonlet.streams.nats_api_admin import Administration
-from moonlet.streams.nats_api_answers import (
+from moonlet.streams.nats.admin import Administration
+from moonlet.streams.nats.answers import (
     Answers,
     BatchStartWaiting,
     PublishWaiting,
     RequestWaiting,
     Waiting,
 )
-from moonlet.streams.nats_api_frames import decode_headers
-from moonlet.streams.nats_api_pull import NatsPull, PullCallbacks
-from moonlet.streams.nats_api_wire import (
+from moonlet.streams.nats.headers import decode_headers
+from moonlet.streams.nats.pull import NatsPull, PullCallbacks
+from moonlet.streams.nats.wire import (
     NatsWire,
     RawHandler,
     check_subject,

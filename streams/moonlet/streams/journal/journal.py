@@ -18,10 +18,10 @@ from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.errors import Corrupt, InvalidMessage, PayloadTooLarge, Undecodable
 from moonlet.core.ids import AgentId
 from moonlet.streams.api import StoredMessage
-from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.reading import read_messages
-from moonlet.streams.stream_facts import stream_facts
+from moonlet.streams.reading.blobs import with_record
+from moonlet.streams.reading.facts import stream_facts
 
 _RAW: Final = {
     encoding: Codec[Commit[msgspec.Raw]](Commit[msgspec.Raw], encoding)

@@ -7,9 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from moonlet.core.errors import PermissionDenied
-from moonlet.streams import connection
 from moonlet.streams.api import Outgoing, PullStatus
-from moonlet.streams.server_process import ServerProcess
+from moonlet.streams.nats import connection
+from moonlet.streams.server.server_process import ServerProcess
 from moonlet.streams.settings import Settings, from_url
 from tests.streams.support import connected, eventually
 

@@ -13,8 +13,8 @@ import msgspec
 from moonlet.core.codec import Codec
 from moonlet.core.errors import Conflict, Unavailable
 from moonlet.streams.api import Subscription
+from moonlet.streams.buckets.kv import Bucket
 from moonlet.streams.bus import Bus
-from moonlet.streams.kv import Bucket
 
 MAX_SIGN: Final = 1_024
 """Bytes of a sign of life; anything else that comes is taken for a call to look."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 from types import TracebackType
 
-from moonlet.streams.embedded import configuration
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.server.embedded import configuration
+from moonlet.streams.server.server_process import ServerProcess, find_server
 
 
 class TemporaryServer:

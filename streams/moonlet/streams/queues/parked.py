@@ -10,7 +10,7 @@ from moonlet.core.errors import MoonletError
 from moonlet.core.fold import call_id, plain_body
 from moonlet.core.ids import AgentId
 from moonlet.streams.bus import Bus
-from moonlet.streams.messages import MESSAGE_ID
+from moonlet.streams.queues.messages import MESSAGE_ID
 
 HEADER_MAX = 3_000
 """Characters of a cause or a stack that a header carries."""

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from moonlet.core.errors import InvalidSettings, Unavailable
-from moonlet.streams.server_process import ServerProcess, find_server, quoted, server_version
+from moonlet.streams.server.server_process import ServerProcess, find_server, quoted, server_version
 
 FOLDER = ".moonlet"
 SERVER_VARIABLE = "MOONLET_NATS_SERVER"

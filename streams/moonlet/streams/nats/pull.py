@@ -7,8 +7,8 @@ import msgspec
 
 from moonlet.core.codec import ENCODING_HEADER
 from moonlet.streams.api import Delivery, PullStatus
-from moonlet.streams.nats_api_frames import decode_headers
-from moonlet.streams.nats_api_wire import NatsWire
+from moonlet.streams.nats.headers import decode_headers
+from moonlet.streams.nats.wire import NatsWire
 
 
 def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> Delivery:

@@ -13,7 +13,7 @@ from moonlet.core.envelope import Envelope
 from moonlet.core.ids import AgentId
 from moonlet.streams.api import PubAck
 from moonlet.streams.bus import Bus
-from moonlet.streams.messages import encode_envelope
+from moonlet.streams.queues.messages import encode_envelope
 from moonlet.streams.subjects import Home
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ nats-py connects, authenticates, pings, reconnects and replays subscriptions. Wh
 its hot path: a publish there is a coroutine that checks every header with a regular expression,
 and a message passes two coroutines, five regular expressions, a queue and a task before its
 handler runs. Here a frame is handed straight to the flusher's list and a handler is called
-straight from the parser. `test_nats_api_wire.py` fails when nats-py changes any of the functions
+straight from the parser. `test_nats_wire.py` fails when nats-py changes any of the functions
 that this leans on.
 """
 

@@ -15,9 +15,9 @@ from moonlet.core.codec import Codec
 from moonlet.core.errors import Conflict, InvalidAgentType, UnknownAgentType
 from moonlet.core.ids import AgentId
 from moonlet.streams.api import ServerRefused
+from moonlet.streams.buckets.kv import Bucket
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import STREAM_NOT_FOUND
-from moonlet.streams.kv import Bucket
 from moonlet.streams.subjects import Home
 
 

@@ -11,10 +11,10 @@ from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import InvalidId, MoonletError, PermissionDenied
 from moonlet.core.ids import LANES, AgentId, check_name
 from moonlet.streams.api import NoResponders, ServerRefused, StoredMessage
-from moonlet.streams.blobs import with_record
 from moonlet.streams.bus import Bus
 from moonlet.streams.journal import decode_plain_commit
-from moonlet.streams.messages import decode_envelope
+from moonlet.streams.queues import decode_envelope
+from moonlet.streams.reading.blobs import with_record
 from moonlet.streams.subjects import Home
 
 SAMPLE: Final = 500

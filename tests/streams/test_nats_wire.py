@@ -14,10 +14,10 @@ from nats.aio.subscription import Subscription
 from nats.protocol.parser import Parser
 
 from moonlet.streams.api import Disconnected
-from moonlet.streams.nats_api_wire import CONTROL_LINE_MAX, NatsWire
+from moonlet.streams.nats.wire import CONTROL_LINE_MAX, NatsWire
 
 # What `NatsWire` replaces or leans on. After an upgrade of nats-py, read what changed there, run
-# the tests below and `test_nats_api_disconnects.py`, then take the new digests over.
+# the tests below and `test_nats_disconnects.py`, then take the new digests over.
 LEANED_ON = {
     Client._attempt_reconnect: "2bbc96e0f2f765ec",
     Client._close: "9a92d3aca1b2c1fd",

@@ -9,9 +9,9 @@ from nats import errors as nats_errors
 
 from moonlet.core.errors import InvalidSettings, MoonletError, PermissionDenied, Unavailable
 from moonlet.streams.api import NoResponders, ServerRefused
-from moonlet.streams.nats_api import NatsJetStream
-from moonlet.streams.nats_api_wire import NatsWire
-from moonlet.streams.server_process import MINIMUM_VERSION, parse_version
+from moonlet.streams.nats.jetstream import NatsJetStream
+from moonlet.streams.nats.wire import NatsWire
+from moonlet.streams.server import MINIMUM_VERSION, parse_version
 from moonlet.streams.settings import Settings
 from moonlet.telemetry.log import get_logger
 

@@ -17,7 +17,7 @@ from moonlet.streams.api import (
     StoredMessage,
 )
 from moonlet.streams.codes import NO_LEADER
-from moonlet.streams.nats_api_frames import decode_headers, decode_time, status_code
+from moonlet.streams.nats.headers import decode_headers, decode_time, status_code
 
 TICK_SECONDS = 0.05  # timeouts are kept to this; one timer serves them all
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from moonlet.core.errors import MoonletError
-from moonlet.streams import connection, nats_api_wire
 from moonlet.streams.api import (
     Delivery,
     Disconnected,
@@ -18,8 +17,10 @@ from moonlet.streams.api import (
     PullStatus,
     ServerRefused,
 )
-from moonlet.streams.nats_api import NatsJetStream
-from moonlet.streams.server_process import ServerProcess, find_server
+from moonlet.streams.nats import connection
+from moonlet.streams.nats import wire as nats_api_wire
+from moonlet.streams.nats.jetstream import NatsJetStream
+from moonlet.streams.server.server_process import ServerProcess, find_server
 from moonlet.streams.settings import from_url
 from tests.streams.support import connected, eventually, restart
 

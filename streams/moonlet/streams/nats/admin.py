@@ -8,8 +8,8 @@ import msgspec
 from moonlet.core.errors import InvalidId
 from moonlet.streams.api import Headers, Message, NoAnswer, ServerRefused, StoredMessage
 from moonlet.streams.codes import CONSUMER_NOT_FOUND, NO_MESSAGE, STREAM_NOT_FOUND
-from moonlet.streams.nats_api_answers import ApiError, PageWaiting, Waiting
-from moonlet.streams.nats_api_frames import decode_headers, decode_time, encode_time
+from moonlet.streams.nats.answers import ApiError, PageWaiting, Waiting
+from moonlet.streams.nats.headers import decode_headers, decode_time, encode_time
 
 API_SECONDS = 5.0
 

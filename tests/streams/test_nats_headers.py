@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonlet.core.errors import Invalid, InvalidId, InvalidMessage, PayloadTooLarge
-from moonlet.streams import nats_api_frames as frames
-from moonlet.streams import nats_api_wire
-from moonlet.streams.nats_api_pull import decode_delivery
+from moonlet.streams.nats import headers as frames
+from moonlet.streams.nats import wire as nats_api_wire
+from moonlet.streams.nats.pull import decode_delivery
 
 NAMES = st.text(st.sampled_from("ABCxyz019-_"), min_size=1, max_size=20)
 VALUES = st.text(st.characters(exclude_characters="\r\n", codec="utf-8")).map(str.strip)

@@ -1,0 +1,18 @@
+"""The journal: commits appended by compare-and-set and read in order; snapshots."""
+
+from moonlet.streams.journal.group_commit import EXPECTED_LAST, GroupCommit, encode_commit
+from moonlet.streams.journal.journal import Journal, decode_commit, decode_plain_commit
+from moonlet.streams.journal.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
+
+__all__ = [
+    "EXPECTED_LAST",
+    "GroupCommit",
+    "Journal",
+    "Snapshot",
+    "Snapshots",
+    "decode_commit",
+    "decode_plain_commit",
+    "encode_commit",
+    "restore_snapshot",
+    "take_snapshot",
+]

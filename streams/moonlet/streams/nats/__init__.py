@@ -1,0 +1,7 @@
+"""NATS by nats-py, without its traps: the one place that speaks it."""
+
+from moonlet.streams.nats.answers import gap
+from moonlet.streams.nats.headers import decode_time
+from moonlet.streams.nats.wire import check_subject, encode_headers, too_large
+
+__all__ = ["check_subject", "decode_time", "encode_headers", "gap", "too_large"]
