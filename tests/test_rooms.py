@@ -16,11 +16,13 @@ ASK_SWITCHES_MAX = 60
 
 # Packages whose rooms are entered by their doors alone.
 WITH_DOORS = (
+    "moonlet.agents",
     "moonlet.console",
     "moonlet.projections",
     "moonlet.satellites",
     "moonlet.simulations",
     "moonlet.simulations.jetstream",
+    "moonlet.streams",
 )
 
 FILES = rooms.modules()

@@ -80,22 +80,21 @@ from moonlet.streams.queues import (
 from moonlet.streams.reading import (
     Consumer,
     HistoryReader,
-    owned_queue,
-    read_messages,
-    shared_queue,
-)
-from moonlet.streams.reading.blobs import store_apart, with_record
-from moonlet.streams.reading.facts import (
     StreamFacts,
     last_message,
     next_message,
+    owned_queue,
     purge_subject,
+    read_messages,
     read_page,
     server_facts,
+    shared_queue,
+    store_apart,
     stored_message,
     stream_facts,
     stream_names,
     subject_counts,
+    with_record,
 )
 from moonlet.streams.server import Embedded, TemporaryServer
 from moonlet.streams.server import attach as attach_embedded

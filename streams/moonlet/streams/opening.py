@@ -7,8 +7,8 @@ from moonlet.core.codec import Encoding
 from moonlet.streams import settings
 from moonlet.streams.admin import find_topology
 from moonlet.streams.bus import Bus
-from moonlet.streams.nats import connection
-from moonlet.streams.server import embedded
+from moonlet.streams.nats import open_connection
+from moonlet.streams.server import open as open_embedded
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.topology import Topology
 
@@ -29,9 +29,9 @@ async def open_bus(
     """
     found = settings.resolve(url, context=context)
     if found is None:
-        server = await stack.enter_async_context(await embedded.open(folder or Path.cwd()))
+        server = await stack.enter_async_context(await open_embedded(folder or Path.cwd()))
         found = settings.from_url(server.url, "the embedded server")
-    js = await connection.open(found)
+    js = await open_connection(found)
     stack.push_async_callback(js.close)
     clock, entropy = SystemClock(), SystemEntropy()
     topology = topology or await find_topology(Bus(js, clock, entropy))

@@ -22,7 +22,7 @@ from moonlet.streams import HostLease, Leases, apply_topology
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from moonlet.agents.client.client import Client
+    from moonlet.agents.client import Client
 
 log = get_logger(__name__)
 

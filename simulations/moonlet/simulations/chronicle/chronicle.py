@@ -22,7 +22,7 @@ from moonlet.simulations.chronicle.records import AcceptedCommand, History
 from moonlet.simulations.jetstream import MessageStore, Model, StreamMessage
 from moonlet.simulations.loop import SimLoop
 from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope
-from moonlet.streams.reading.blobs import BLOB_HEADER
+from moonlet.streams.reading import BLOB_HEADER
 from moonlet.streams.subjects import Subjects
 
 

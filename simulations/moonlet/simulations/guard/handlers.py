@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
-from moonlet.agents.answering.owner_service import OwnerService
+from moonlet.agents.answering import OwnerService
 from moonlet.core import behavior
 from moonlet.core.behavior import Behavior
 from moonlet.core.schema import MessageType

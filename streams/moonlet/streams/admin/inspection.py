@@ -14,7 +14,7 @@ from moonlet.streams.api import NoResponders, ServerRefused, StoredMessage
 from moonlet.streams.bus import Bus
 from moonlet.streams.journal import decode_plain_commit
 from moonlet.streams.queues import decode_envelope
-from moonlet.streams.reading.blobs import with_record
+from moonlet.streams.reading import with_record
 from moonlet.streams.subjects import Home
 
 SAMPLE: Final = 500

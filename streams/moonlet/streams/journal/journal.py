@@ -19,9 +19,7 @@ from moonlet.core.errors import Corrupt, InvalidMessage, PayloadTooLarge, Undeco
 from moonlet.core.ids import AgentId
 from moonlet.streams.api import StoredMessage
 from moonlet.streams.bus import Bus
-from moonlet.streams.reading import read_messages
-from moonlet.streams.reading.blobs import with_record
-from moonlet.streams.reading.facts import stream_facts
+from moonlet.streams.reading import read_messages, stream_facts, with_record
 
 _RAW: Final = {
     encoding: Codec[Commit[msgspec.Raw]](Commit[msgspec.Raw], encoding)

@@ -1,8 +1,40 @@
-"""Reading streams: one consumer's deliveries for queues, and histories to their end or for ever."""
+"""Reading streams: facts, single messages, one consumer's deliveries, histories for ever."""
 
+from moonlet.streams.reading.blobs import BLOB_HEADER, store_apart, with_record
 from moonlet.streams.reading.consumer import Consumer
+from moonlet.streams.reading.facts import (
+    StreamFacts,
+    last_message,
+    next_message,
+    purge_subject,
+    read_page,
+    server_facts,
+    stored_message,
+    stream_facts,
+    stream_names,
+    subject_counts,
+)
 from moonlet.streams.reading.history_reader import HistoryReader
 from moonlet.streams.reading.messages import read_messages
 from moonlet.streams.reading.terms import owned_queue, shared_queue
 
-__all__ = ["Consumer", "HistoryReader", "owned_queue", "read_messages", "shared_queue"]
+__all__ = [
+    "BLOB_HEADER",
+    "Consumer",
+    "HistoryReader",
+    "StreamFacts",
+    "last_message",
+    "next_message",
+    "owned_queue",
+    "purge_subject",
+    "read_messages",
+    "read_page",
+    "server_facts",
+    "shared_queue",
+    "store_apart",
+    "stored_message",
+    "stream_facts",
+    "stream_names",
+    "subject_counts",
+    "with_record",
+]
