@@ -62,7 +62,7 @@ VIEW_FAULTS_ALL: tuple[Fault, ...] = (
         (
             (
                 "streams/moonlet/streams/reading/consumer.py",
-                "            if self._arrived + status.missing < self._asked:\n",
+                "            if self._arrived + status.missing < end:\n",
                 "            if self._arrived + status.missing < 0:\n",
             ),
         ),

@@ -4,19 +4,10 @@
 text is not found exactly once is an error, so that this table can't rot unseen.
 """
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """One planted bug: `changes` are (file, old text, new text)."""
-
-    name: str
-    what: str
-    changes: tuple[tuple[str, str, str], ...]
-
+from tests.simulations.mutant import Mutant
+from tests.simulations.mutants_delivered import DELIVERED
 
 LIVE = "agents/moonlet/agents/live/live_agent.py"
-WAITING = "agents/moonlet/agents/deciding/waiting.py"
 DECIDE = "agents/moonlet/agents/deciding/decide.py"
 OUTBOX = "agents/moonlet/agents/effects/outbox.py"
 CAUSES = "agents/moonlet/agents/effects/causes.py"
@@ -26,7 +17,6 @@ PARTITION = "agents/moonlet/agents/owner/owned_partition.py"
 CALLS = "agents/moonlet/agents/calls/call_runner.py"
 DESK = "agents/moonlet/agents/answering/owner_service.py"
 COMMIT = "streams/moonlet/streams/journal/group_commit.py"
-CONSUMER = "streams/moonlet/streams/reading/consumer.py"
 SNAPSHOTS = "streams/moonlet/streams/journal/snapshots.py"
 WINDOWS = "core/moonlet/core/windows.py"
 FOLD = "core/moonlet/core/fold.py"
@@ -420,77 +410,6 @@ REMEMBERED: tuple[Mutant, ...] = (
         "result-twice",
         "a result whose call is closed is applied",
         ((DECIDE, "return _absent(fold, queued, revision_of(envelope.call))", "return None"),),
-    ),
-)
-
-DELIVERED: tuple[Mutant, ...] = (
-    Mutant(
-        "put-back-at-the-end",
-        "what is put back goes to the end of its lane",
-        (
-            (
-                WAITING,
-                "        self._lane(queued.lane).appendleft(queued)\n",
-                "        self._lane(queued.lane).append(queued)\n",
-            ),
-        ),
-    ),
-    Mutant(
-        "silent-pull",
-        "a pull that is never answered is waited for, for ever",
-        (
-            (
-                CONSUMER,
-                "        if self._asked and not self._closed:\n",
-                "        if self._asked < 0:\n",
-            ),
-        ),
-    ),
-    Mutant(
-        "no-renewal-at-reconnect",
-        "consumers are not made anew at a reconnect, nor after a silence",
-        (
-            (CONSUMER, "bus.on_reconnect(self.renew)", "bus.on_reconnect(lambda: None)"),
-            (CONSUMER, "SILENCE: Final = 3.0", "SILENCE: Final = 3_000.0"),
-        ),
-    ),
-    Mutant(
-        "gap-ignored",
-        "a gap in deliveries is not noticed",
-        (
-            (
-                CONSUMER,
-                "                if delivery.consumer_sequence != expected:\n",
-                "                if delivery.consumer_sequence < 0:\n",
-            ),
-        ),
-    ),
-    Mutant(
-        "lost-deliveries-ignored",
-        "the server says it has sent more than arrived, and nobody minds",
-        (
-            (
-                CONSUMER,
-                "            if self._arrived + status.missing < self._asked:\n",
-                "            if self._arrived + status.missing < 0:\n",
-            ),
-        ),
-    ),
-    Mutant(
-        "credit-leaks",
-        "an acknowledged delivery keeps its credit",
-        ((CONSUMER, "            self._held -= 1\n", ""),),
-    ),
-    Mutant(
-        "former-consumers-stay",
-        "a new owner leaves the consumers of the former one",
-        (
-            (
-                CONSUMER,
-                "            if int(revision) < terms.revision or head != terms.family:\n",
-                "            if int(revision) < 0:\n",
-            ),
-        ),
     ),
 )
 

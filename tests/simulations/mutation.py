@@ -21,7 +21,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.simulations.mutants import MUTANTS, Mutant
+from tests.simulations.mutant import Mutant
+from tests.simulations.mutants import MUTANTS
 from tests.tools import tree
 
 ROOTS = ("core", "streams", "agents", "simulations", "telemetry")

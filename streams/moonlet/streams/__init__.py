@@ -40,7 +40,7 @@ from moonlet.streams.buckets import (
     decode_home,
 )
 from moonlet.streams.bus import Bus
-from moonlet.streams.codes import STREAM_NOT_FOUND, is_conflict, is_full, is_unknown
+from moonlet.streams.codes import is_conflict, is_final, is_full, is_unknown
 from moonlet.streams.journal import (
     EXPECTED_LAST,
     GroupCommit,
@@ -112,7 +112,6 @@ __all__ = [
     "OWNER_CONTROL",
     "OWNER_OUTCOME",
     "OWNER_QUERY",
-    "STREAM_NOT_FOUND",
     "Answer",
     "Bucket",
     "Bus",
@@ -178,6 +177,7 @@ __all__ = [
     "foreign_commits",
     "foreign_subjects",
     "is_conflict",
+    "is_final",
     "is_full",
     "is_unknown",
     "last_message",

@@ -298,7 +298,7 @@ class JetStream(Protocol):
         ...
 
     async def create_stream(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Create; returns its info. An existing one with another configuration: 10058."""
+        """Create; returns its info. An existing one with another configuration is refused."""
         ...
 
     async def update_stream(self, config: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,26 @@ def is_too_large(error: ServerRefused) -> bool:
     return error.err_code in TOO_LARGE_CODES
 
 
+def is_final(error: ServerRefused) -> bool:
+    """Whether it is no use to try the same again: what was asked is wrong, not the moment."""
+    return error.code < 500
+
+
+def is_missing(error: ServerRefused) -> bool:
+    """Whether the stream isn't there."""
+    return error.err_code == STREAM_NOT_FOUND
+
+
+def is_overlapping(error: ServerRefused) -> bool:
+    """Whether another consumer of the work queue has some of the subjects already."""
+    return error.err_code == CONSUMER_OVERLAPS
+
+
+def is_taken(error: ServerRefused) -> bool:
+    """Whether another stream has some of the subjects already."""
+    return error.err_code == SUBJECTS_OVERLAP
+
+
 def is_unknown(error: ServerRefused) -> bool:
     """Whether the refusal leaves open what becomes of the message: look, or try again."""
     return error.err_code in UNKNOWN_CODES

@@ -40,6 +40,7 @@ from moonlet.streams import (
     Subscription,
     decode_answer,
     explain_refusal,
+    is_final,
     is_full,
     is_unknown,
 )
@@ -370,7 +371,7 @@ class Sender:
                     raise explain_refusal(error, route.target, limit) from None
                 if is_unknown(error):
                     stored = True
-                elif error.code < 500:
+                elif is_final(error):
                     raise
             except (Disconnected, NoResponders):
                 pass

@@ -11,7 +11,7 @@ import msgspec
 from moonlet.core.errors import InvalidSettings
 from moonlet.streams.api import JetStream, ServerRefused
 from moonlet.streams.bus import Bus
-from moonlet.streams.codes import SUBJECTS_OVERLAP
+from moonlet.streams.codes import is_taken
 from moonlet.streams.topology import Topology
 
 
@@ -98,7 +98,7 @@ async def _create(js: JetStream, config: dict[str, Any]) -> None:
     try:
         await js.create_stream(config)
     except ServerRefused as error:
-        if error.err_code == SUBJECTS_OVERLAP:
+        if is_taken(error):
             raise InvalidSettings(
                 f"stream {config['name']}: another stream has its subjects already"
                 f" ({', '.join(config['subjects'])}): remove it, or use another prefix"

@@ -17,7 +17,7 @@ from moonlet.core.ids import AgentId
 from moonlet.streams.api import ServerRefused
 from moonlet.streams.buckets.kv import Bucket
 from moonlet.streams.bus import Bus
-from moonlet.streams.codes import STREAM_NOT_FOUND
+from moonlet.streams.codes import is_missing
 from moonlet.streams.subjects import Home
 
 
@@ -55,7 +55,7 @@ class Registry:
             try:
                 entry = await self._bucket.get(f"type.{type}")
             except ServerRefused as error:
-                if error.err_code != STREAM_NOT_FOUND:
+                if not is_missing(error):
                     raise
                 entry = None  # no host was ever here
             if entry is None:

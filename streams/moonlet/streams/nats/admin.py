@@ -131,7 +131,7 @@ class Administration:
     # consumers
 
     async def create_consumer(self, stream: str, config: dict[str, Any]) -> dict[str, Any]:
-        """Create the consumer, or confirm an equal one; another of the name is 10148."""
+        """Create the consumer, or confirm an equal one; raises what the server says of another."""
         body = {"stream_name": stream, "config": config, "action": "create"}
         return await self._api("CONSUMER.CREATE", stream, body, config["name"])
 
@@ -148,7 +148,7 @@ class Administration:
     # streams
 
     async def account_info(self) -> dict[str, Any]:
-        """The account's JetStream usage and limits; `ServerRefused` 10039 if it has none."""
+        """The account's JetStream usage and limits; `ServerRefused` if it has none."""
         return await self._api("INFO", "")
 
     async def stream_info(self, name: str) -> dict[str, Any] | None:

@@ -229,7 +229,7 @@ class NatsJetStream(Administration):
         told = PullCallbacks(on_deliveries, on_status, on_confirmed)
         pull = NatsPull(self._wire, stream, consumer, inbox, told)
         check_subject(pull.next_subject)
-        number = await self._subscribe(f"{inbox}.*", pull.take, "")
+        number = await self._subscribe(f"{inbox}.*", pull.handler, "")
         self._pulls.add(pull)
 
         def end() -> None:

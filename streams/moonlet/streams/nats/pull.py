@@ -93,6 +93,7 @@ class NatsPull:
         self._inbox = inbox
         self._told = told
         self._batch: list[Delivery] = []
+        self.handler = self.take  # one object, by which the wire knows who holds back
         self.on_close: Callable[[], None] = lambda: None
 
     @property
@@ -122,7 +123,7 @@ class NatsPull:
             batch = self._batch
             batch.append(decode_delivery(subject, reply, data, headers))
             if len(batch) == 1:
-                self._wire.hold_back(self.take, self._hand_over)
+                self._wire.hold_back(self.handler, self._hand_over)
             return
         if self._batch:
             self._wire.hand_over()

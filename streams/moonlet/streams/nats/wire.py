@@ -370,7 +370,8 @@ class _Parser(Parser):
             headers = data[start:middle]
             start = middle
         reply = words[3] if replies else b""
-        if self.nc.holder is not None and self.nc.holder != handler:
+        holder = self.nc.holder
+        if holder is not None and holder is not handler:
             self.nc.hand_over()
         try:
             handler(words[1], reply, data[start:stop], headers)

@@ -1,6 +1,6 @@
 """One consumer's deliveries, pulled as fast as they are taken and never more than a credit.
 
-Only one pull request is outstanding, so what arrived and what the server says it sent can be
+Requests are served one after the other, so what arrived and what the server says it sent can be
 compared: at a gap in consumer sequences, at a reconnect, after a silence, and when the server has
 sent more than arrived, the consumer is made anew and the server delivers the unacknowledged rest
 again, in order.
@@ -19,7 +19,7 @@ from moonlet.core.errors import Conflict, MoonletError, Unavailable
 from moonlet.core.marks import buggify, reached
 from moonlet.streams.api import Delivery, Pull, PullStatus, ServerRefused
 from moonlet.streams.bus import Bus
-from moonlet.streams.codes import CONSUMER_OVERLAPS, in_our_words
+from moonlet.streams.codes import in_our_words, is_overlapping
 from moonlet.streams.reading.terms import ConsumerTerms
 from moonlet.telemetry import get_logger
 
@@ -55,7 +55,8 @@ class Consumer:
     Each delivery uses up one credit until `release`. Those and the acknowledged ones together of
     which the server has not confirmed that they are gone are at most `window_of(credit, limit)`,
     `limit` being how many messages the queue takes (of one subject, if that is what bounds it). A
-    request is made once `at_least` credits are free (default: a quarter), for `at_most`.
+    request is made once `at_least` credits are free (default: a quarter), for `at_most`, while
+    fewer than `pulls` are under way; with two the server goes on while one is answered for.
     `on_lost` is called once, with the reason, when nothing more will come: an owner's consumer was
     deleted or overlapped by that of a newer one, or a history's must be made anew.
     """
@@ -71,6 +72,7 @@ class Consumer:
         limit: int | None = None,
         at_least: int | None = None,
         at_most: int | None = None,
+        pulls: int = 1,
     ) -> None:
         self._bus = bus
         self.terms = terms
@@ -80,18 +82,19 @@ class Consumer:
         self._credit = credit
         self._limit = limit
         self._at_least, self._at_most = at_least, at_most or credit
+        self._pulls = pulls
         self._on_deliveries = on_deliveries
         self._on_lost = on_lost
         self._pull: Pull | None = None
         self._held = 0
-        self._asked = 0
-        self._arrived = 0
+        self._requested = self._arrived = 0
+        self._ends: deque[int] = deque()  # how many have arrived when each request is fulfilled
         self._next = 1
         self._last = 0
         self._window = self._every = self._enough = 0
         self._acknowledged = self._confirmed = self._confirm_at = 0
         self._questions = 0
-        self._unanswered: deque[tuple[int, int, Delivery]] = deque()
+        self._unanswered: deque[tuple[int, int, str]] = deque()
         self._closed = False
         self._renewing = False
         self._watch: asyncio.TimerHandle | None = None
@@ -115,7 +118,8 @@ class Consumer:
                 await self._create()
         except ServerRefused as error:
             raise in_our_words(error, f"consumer {self.name} of {self.stream}") from error
-        self._ask()
+        for _ in range(self._pulls):
+            self._ask()
 
     async def _remove_lower(self, error: ServerRefused) -> None:
         """Delete what owners before us left behind; a higher revision is a newer owner's."""
@@ -152,7 +156,7 @@ class Consumer:
     def release(self, count: int = 1) -> None:
         """So many deliveries were acknowledged, or are no longer kept in memory."""
         self._held -= count
-        if self._asked == 0:
+        if len(self._ends) < self._pulls:
             self._ask()
 
     def acknowledge(self, delivery: Delivery, *, credited: bool = True) -> None:
@@ -162,14 +166,14 @@ class Consumer:
         if delivery.sequence <= self._last:
             self._acknowledged += 1
             if self._acknowledged >= self._confirm_at and not self._closed and self._pull:
-                self._confirm(delivery)
+                self._confirm(delivery.reply)
             else:
                 self._bus._js.acknowledge(delivery.reply)
         else:
             self._bus._js.acknowledge(delivery.reply)
         if credited:
             self._held -= 1
-            if self._asked == 0:
+            if len(self._ends) < self._pulls:
                 self._ask()
 
     def in_work(self, delivery: Delivery) -> None:
@@ -179,18 +183,18 @@ class Consumer:
         except Unavailable:
             pass  # said again soon, or it runs twice
 
-    def _confirm(self, delivery: Delivery) -> None:
+    def _confirm(self, reply: str) -> None:
         """Acknowledge, and ask for an answer when this one and all before it are dealt with."""
         self._confirm_at = self._acknowledged + self._every
-        self._ask_after(delivery)
+        self._ask_after(reply)
         if self._confirm_watch is None:
             self._watch_confirmations()
 
-    def _ask_after(self, delivery: Delivery) -> None:
+    def _ask_after(self, reply: str) -> None:
         assert self._pull is not None
         self._questions += 1
-        self._unanswered.append((self._questions, self._acknowledged, delivery))
-        self._bus._js.acknowledge(delivery.reply, answer_to=self._pull.answer_to(self._questions))
+        self._unanswered.append((self._questions, self._acknowledged, reply))
+        self._bus._js.acknowledge(reply, answer_to=self._pull.answer_to(self._questions))
 
     def _watch_confirmations(self) -> None:
         loop = asyncio.get_running_loop()
@@ -219,7 +223,7 @@ class Consumer:
             self.renew()
             return
         self._confirmed = count
-        if self._asked == 0:
+        if len(self._ends) < self._pulls:
             self._ask()
 
     # pulling
@@ -228,7 +232,8 @@ class Consumer:
         js = self._bus._js
         await js.create_consumer(self.stream, self.terms.config)
         self._next = 1
-        self._asked = self._arrived = 0
+        self._requested = self._arrived = 0
+        self._ends.clear()
         if self._owned:
             self._last = 0
         self._acknowledged = self._confirmed = 0
@@ -247,19 +252,21 @@ class Consumer:
         self._enough = min(most, self._at_least or max(1, most // 4))
 
     def _ask(self) -> None:
-        """One request for all that is free, once that is enough."""
-        free = self._credit - self._held
-        room = self._window - self._held - (self._acknowledged - self._confirmed)
+        """A request for all that is free, once that is enough."""
+        used = self._held + self._requested - self._arrived
+        free = self._credit - used
+        room = self._window - used - (self._acknowledged - self._confirmed)
         if room < free:
             free = room
         if self._closed or self._renewing or self._pull is None or free < self._enough:
             return
-        self._asked, self._arrived = min(free, self._at_most), 0
+        batch = min(free, self._at_most)
         try:
-            self._pull.request(self._asked, expires=PULL_EXPIRES)
+            self._pull.request(batch, expires=PULL_EXPIRES)
         except Unavailable:
-            self._asked = 0  # the reconnect renews
-            return
+            return  # the reconnect renews
+        self._requested += batch
+        self._ends.append(self._requested)
         if self._watch is not None:
             self._watch.cancel()
         loop = asyncio.get_running_loop()
@@ -270,22 +277,22 @@ class Consumer:
             return
         gap = False
         if self._owned:
+            # The server counts up, so as many as lie from the first to the last are all of them.
             expected = self._next
-            for delivery in deliveries:
-                if delivery.consumer_sequence != expected:
-                    deliveries = deliveries[: expected - self._next]
-                    gap = True
-                    break
-                expected += 1
-            self._next = expected
+            self._next = expected + len(deliveries)
+            first, last = deliveries[0].consumer_sequence, deliveries[-1].consumer_sequence
+            if first != expected or last != self._next - 1:
+                gap = True
+                deliveries = _until_the_gap(deliveries, expected)
+                self._next = expected + len(deliveries)
         if deliveries:
             count = len(deliveries)
             self._arrived += count
             self._held += count
             if deliveries[-1].sequence > self._last:
                 self._last = deliveries[-1].sequence
-            if self._arrived >= self._asked and not gap:
-                self._asked = 0
+            while self._ends and self._arrived >= self._ends[0] and not gap:
+                self._ends.popleft()
                 self._ask()
             self._on_deliveries(self, deliveries)
         if gap:
@@ -297,7 +304,10 @@ class Consumer:
         if self._closed or self._renewing:
             return
         if status.code in (404, 408):
-            if self._arrived + status.missing < self._asked:
+            if not self._ends:
+                return
+            end = self._ends.popleft()
+            if self._arrived + status.missing < end:
                 reached("the server has sent more than arrived")
                 log.warning("deliveries were lost", consumer=self.name)
                 self.renew()
@@ -305,7 +315,9 @@ class Consumer:
             if self.terms.revision and buggify("a consumer is made anew for nothing"):
                 self.renew()
                 return
-            self._asked = 0
+            unsent = end - self._arrived
+            self._requested -= unsent
+            self._ends = deque(later - unsent for later in self._ends)
             self._ask()
         elif status.code == 409 and "deleted" in status.description.lower() and self._owned:
             self._lost("the consumer was deleted")
@@ -313,7 +325,7 @@ class Consumer:
             self.renew()
 
     def _silent(self) -> None:
-        if self._asked and not self._closed:
+        if self._ends and not self._closed:
             reached("a pull is never answered")
             log.warning("a pull was never answered", consumer=self.name)
             self.renew()
@@ -348,7 +360,7 @@ class Consumer:
                 await self._create()
                 break
             except ServerRefused as error:
-                if error.err_code == CONSUMER_OVERLAPS and self._owned:
+                if self._owned and is_overlapping(error):
                     self._lost("another consumer took its place")
                     return
                 told = in_our_words(error, f"consumer {self.name} of {self.stream}")
@@ -368,3 +380,11 @@ class Consumer:
                 log.info("partition lost", consumer=self.name, why=why)
             self.pause()
             self._on_lost(why)
+
+
+def _until_the_gap(deliveries: list[Delivery], expected: int) -> list[Delivery]:
+    """Those before the first that is not the next."""
+    for place, delivery in enumerate(deliveries):
+        if delivery.consumer_sequence != expected + place:
+            return deliveries[:place]
+    return deliveries

@@ -33,7 +33,8 @@ class HistoryReader:
             history(bus, stream, name, filters, start=start),
             credit=2 * PULL_BATCH,
             at_most=PULL_BATCH,
-            at_least=1,
+            at_least=PULL_BATCH // 2,
+            pulls=2,
             on_deliveries=self._on_deliveries,
             on_lost=self._on_lost,
         )
