@@ -39,8 +39,9 @@ log = get_logger(__name__)
 AWAITED_MAX: Final = 10_000
 """Outcomes that may be waited for in one partition; further ones are answered 'waiting'."""
 
-RECENT: Final = 4_096
-"""Commits of one partition that are remembered, to answer retries without reading the journal."""
+RECENT: Final = 1_024
+"""Commits of one partition that are remembered, to answer retries without reading the journal:
+about a kilobyte each."""
 
 READY: Final = 5.0
 """Seconds that a question waits for its agent to be recovered."""
