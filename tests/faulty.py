@@ -102,15 +102,16 @@ class FaultyJetStream:
         on_deliveries: Any,
         on_status: Any,
         on_confirmed: Any = None,
+        sieve: Any = None,
     ) -> Any:
         """`delivering` says which arrive, `pulling` which requests are sent."""
 
         def arrive(deliveries: list[Delivery]) -> None:
             arrived = [delivery for delivery in deliveries if self.delivering(delivery)]
-            if arrived:
+            if arrived or sieve:
                 on_deliveries(arrived)
 
-        inner = await self.inner.open_pull(stream, consumer, arrive, on_status, on_confirmed)
+        inner = await self.inner.open_pull(stream, consumer, arrive, on_status, on_confirmed, sieve)
         return FaultyPull(inner, self)
 
     def acknowledge(self, reply: str, *, answer_to: str = "") -> None:

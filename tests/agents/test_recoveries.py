@@ -67,4 +67,4 @@ async def test_who_gives_up_waiting_holds_nobody_up_even_in_the_moment_of_its_tu
     await settled()
     assert visitors.order[-1] == "d"
     await visitors.go("d")
-    assert not visitors.turns.waiting
+    assert not visitors.turns.busy

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from moonlet.streams import Bus, Delivery, HistoryReader, JetStream, read_messages
+from moonlet.streams import Bus, Delivery, HistoryReader, JetStream, Sieve, read_messages
 from tests.contracts.conftest import kind_of
 from tests.contracts.consumer_support import hooked, put
 from tests.faulty import FaultyJetStream, bus_over, until, until_true
@@ -71,3 +71,35 @@ async def test_a_history_reader_is_woken_by_whoever_wants_it_to_look(bus: Bus, n
         assert await waiting and not reader.has_more and not reader.broken
         reader.give_up()
         assert reader.broken and await reader.wait()
+
+
+async def test_through_a_sieve_a_history_gives_what_is_wanted_and_says_how_far_it_looked(
+    bus: Bus, name: str
+) -> None:
+    for number in range(1, 61):
+        await put(bus, name, 1, subject=f"evt.acct.{number % 20}", first=number)
+    sieve = Sieve(lambda subject: subject.endswith(".7"))
+    subject = f"{name}.evt.acct.*"
+    async with HistoryReader(bus, f"{name}J", [subject], start=8, name="t", sieve=sieve) as reader:
+        taken = []
+        while reader.position < 60:
+            assert await reader.wait(5)
+            taken += reader.take()
+        assert [message.sequence for message in taken] == [27, 47]
+        assert not reader.broken
+
+
+async def test_a_sifted_history_that_has_a_gap_gives_nothing_behind_it(
+    bus: Bus, js: FaultyJetStream, name: str
+) -> None:
+    sieve = Sieve(lambda subject: True)
+    await put(bus, name, 2, subject="evt.a")
+    async with HistoryReader(
+        bus, f"{name}J", [f"{name}.evt.a"], start=1, name="t", sieve=sieve
+    ) as reader:
+        await until(lambda: reader.position == 2)
+        sieve.passed(-1, 0, 0)  # as if one had been lost on its way
+        await put(bus, name, 1, subject="evt.a", first=3)
+        await until(lambda: reader.broken)
+        assert [message.sequence for message in reader.take()] == [1, 2]
+        assert reader.position == 2

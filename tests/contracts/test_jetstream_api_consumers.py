@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moonlet.streams.api import JetStream, NoAnswer, PullStatus, ServerRefused
+from moonlet.streams.api import Delivery, JetStream, NoAnswer, PullStatus, ServerRefused, Sieve
 from tests.contracts.jetstream_support import (
     SECOND,
     Collector,
@@ -44,6 +44,36 @@ async def test_messages_are_delivered_in_order_with_their_facts(js: JetStream, n
     stored = await js.message(name, 4)
     assert stored is not None
     assert deliveries[3].time == stored.time
+
+
+async def test_through_a_sieve_only_what_it_wants_is_handed_over_and_all_is_counted(
+    js: JetStream, name: str
+) -> None:
+    await mailboxes(js, name)
+    for i in range(9):
+        await publish(js, f"{name}.cmd.{i % 3}", b"%d" % i)
+    await js.create_consumer(name, consumer("c1"))
+    asked: list[str] = []
+
+    def wants(subject: str) -> bool:
+        asked.append(subject)
+        return subject == f"{name}.cmd.1" or len(asked) > 3
+
+    sieve = Sieve(wants)
+    taken: list[Delivery] = []
+    statuses: list[PullStatus] = []
+    pull = await js.open_pull(name, "c1", taken.extend, statuses.append, sieve=sieve)
+    pull.request(5, expires=5.0)
+    await eventually(lambda: sieve.count == 5)
+    assert [d.data for d in taken] == [b"1", b"4"]
+    assert (sieve.sequence, sieve.consumer_sequence) == (5, 5)
+    assert sorted(asked) == [f"{name}.cmd.{i}" for i in range(3)]
+    sieve.forget(f"{name}.cmd.2")
+    pull.request(9, expires=0.3)
+    await eventually(lambda: bool(statuses))
+    assert [d.data for d in taken] == [b"1", b"4", b"5", b"7", b"8"]
+    assert (sieve.count, statuses[0].code, statuses[0].missing) == (9, 408, 5)
+    await pull.close()
 
 
 async def test_a_waiting_request_gets_what_is_published_later(js: JetStream, name: str) -> None:

@@ -35,6 +35,7 @@ class Hurt:
         on_deliveries: Any,
         on_status: Any,
         on_confirmed: Any = None,
+        sieve: Any = None,
     ) -> Any:
         def passed(deliveries: list[Delivery]) -> None:
             kept = []
@@ -44,10 +45,10 @@ class Hurt:
                     self.lost.append(delivery.sequence)
                 else:
                     kept.append(delivery)
-            if kept:
+            if kept or sieve:
                 on_deliveries(kept)
 
-        return await self._inner.open_pull(stream, consumer, passed, on_status, on_confirmed)
+        return await self._inner.open_pull(stream, consumer, passed, on_status, on_confirmed, sieve)
 
     async def create_consumer(self, stream: str, config: dict[str, Any]) -> dict[str, Any]:
         self._reach(stream)

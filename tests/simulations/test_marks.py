@@ -14,8 +14,9 @@ from moonlet.simulations.reference import reference
 from moonlet.simulations.scenario import Run
 from moonlet.simulations.search import single_faults
 from moonlet.streams.reading import consumer
-from tests.agents.accounts import Deposit
+from tests.agents.accounts import Deposit, account_type
 from tests.simulations.bazaar import visits
+from tests.simulations.waking import apart, away, sleepless, stalled
 from tests.simulations.workshop import lossy, trickle, workshop
 from tests.simulations.worlds import ACCOUNT, passes, run
 
@@ -174,9 +175,11 @@ def test_every_mark_of_the_code_is_reached_by_the_suite(
         missed -= set(passes(unheard).reached)
     missed -= set(run(to_nobody, agents=(walker(),)).reached)
     missed -= set(passes(deadly, agents=(walker(),)).reached)
+    for waking in (apart, away, stalled):
+        missed -= set(passes(waking, agents=(account_type(partitions=1),), hosts=1).reached)
     missed -= set(visits.run(0).reached)
     for seed in range(60):
-        for scenario in (lossy, workshop, trickle, reference):
+        for scenario in (lossy, workshop, trickle, reference, sleepless):
             if missed:
                 found = scenario.run(seed)
                 assert found.error is None, f"{scenario.name} {seed}: {found.error}"

@@ -13,7 +13,9 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.protocol.parser import Parser
 
-from moonlet.streams.api import Disconnected
+from moonlet.streams.api import Delivery, Disconnected, Sieve
+from moonlet.streams.nats.pull import decode_delivery
+from moonlet.streams.nats.sift import Sifter
 from moonlet.streams.nats.wire import CONTROL_LINE_MAX, NatsWire
 
 # What `NatsWire` replaces or leans on. After an upgrade of nats-py, read what changed there, run
@@ -97,6 +99,68 @@ def test_messages_reach_their_handlers_wherever_the_reads_end(cuts: list[int]) -
     chunks = [MESSAGES[a:b] for a, b in itertools.pairwise(ends)]
     got, _ = asyncio.run(parse(chunks))
     assert got == EXPECTED
+
+
+def delivery(subject: bytes, number: int, body: bytes = b"x") -> bytes:
+    reply = b"$JS.ACK.J.c.1.%d.%d.1700000000000000000.0" % (10 * number, number)
+    head = b"NATS/1.0\r\nK: v\r\n\r\n"
+    sizes = b"%d %d" % (len(head), len(head) + len(body))
+    return b"HMSG %b 7 %b %b\r\n%b%b\r\n" % (subject, reply, sizes, head, body)
+
+
+SIFTED = (
+    MESSAGES
+    + delivery(b"j.a", 1)
+    + delivery(b"j.b", 2, b"MSG j.a 7 $JS.ACK. 3\r\nxyz\r\n")
+    + MESSAGES
+    + b"MSG j.a 7 $JS.ACK.J.c.1.30.3.1700000000000000000.0 2\r\n\r\n\r\n"
+    + delivery(b"j.b", 4)
+    + delivery(b"j.a", 5)
+    + b"MSG inbox 7 0\r\n\r\n"
+    + delivery(b"j.b", 6)
+)
+
+
+@given(st.lists(st.integers(0, len(SIFTED)), max_size=6))
+def test_what_a_sieve_does_not_want_is_counted_and_passed_over_wherever_the_reads_end(
+    cuts: list[int],
+) -> None:
+    asked: list[str] = []
+    counted: list[tuple[int, int, int]] = []
+    taken: list[Delivery] = []
+
+    def wants(subject: str) -> bool:
+        asked.append(subject)
+        return subject == "j.a"
+
+    async def check() -> None:
+        wire = NatsWire()
+        wire._flush_queue = asyncio.Queue()
+        got: Got = []
+        for number in (b"1", b"2", b"7"):
+            wire.handlers[number] = lambda *message: got.append(message)
+        sieve = Sieve(wants)
+
+        def take(deliveries: list[Delivery]) -> None:
+            counted.append((sieve.count, sieve.sequence, sieve.consumer_sequence))
+            taken.extend(deliveries)
+
+        wire.sift(7, Sifter(sieve, decode_delivery, take))
+        ends = [0, *sorted(cuts), len(SIFTED)]
+        for start, end in itertools.pairwise(ends):
+            await wire._ps.parse(SIFTED[start:end])
+        assert got == [*EXPECTED, *EXPECTED, (b"inbox", b"", b"", None)]
+
+    asyncio.run(check())
+    assert sorted(asked) == ["j.a", "j.b"]
+    assert [(d.sequence, d.consumer_sequence, d.data) for d in taken] == [
+        (10, 1, b"x"),
+        (30, 3, b"\r\n"),
+        (50, 5, b"x"),
+    ]
+    assert dict(taken[0].headers or {}) == {"K": "v"} and taken[1].headers is None
+    assert counted[-1] == (6, 60, 6)
+    assert all(sequence == 10 * count == 10 * last for count, sequence, last in counted)
 
 
 async def test_a_large_message_arrives_in_many_reads() -> None:

@@ -11,13 +11,16 @@ is the server's refusal of a subject.
 
 from asyncio import Future
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from moonlet.core.errors import MoonletError, Unavailable
 
 Headers = Mapping[str, str]
+
+ANSWERS_MAX: Final = 200_000
+"""Subjects of which a sieve remembers whether they are wanted."""
 
 
 class ServerRefused(MoonletError):
@@ -118,6 +121,45 @@ class Subscription(Protocol):
     async def unsubscribe(self) -> None:
         """End it; no handler runs afterwards. Twice is harmless."""
         ...
+
+
+class Sieve:
+    """Which of very many deliveries are wanted: told by their subjects, before they are decoded.
+
+    Asks `wants` once for each subject, as far as that is remembered; counts all that arrives:
+    `count` deliveries since `begin`, of which the last has the stream's `sequence` and the
+    consumer's `consumer_sequence`. Passing over a message costs half of handing it on.
+    """
+
+    __slots__ = ("_wants", "answers", "consumer_sequence", "count", "sequence")
+
+    def __init__(self, wants: Callable[[str], bool]) -> None:
+        self._wants = wants
+        self.answers: dict[bytes, bool] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing has arrived yet of the consumer that is read through it next."""
+        self.count = self.sequence = self.consumer_sequence = 0
+
+    def wanted(self, subject: bytes) -> bool:
+        """Whether messages of this subject are to be handed on; asks if that isn't known."""
+        answer = self.answers.get(subject)
+        if answer is None:
+            answer = self._wants(subject.decode())
+            if len(self.answers) < ANSWERS_MAX:
+                self.answers[subject] = answer
+        return answer
+
+    def forget(self, subject: str) -> None:
+        """Ask again for this subject: the answer is another now."""
+        self.answers.pop(subject.encode(), None)
+
+    def passed(self, count: int, sequence: int, consumer_sequence: int) -> None:
+        """So many deliveries have arrived; these are the numbers of the last."""
+        self.count += count
+        self.sequence = sequence
+        self.consumer_sequence = consumer_sequence
 
 
 class Pull(Protocol):
@@ -267,10 +309,13 @@ class JetStream(Protocol):
         on_deliveries: Callable[[list[Delivery]], None],
         on_status: Callable[[PullStatus], None],
         on_confirmed: Callable[[int], None] | None = None,
+        sieve: Sieve | None = None,
     ) -> Pull:
         """Open an inbox for pulls; the callbacks run in order of arrival and must not raise.
 
-        Deliveries that came in one piece are handed over in one list, in order, never empty.
+        Deliveries that came in one piece are handed over in one list, in order, never empty. With
+        a `sieve` only those that it wants are, which may be none; it counts all that arrived
+        before the list is handed over.
         """
         ...
 

@@ -33,6 +33,10 @@ class Subjects:
         """The one literal subject of an agent's commits."""
         return f"{self.prefix}.evt.{agent.type}.{agent.key}"
 
+    def journals(self, agent_type: str) -> str:
+        """The subjects of the commits of all agents of a type."""
+        return f"{self.prefix}.evt.{agent_type}.*"
+
     def journal_agent(self, subject: str) -> AgentId | None:
         """The agent of a journal subject; None for a foreign subject."""
         tokens = subject[len(self.prefix) + 1 :].split(".")

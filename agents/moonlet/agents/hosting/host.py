@@ -18,6 +18,7 @@ from moonlet.agents.placement import HostWatch
 from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
+from moonlet.core.ids import AgentId, partition_of
 from moonlet.streams import HostLease, Leases, apply_topology
 from moonlet.telemetry import get_logger
 
@@ -88,13 +89,14 @@ class Host:
         self._process = f"h-{bus.entropy.token()}"
         self._lives = 0
         self.services = HostServices(bus, moon.registry, APP_VERSION)
+        self._recoveries = Recoveries(self.services, self._is_cold, self._died)
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
         self._unhook = bus.on_reconnect(self._reconnected)
         self._watch = HostWatch(self._leases, bus.clock)
         self._ownership = Ownership(
             self.services,
-            Recoveries(self.services),
+            self._recoveries,
             self._leases,
             self.types,
             self._tasks,
@@ -154,6 +156,7 @@ class Host:
         self._running = False
         self._unhook()
         await self._ownership.close(self._end_tasks)
+        await self._recoveries.close()
         try:
             if self.id:
                 await self._leases.leave(self.id)
@@ -186,6 +189,18 @@ class Host:
     def partition(self, type: str, number: int) -> OwnedPartition | None:
         """An owned partition; None if it is another's."""
         return self._ownership.partitions.get((type, number))
+
+    def _is_cold(self, id: AgentId) -> bool:
+        """Whether it is this host's, and its state is not in memory."""
+        agent_type = self.types.get(id.type)
+        if agent_type is None:
+            return False
+        place = id.type, partition_of(id.key, agent_type.partitions)
+        partition = self._ownership.partitions.get(place)
+        if partition is None:
+            return False
+        agent = partition.agents.get(id.key)
+        return agent is None or agent.fold is None
 
     async def _join(self) -> None:
         bus = self.services.bus

@@ -1,6 +1,6 @@
 """The first look at an agent's journal: its end, and a snapshot that fits."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +14,9 @@ from moonlet.streams import Snapshot, StoredMessage, decode_commit, restore_snap
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
+
+FAR: Final = 20_000
+"""Messages of the journal before an agent's last commit from which its first is looked for."""
 
 
 async def look(
@@ -36,7 +39,17 @@ async def look(
         if tail is not None:
             return tail
         log.warning("a snapshot does not fit its journal", agent=str(agent))
-    return Tail(agent_type, agent, stream, Fold(agent_type.behavior.initial()), last)
+    tail = Tail(agent_type, agent, stream, Fold(agent_type.behavior.initial()), last)
+    if tail.span > FAR and not tail.is_read():
+        await _begin(services, tail)
+    return tail
+
+
+async def _begin(services: HostServices, tail: Tail) -> None:
+    """Fold the first commit, which the server finds at once: so it is known where it begins."""
+    first = await services.journal(tail.stream).next(tail.agent, start=tail.start)
+    if first is not None:
+        tail.take(first)
 
 
 async def _usable_snapshot(

@@ -15,17 +15,44 @@ LOOK_EVERY: Final = 16
 """Commits between two looks at the clock."""
 
 
-class Pace:
-    """Counts what is folded: `while …: fold(); if pace.due(): await pace.rest()`."""
+class Slices:
+    """What all foldings of a host share: one slice at a time, and one in each turn of the loop."""
 
-    __slots__ = ("_began", "_clock", "_count", "seconds")
+    __slots__ = ("clock", "lock")
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
+        self.lock = asyncio.Lock()
+
+    def pace(self) -> "Pace":
+        """The pace of one more folding."""
+        return Pace(self)
+
+
+class Pace:
+    """One folding's: `async with pace: … fold; if pace.due(): await pace.rest()`.
+
+    `seconds` is how long its slices took together.
+    """
+
+    __slots__ = ("_began", "_clock", "_count", "_lock", "seconds")
+
+    def __init__(self, slices: Slices) -> None:
+        self._clock = slices.clock
+        self._lock = slices.lock
         self._count = 0
-        self._began = clock.monotonic()
+        self._began = 0.0
         self.seconds = 0.0
-        """How long the slices took together."""
+
+    async def __aenter__(self) -> "Pace":
+        await self._lock.acquire()
+        self._count = 0
+        self._began = self._clock.monotonic()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.seconds += self._clock.monotonic() - self._began
+        self._lock.release()
 
     def due(self) -> bool:
         """One commit more was folded: whether others should have their turn."""
@@ -38,15 +65,6 @@ class Pace:
 
     async def rest(self) -> None:
         """Let others have their turn."""
-        self.end()
+        await self.__aexit__()
         await asyncio.sleep(0)
-        self.begin()
-
-    def begin(self) -> None:
-        """A slice begins."""
-        self._count = 0
-        self._began = self._clock.monotonic()
-
-    def end(self) -> None:
-        """It ended, and others have their turn."""
-        self.seconds += self._clock.monotonic() - self._began
+        await self.__aenter__()

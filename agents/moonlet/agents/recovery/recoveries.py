@@ -5,35 +5,50 @@ failed is read again no faster than others have their turn.
 """
 
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import Any, Final
 
 from moonlet.agents.definition import AgentType
 from moonlet.agents.recovery.look import look
-from moonlet.agents.recovery.pace import Pace
 from moonlet.agents.recovery.tail import Recovered, Tail
+from moonlet.agents.recovery.tail_reads import TailReads
 from moonlet.agents.recovery.turns import Turns
-from moonlet.agents.services import HostServices
+from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.ids import AgentId
+from moonlet.core.marks import reached
 
 LOOKS: Final = 32
 """Agents whose last commit and snapshot are asked for at once."""
 
-READS: Final = 16
-"""Agents whose tails are read at once, each by itself."""
-
-DIRECT_SPAN: Final = 20_000
-"""Messages of the journal over which a tail is read by direct get: the server does it in the
-connection's own turn, at about a microsecond a message, and all else of this host waits."""
-
 
 class Recoveries:
-    """Made by a host; its partitions' agents are recovered through it."""
+    """Made by a host; its partitions' agents are recovered through it.
 
-    def __init__(self, services: HostServices) -> None:
+    `is_cold` says whether an agent is this host's, and its state not in memory. `on_death` is told
+    of a bug.
+    """
+
+    def __init__(
+        self,
+        services: HostServices,
+        is_cold: Callable[[AgentId], bool],
+        on_death: Callable[[BaseException], None],
+    ) -> None:
         self._services = services
+        self._is_cold = is_cold
+        self._tasks = Tasks(on_death)
         self._looks = Turns(LOOKS)
-        self._reads = Turns(READS)
+        self._reads = TailReads(
+            services, self._tasks.spawn, self._may_be_asked_for, lambda: self._looks.busy
+        )
+
+    async def close(self) -> None:
+        """Read nothing more."""
+        self._reads.close()
+        await self._tasks.close()
+
+    def _may_be_asked_for(self, subject: str) -> bool:
+        agent = self._services.bus.subjects.journal_agent(subject)
+        return agent is not None and self._is_cold(agent)
 
     async def recover(
         self, agent_type: AgentType[Any], agent: AgentId, urgency: Callable[[], int]
@@ -42,29 +57,24 @@ class Recoveries:
 
         `urgency` is the highest lane in which something waits for it, 0 for critical.
         """
-        async with self._looks.turn(urgency()):
-            found = await look(self._services, agent_type, agent)
+        ends = self._services.ends
+        while True:
+            reconnects = ends.reconnects
+            recovered = await self._recover(agent_type, agent, urgency)
+            if ends.reconnects == reconnects:
+                return recovered
+            # What was at hand of the last commit may be older than what the server has now.
+            reached("the server was away while an agent was recovered")
+
+    async def _recover(
+        self, agent_type: AgentType[Any], agent: AgentId, urgency: Callable[[], int]
+    ) -> Recovered:
+        try:
+            async with self._looks.turn(urgency()):
+                found = await look(self._services, agent_type, agent)
+        finally:
+            self._reads.look_again()
         if not isinstance(found, Tail):
             return Recovered(found, [])
-        if not found.is_short():
-            async with self._reads.turn(urgency()):
-                await self._read(found)
+        await self._reads.read(found, urgency)
         return await found.finish(self._services)
-
-    async def _read(self, tail: Tail) -> None:
-        services = self._services
-        clock = services.bus.clock
-        pace = Pace(clock)
-        messages = services.journal(tail.stream).messages(
-            tail.agent, start=tail.start, wide=tail.span > DIRECT_SPAN
-        )
-        async with aclosing(messages) as batches:
-            async for batch in batches:
-                pace.begin()
-                for message in batch:
-                    if not tail.take(message):
-                        break
-                    if pace.due():
-                        await pace.rest()
-                pace.end()
-        tail.seconds = pace.seconds

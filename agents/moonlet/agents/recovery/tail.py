@@ -14,7 +14,6 @@ from moonlet.core.commit import Commit
 from moonlet.core.errors import Corrupt, Unavailable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
-from moonlet.core.marks import reached
 from moonlet.streams import EXPECTED_LAST, StoredMessage, decode_commit
 
 Redo = list[tuple[Commit[Any], Encoding]]
@@ -44,17 +43,19 @@ class Recovered(NamedTuple):
 
 
 class Tail:
-    """The commits of one agent from sequence `start` to `last`, and the fold before them.
+    """The commits of one agent up to `last`, and the fold of those before sequence `start`.
 
-    `snapshot_revision` and `snapshot_bytes` are of the snapshot that the fold came from.
+    `snapshot_revision` and `snapshot_bytes` are of the snapshot that the fold came from, `seconds`
+    is how long folding the `commits` behind it took. One that is `alone` is not read with others.
     """
 
     __slots__ = (
         "_decoded",
         "_redo",
-        "_taken",
         "agent",
         "agent_type",
+        "alone",
+        "commits",
         "fold",
         "last",
         "seconds",
@@ -82,23 +83,28 @@ class Tail:
         self.last = last
         self.snapshot_revision = fold.revision
         self.snapshot_bytes = snapshot_bytes
+        self.alone = False
         self.tail_bytes = 0
         self.seconds = 0.0
-        self._taken = 0
+        self.commits = 0
         self._redo: Redo = []
         self._decoded: tuple[Commit[Any], Encoding] | None = None
 
-    def is_short(self) -> bool:
+    def is_read(self) -> bool:
         """Whether all that is missing is at hand: nothing, or the last commit.
 
         The last one's word for its revision is not enough, since anybody may have written it: but
         the server let it in only behind the sequence that it expected.
         Raises `Undecodable`, `Corrupt` if that can't be read.
         """
-        if self.fold.sequence >= self.last.sequence:
+        if self.start > self.last.sequence:
             return True
         follows = (self.last.headers or {}).get(EXPECTED_LAST) == str(self.fold.sequence)
         return follows and self._missing() <= 1
+
+    def passed(self, sequence: int) -> None:
+        """All of its messages up to there were offered to `take`."""
+        self.start = max(self.start, sequence + 1)
 
     def _missing(self) -> int:
         """How many commits are to be folded yet."""
@@ -108,20 +114,17 @@ class Tail:
 
     @property
     def span(self) -> int:
-        """Over how many of the journal's messages it may be spread."""
-        return max(0, self.last.sequence - self.fold.sequence)
+        """Over how many of the journal's messages the rest of it may be spread."""
+        return max(0, self.last.sequence + 1 - self.start)
 
-    def take(self, message: StoredMessage) -> bool:
-        """Fold one of its messages; False, and nothing else, once only the last is missing.
+    def take(self, message: StoredMessage) -> None:
+        """Fold one of its messages, offered in order. Raises `Undecodable`, `Corrupt`.
 
-        In order; what was folded already is passed over. Raises `Undecodable`, `Corrupt`.
+        What was folded already is passed over, and the last: the leader's own copy is at hand.
         """
-        sequence = message.sequence
-        if sequence >= self.last.sequence:
-            return False  # the leader's own copy of the last one is at hand
-        if sequence > self.fold.sequence:
+        if self.fold.sequence < message.sequence < self.last.sequence:
             self._fold(message, *decode_commit(self.stream, message))
-        return True
+            self.start = message.sequence + 1
 
     def _fold(self, message: StoredMessage, commit: Commit[Any], encoding: Encoding) -> None:
         stream, fold = self.stream, self.fold
@@ -131,7 +134,7 @@ class Tail:
             error.stream = stream
             raise
         self.tail_bytes += len(message.data)
-        self._taken += 1
+        self.commits += 1
         if commit.effects or commit.outcome == "parked":
             redo = self._redo
             redo.append((commit, encoding))
@@ -158,7 +161,7 @@ class Tail:
             self.snapshot_revision,
             self.snapshot_bytes,
             self.tail_bytes,
-            self._taken,
+            self.commits,
             self.seconds,
         )
 
@@ -167,11 +170,11 @@ class Tail:
         for _ in range(LAG_MAX):
             if self._missing() <= 1:
                 return
-            reached("a replica lags behind what is to be read of it")
             journal = services.journal(self.stream)
             message = await journal.next(self.agent, start=self.fold.sequence + 1)
-            if message is None or not self.take(message):
+            if message is None or message.sequence >= self.last.sequence:
                 return  # folding the last one tells what is wrong
+            self.take(message)
         raise Unavailable(
             f"a replica of {self.stream} lags far behind its leader: {self.agent} waits for it"
         )

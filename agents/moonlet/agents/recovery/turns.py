@@ -16,9 +16,9 @@ class Turns:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
     @property
-    def waiting(self) -> bool:
-        """Whether anybody waits."""
-        return bool(self._waiting)
+    def busy(self) -> bool:
+        """Whether anybody has a turn."""
+        return self._busy > 0
 
     @asynccontextmanager
     async def turn(self, urgency: int) -> AsyncGenerator[None, None]:

@@ -13,6 +13,8 @@ class JournalEnds:
         self._incarnations: dict[str, str] = {}
         self._ends: dict[str, tuple[str, int]] = {}
         self._doubted: set[str] = set()
+        self.reconnects = 0
+        """How often the server was away since this host began."""
 
     def journal(self, stream: str) -> Journal:
         """The reader of a journal stream."""
@@ -40,6 +42,7 @@ class JournalEnds:
 
     def reconnected(self) -> None:
         """The server may hold other streams now, or an older state of the same ones."""
+        self.reconnects += 1
         self._incarnations.clear()
         self._doubted.update(self._ends)
 

@@ -17,9 +17,9 @@ from moonlet.core.commit import Commit, place
 from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.errors import Corrupt, InvalidMessage, PayloadTooLarge, Undecodable
 from moonlet.core.ids import AgentId
-from moonlet.streams.api import StoredMessage
+from moonlet.streams.api import Sieve, StoredMessage
 from moonlet.streams.bus import Bus
-from moonlet.streams.reading import read_messages, stream_facts, with_record
+from moonlet.streams.reading import HistoryReader, read_messages, stream_facts, with_record
 
 _RAW: Final = {
     encoding: Codec[Commit[msgspec.Raw]](Commit[msgspec.Raw], encoding)
@@ -120,6 +120,14 @@ class Journal:
         async with aclosing(messages) as read:
             async for batch in read:
                 yield batch
+
+    def sift(self, agent_type: str, sieve: Sieve, *, start: int) -> HistoryReader:
+        """A reader of the commits of a type's agents from sequence `start` on, through a sieve.
+
+        Of all types if that is empty. Records that stand apart are not brought in: `with_record`.
+        """
+        filters = [self._bus.subjects.journals(agent_type)] if agent_type else []
+        return HistoryReader(self._bus, self.stream, filters, start=start, name="pass", sieve=sieve)
 
     async def incarnation(self) -> str:
         """What tells this stream from another of its name: creation time, and epoch if raised."""

@@ -16,6 +16,7 @@ from moonlet.streams.api import (
     PubAck,
     Pull,
     PullStatus,
+    Sieve,
     Subscription,
 )
 from moonlet.streams.nats.admin import Administration
@@ -223,6 +224,7 @@ class NatsJetStream(Administration):
         on_deliveries: Callable[[list[Delivery]], None],
         on_status: Callable[[PullStatus], None],
         on_confirmed: Callable[[int], None] | None = None,
+        sieve: Sieve | None = None,
     ) -> Pull:
         """Open an inbox for pulls; a denied pull request comes back as status 403."""
         inbox = self.new_inbox()
@@ -231,6 +233,8 @@ class NatsJetStream(Administration):
         check_subject(pull.next_subject)
         number = await self._subscribe(f"{inbox}.*", pull.handler, "")
         self._pulls.add(pull)
+        if sieve is not None:
+            self._wire.sift(number, pull.sift(sieve))
 
         def end() -> None:
             self._wire.unsubscribe_raw(number)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from moonlet.core.codec import ENCODING_HEADER
-from moonlet.streams.api import Delivery, PullStatus
+from moonlet.streams.api import Delivery, PullStatus, Sieve
 from moonlet.streams.nats.headers import decode_headers
+from moonlet.streams.nats.sift import Sifter
 from moonlet.streams.nats.wire import NatsWire
 
 
@@ -94,6 +95,7 @@ class NatsPull:
         self._told = told
         self._batch: list[Delivery] = []
         self.handler = self.take  # one object, by which the wire knows who holds back
+        self._sifter: Sifter | None = None
         self.on_close: Callable[[], None] = lambda: None
 
     @property
@@ -113,6 +115,11 @@ class NatsPull:
         """Where the answer to an acknowledgement goes."""
         return f"{self._inbox}.{_QUESTION}{question}"
 
+    def sift(self, sieve: Sieve) -> Sifter:
+        """Have only those deliveries handed over that the sieve wants: the way for the wire."""
+        self._sifter = Sifter(sieve, decode_delivery, self._told.deliveries)
+        return self._sifter
+
     async def close(self) -> None:
         """Unsubscribe; twice is harmless."""
         self.on_close()
@@ -127,6 +134,8 @@ class NatsPull:
             return
         if self._batch:
             self._wire.hand_over()
+        if self._sifter is not None:
+            self._sifter.flush()  # a status tells what is missing of what was asked for
         token = subject.rpartition(b".")[2].decode()
         if headers is not None:
             self._take_status(token, decode_headers(headers))

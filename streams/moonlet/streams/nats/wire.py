@@ -21,6 +21,7 @@ from nats.protocol.parser import Parser
 
 from moonlet.core.errors import InvalidId, InvalidMessage, PayloadTooLarge
 from moonlet.streams.api import Disconnected, Headers, NoAnswer
+from moonlet.streams.nats.sift import Sifter, sift
 from moonlet.telemetry.log import get_logger
 
 SUBJECT_BYTES_MAX = 2048  # the server closes the connection at a control line over 4,096 bytes
@@ -131,6 +132,7 @@ class NatsWire(Client):
     def __init__(self) -> None:
         super().__init__()
         self.handlers: dict[bytes, RawHandler] = {}
+        self.sifters: dict[bytes, Sifter] = {}
         self.on_denied: Callable[[str, str], None] = _nothing
         self.on_lost: Callable[[str], None] = _nothing
         self.holder: RawHandler | None = None
@@ -208,6 +210,18 @@ class NatsWire(Client):
         except Exception:
             log.exception("message_handler_failed", subject="a batch of deliveries")
 
+    def sift(self, number: int, sifter: Sifter) -> None:
+        """Let deliveries to a subscription pass by its handler, through a sieve."""
+        self.sifters[b"%d" % number] = sifter
+
+    def flush_sifters(self) -> None:
+        """All that was read is parsed: hand over; one mistake must not end everyone's reading."""
+        for sifter in list(self.sifters.values()):
+            try:
+                sifter.flush()
+            except Exception:
+                log.exception("message_handler_failed", subject="a batch of sifted deliveries")
+
     async def subscribe_raw(self, subject: str, handler: RawHandler, queue: str = "") -> int:
         """Subscribe; the handler runs inside the read loop. Returns the subscription's number."""
         number = self._sid + 1
@@ -219,6 +233,7 @@ class NatsWire(Client):
 
     def unsubscribe_raw(self, number: int) -> None:
         """End a subscription; twice is harmless."""
+        self.sifters.pop(b"%d" % number, None)
         if self.handlers.pop(b"%d" % number, None) is not None:
             self._remove_sub(number)
             if self.ready:
@@ -323,7 +338,10 @@ class _Parser(Parser):
             data = bytes(self.buf)
         generation = self._generation
         position, needed = 0, 0
+        sifters = self.nc.sifters
         try:
+            if sifters:
+                position = sift(data, position, sifters)
             while (line_end := data.find(b"\r\n", position)) >= 0:
                 first = data[position]
                 if first == _M or first == _H:
@@ -339,11 +357,15 @@ class _Parser(Parser):
                     if self._generation != generation:
                         return  # disconnected meanwhile: the rest belongs to the old connection
                     position = line_end + 2
+                if sifters:
+                    position = sift(data, position, sifters)
         except (ValueError, IndexError) as error:
             raise nats_errors.ProtocolError from error
         finally:
             if self.nc.holder is not None:
                 self.nc.hand_over()
+            if sifters:
+                self.nc.flush_sifters()
         if not needed and len(data) - position > CONTROL_LINE_MAX:
             raise nats_errors.ProtocolError
         self.buf = bytearray(data[position:])

@@ -1,6 +1,6 @@
 """Reading streams: facts, single messages, one consumer's deliveries, histories for ever."""
 
-from moonlet.streams.reading.blobs import BLOB_HEADER, store_apart, with_record
+from moonlet.streams.reading.blobs import BLOB_HEADER, stands_apart, store_apart, with_record
 from moonlet.streams.reading.consumer import Consumer
 from moonlet.streams.reading.facts import (
     StreamFacts,
@@ -31,6 +31,7 @@ __all__ = [
     "read_page",
     "server_facts",
     "shared_queue",
+    "stands_apart",
     "store_apart",
     "stored_message",
     "stream_facts",

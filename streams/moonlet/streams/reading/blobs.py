@@ -35,10 +35,15 @@ async def store_apart(bus: Bus, digest: str, payload: bytes) -> tuple[bytes, dic
     return digest.encode(), {DIGEST_HEADER: digest, BLOB_HEADER: str(len(chunks))}
 
 
+def stands_apart(message: StoredMessage) -> bool:
+    """Whether the message's record is elsewhere, to be brought in by `with_record`."""
+    return message.headers is not None and BLOB_HEADER in message.headers
+
+
 async def with_record(bus: Bus, stream: str, message: StoredMessage) -> StoredMessage:
     """The message with its record's bytes, wherever they stand; `Corrupt` if they are gone."""
     headers = message.headers
-    if not headers or BLOB_HEADER not in headers:
+    if not headers or not stands_apart(message):
         return message
     count = int(headers[BLOB_HEADER]) if headers[BLOB_HEADER].isdigit() else 0
     digest = headers.get(DIGEST_HEADER, "")

@@ -17,7 +17,7 @@ from typing import Final
 
 from moonlet.core.errors import Conflict, MoonletError, Unavailable
 from moonlet.core.marks import buggify, reached
-from moonlet.streams.api import Delivery, Pull, PullStatus, ServerRefused
+from moonlet.streams.api import Delivery, Pull, PullStatus, ServerRefused, Sieve
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import in_our_words, is_overlapping
 from moonlet.streams.reading.terms import ConsumerTerms
@@ -58,7 +58,9 @@ class Consumer:
     request is made once `at_least` credits are free (default: a quarter), for `at_most`, while
     fewer than `pulls` are under way; with two the server goes on while one is answered for.
     `on_lost` is called once, with the reason, when nothing more will come: an owner's consumer was
-    deleted or overlapped by that of a newer one, or a history's must be made anew.
+    deleted or overlapped by that of a newer one, or a history's must be made anew. Through a
+    `sieve` only what it wants is handed on; all uses up credit, and it counts what is to be
+    released.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Consumer:
         at_least: int | None = None,
         at_most: int | None = None,
         pulls: int = 1,
+        sieve: Sieve | None = None,
     ) -> None:
         self._bus = bus
         self.terms = terms
@@ -83,8 +86,11 @@ class Consumer:
         self._limit = limit
         self._at_least, self._at_most = at_least, at_most or credit
         self._pulls = pulls
+        self._sieve = sieve
         self._on_deliveries = on_deliveries
         self._on_lost = on_lost
+        self.pending = 0
+        """How many messages the server had for it when it was made."""
         self._pull: Pull | None = None
         self._held = 0
         self._requested = self._arrived = 0
@@ -230,7 +236,8 @@ class Consumer:
 
     async def _create(self) -> None:
         js = self._bus._js
-        await js.create_consumer(self.stream, self.terms.config)
+        info = await js.create_consumer(self.stream, self.terms.config)
+        self.pending = int(info.get("num_pending", 0))
         self._next = 1
         self._requested = self._arrived = 0
         self._ends.clear()
@@ -239,8 +246,12 @@ class Consumer:
         self._acknowledged = self._confirmed = 0
         self._unanswered.clear()
         self._set_window(window_of(self._credit, self._limit))
+        arrive = self._arrive
+        if self._sieve is not None:
+            self._sieve.begin()
+            arrive = self._arrive_sifted
         self._pull = await js.open_pull(
-            self.stream, self.name, self._arrive, self._status, self._on_confirmed
+            self.stream, self.name, arrive, self._status, self._on_confirmed, self._sieve
         )
 
     def _set_window(self, window: int) -> None:
@@ -296,9 +307,31 @@ class Consumer:
                 self._ask()
             self._on_deliveries(self, deliveries)
         if gap:
-            reached("a gap in deliveries")
-            log.warning("gap in deliveries", consumer=self.name, expected=self._next)
-            self.renew()
+            self._miss()
+
+    def _arrive_sifted(self, deliveries: list[Delivery]) -> None:
+        """What a sieve let through of one piece: none of it counts if anything was missing."""
+        if self._closed or self._renewing:
+            return
+        sieve = self._sieve
+        assert sieve is not None
+        count = sieve.count - (self._next - 1)
+        if sieve.consumer_sequence != sieve.count:
+            self._miss()
+            return
+        self._next += count
+        self._arrived += count
+        self._held += count
+        self._last = sieve.sequence
+        while self._ends and self._arrived >= self._ends[0]:
+            self._ends.popleft()
+            self._ask()
+        self._on_deliveries(self, deliveries)
+
+    def _miss(self) -> None:
+        reached("a gap in deliveries")
+        log.warning("gap in deliveries", consumer=self.name, expected=self._next)
+        self.renew()
 
     def _status(self, status: PullStatus) -> None:
         if self._closed or self._renewing:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Final
 
 from moonlet.core.errors import Unavailable
-from moonlet.streams.api import Delivery, ServerRefused, StoredMessage
+from moonlet.streams.api import Delivery, ServerRefused, Sieve, StoredMessage
 from moonlet.streams.bus import Bus
 from moonlet.streams.reading.consumer import Consumer
 from moonlet.streams.reading.terms import history
@@ -19,13 +19,24 @@ class HistoryReader:
     """`open` it, then `wait` and `take`; whoever reads on makes another when it is `broken`.
 
     A gap, a silence, a reconnect, a consumer that is gone: what was taken is whole and in order up
-    to its last message, and the next reader starts behind that. `name` says who reads.
+    to its last message, and the next reader starts behind that. `name` says who reads. With a
+    `sieve` only what it wants is given; `position` is the sequence up to which all was looked at.
     """
 
     def __init__(
-        self, bus: Bus, stream: str, filters: Sequence[str], *, start: int, name: str
+        self,
+        bus: Bus,
+        stream: str,
+        filters: Sequence[str],
+        *,
+        start: int,
+        name: str,
+        sieve: Sieve | None = None,
     ) -> None:
         self.broken = False
+        self.position = start - 1
+        self._sieve = sieve
+        self._count = self._released = 0
         self._arrived: list[StoredMessage] = []
         self._wake = asyncio.Event()
         self._consumer = Consumer(
@@ -37,6 +48,7 @@ class HistoryReader:
             pulls=2,
             on_deliveries=self._on_deliveries,
             on_lost=self._on_lost,
+            sieve=sieve,
         )
 
     async def open(self) -> None:
@@ -67,14 +79,19 @@ class HistoryReader:
         await self.close()
 
     @property
+    def pending(self) -> int:
+        """How many messages there were to be read when it began."""
+        return self._consumer.pending
+
+    @property
     def has_more(self) -> bool:
         """Whether `take` would give anything."""
         return bool(self._arrived)
 
     async def wait(self, timeout: float | None = None) -> bool:
-        """Until there is something to take, it is broken, or `wake`; False after `timeout` s."""
+        """Until something arrived, it is broken, or `wake`; False after `timeout` s."""
         self._wake.clear()
-        if self._arrived or self.broken:
+        if self._count > self._released or self.broken:
             return True
         try:
             async with asyncio.timeout(timeout):
@@ -86,8 +103,9 @@ class HistoryReader:
     def take(self) -> list[StoredMessage]:
         """What has arrived, in order; empty if nothing has."""
         batch, self._arrived = self._arrived, []
-        if batch:
-            self._consumer.release(len(batch))
+        count, self._released = self._count - self._released, self._count
+        if count:
+            self._consumer.release(count)
         return batch
 
     def wake(self) -> None:
@@ -109,6 +127,11 @@ class HistoryReader:
             )
             for delivery in deliveries
         ]
+        if self._sieve is not None:
+            self._count, self.position = self._sieve.count, self._sieve.sequence
+        else:
+            self._count += len(deliveries)
+            self.position = deliveries[-1].sequence
         self._wake.set()
 
     def _on_lost(self, why: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from moonlet.core.errors import Unavailable
 from moonlet.streams.api import StoredMessage, StreamGone
 from moonlet.streams.bus import Bus
-from moonlet.streams.reading.blobs import BLOB_HEADER, with_record
+from moonlet.streams.reading.blobs import stands_apart, with_record
 from moonlet.streams.reading.history_reader import HistoryReader
 from moonlet.telemetry import get_logger
 
@@ -87,6 +87,6 @@ async def _begins(reader: HistoryReader) -> bool:
 
 async def _whole(bus: Bus, stream: str, batch: list[StoredMessage]) -> list[StoredMessage]:
     """The batch with records that stand apart brought in; nearly always as it is."""
-    if not any(message.headers and BLOB_HEADER in message.headers for message in batch):
+    if not any(map(stands_apart, batch)):
         return batch
     return [await with_record(bus, stream, message) for message in batch]

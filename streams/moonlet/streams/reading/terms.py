@@ -93,6 +93,9 @@ def history(
 ) -> ConsumerTerms:
     """A stream's messages from sequence `start` on, in order, acknowledged by nobody.
 
+    Without filters all of them: through a wildcard that lets pass nearly all, the server takes four
+    times as long.
+
     `name` says who reads; the consumer is of this reader alone, and the server forgets it.
     """
     config = {
@@ -109,7 +112,11 @@ def history(
 
 
 def _filters(filters: Sequence[str]) -> dict[str, Any]:
-    assert filters and not isinstance(filters, str), "a list of subjects, even of one"
-    if len(filters) == 1:
-        return {"filter_subject": filters[0]}
-    return {"filter_subjects": list(filters)}
+    assert not isinstance(filters, str), "a list of subjects, even of one"
+    match list(filters):
+        case []:
+            return {}
+        case [only]:
+            return {"filter_subject": only}
+        case several:
+            return {"filter_subjects": several}

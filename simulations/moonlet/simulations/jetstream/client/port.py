@@ -20,6 +20,7 @@ from moonlet.streams.api import (
     PubAck,
     PullStatus,
     ServerRefused,
+    Sieve,
     StoredMessage,
 )
 from moonlet.streams.nats import gap
@@ -260,12 +261,19 @@ class MemoryJetStream(Connection):
         on_deliveries: Callable[[list[Delivery]], None],
         on_status: Callable[[PullStatus], None],
         on_confirmed: Callable[[int], None] | None = None,
+        sieve: Sieve | None = None,
     ) -> MemoryPull:
         """See `moonlet.streams.api.JetStream`."""
 
         def take(message: Message) -> None:
             if message.reply.startswith("$JS.ACK."):
-                on_deliveries([_read_delivery(message)])
+                delivery = _read_delivery(message)
+                if sieve is None:
+                    on_deliveries([delivery])
+                else:
+                    sieve.passed(1, delivery.sequence, delivery.consumer_sequence)
+                    wanted = sieve.wanted(delivery.subject.encode())
+                    on_deliveries([delivery] if wanted else [])
             elif message.headers:
                 on_status(_read_status(message))
             elif on_confirmed is not None:

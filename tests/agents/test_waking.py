@@ -1,0 +1,164 @@
+"""Many agents that are not in memory are asked for at once, in a journal of many others."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from moonlet.agents import Client, Host
+from moonlet.agents.recovery import tail_reads
+from moonlet.agents.recovery.journal_pass import JournalPass
+from moonlet.core.errors import Undecodable
+from moonlet.core.ids import AgentId
+from moonlet.testing import MoonServer
+from tests.agents.accounts import Deposit, Fill, GetBalance, account_type
+from tests.journals import deposit, write_deposits
+
+
+@pytest.fixture
+def many_are_few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A pass is worth it for two agents already."""
+    monkeypatch.setattr(tail_reads, "PASS_WORTH", 1)
+    monkeypatch.setattr(tail_reads, "PASS_FIXED", 0)
+    monkeypatch.setattr(tail_reads, "READS", 2)
+    yield
+
+
+class Passes:
+    """The passes that were begun."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun: list[JournalPass] = []
+        run = JournalPass.run
+
+        async def running(going: JournalPass) -> None:
+            self.begun.append(going)
+            await run(going)
+
+        monkeypatch.setattr(JournalPass, "run", running)
+
+
+async def others(moon: Client, host: Host, until_done: asyncio.Event) -> float:
+    """Ask an agent that is warm, over and over; the longest that it took, in seconds."""
+    longest = 0.0
+    while not until_done.is_set():
+        began = time.monotonic()
+        await moon.ask("account/warm", Deposit(1), timeout=30)
+        longest = max(longest, time.monotonic() - began)
+    return longest
+
+
+async def test_two_hundred_cold_agents_among_a_thousand_are_answered_at_once(
+    moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = Passes(monkeypatch)
+    async with moon_server.connect() as moon, moon_server.connect() as asks:
+        await write_deposits(moon, 1_000, 30)
+        async with Host(moon, [account_type()]) as host:
+            lease = host.id
+            await asks.ask("account/warm", Deposit(1))
+            done = asyncio.Event()
+            beside = asyncio.create_task(others(asks, host, done))
+            began = time.monotonic()
+            replies = await asyncio.gather(
+                *(asks.ask(f"account/s{n}", Deposit(1), timeout=60) for n in range(200))
+            )
+            took = time.monotonic() - began
+            done.set()
+            longest = await beside
+            assert replies == [31] * 200
+            assert len(passes.begun) == 1
+            assert (host.id, host.failure) == (lease, None)
+            assert took < 20 and longest < 5, (took, longest)
+
+
+async def test_whoever_is_asked_for_next_was_read_in_passing(
+    moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = Passes(monkeypatch)
+    async with moon_server.connect() as moon, moon_server.connect() as asks:
+        await write_deposits(moon, 1_000, 30)
+        async with Host(moon, [account_type()]):
+            free = asyncio.Semaphore(64)
+
+            async def ask(number: int) -> object:
+                async with free:
+                    return await asks.ask(f"account/s{number}", Deposit(1), timeout=60)
+
+            replies = await asyncio.gather(*(ask(number) for number in range(1_000)))
+            assert replies == [31] * 1_000
+            assert 1 <= len(passes.begun) <= 3
+
+
+async def test_one_agent_that_can_not_be_read_stops_no_other(
+    moon_server: MoonServer, many_are_few: None
+) -> None:
+    async with moon_server.connect() as moon:
+        await write_deposits(moon, 20, 5)
+        seven = AgentId("account", "s7")
+        subject, before = moon.bus.subjects.journal(seven), ""
+        for revision in range(1, 7):
+            (payload, headers), before = deposit(seven, revision, before)
+        await moon.bus.publish(subject, b"no commit", headers=None, timeout=5)
+        await moon.bus.publish(f"{subject}.x", b"nobody's", headers=None, timeout=5)
+        await moon.bus.publish(subject, payload, headers=headers, timeout=5)
+        await write_deposits(moon, 20, 5, name="t")
+        async with Host(moon, [account_type()]) as host:
+            calls = [moon.ask(f"account/s{n}", Deposit(1), timeout=5) for n in range(20)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            assert [n for n, answer in enumerate(answers) if answer != 6] == [7]
+            with pytest.raises(Undecodable, match="is no commit"):
+                await moon.query("account/s7", GetBalance(), timeout=2)
+            assert host.failure is None
+
+
+async def test_what_stands_apart_is_brought_in_for_one_of_many(
+    moon_server: MoonServer, many_are_few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with moon_server.connect() as moon:
+        async with Host(moon, [account_type()]):
+            for n in range(10):
+                await moon.ask(f"account/s{n}", Deposit(1))
+            big = await moon.tell("account/s3", Fill(events=30, size=100_000))
+            await big.committed(timeout=20)
+            for _ in range(2):
+                for n in range(10):
+                    await moon.ask(f"account/s{n}", Deposit(1))
+        passes = Passes(monkeypatch)
+        async with Host(moon, [account_type()]):
+            calls = [moon.ask(f"account/s{n}", Deposit(1)) for n in range(10)]
+            assert await asyncio.gather(*calls) == [4] * 10
+            assert passes.begun
+
+
+async def test_a_journal_that_is_deleted_while_it_is_read_is_read_as_it_is_then(
+    moon_server: MoonServer, many_are_few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agents begin anew, since nothing is left of them; none breaks, and no host."""
+    reading, go = asyncio.Event(), asyncio.Event()
+    fold = JournalPass._fold
+
+    async def folding(going: JournalPass, batch: list[object]) -> None:
+        reading.set()
+        await go.wait()
+        await fold(going, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(JournalPass, "_fold", folding)
+    async with moon_server.connect() as moon:
+        await write_deposits(moon, 500, 20)
+        async with Host(moon, [account_type()]) as host:
+            calls = asyncio.gather(
+                *(moon.query(f"account/s{n}", GetBalance(), timeout=60) for n in range(50))
+            )
+            await reading.wait()
+            js = moon.bus._js
+            (journal,) = moon.bus.topology.journal_streams
+            info = await js.stream_info(journal)
+            assert info is not None
+            await js.request(f"$JS.API.STREAM.DELETE.{journal}", b"", timeout=5)
+            await js.create_stream(info["config"])
+            go.set()
+            assert set(await calls) <= {0, 20}
+            assert await moon.ask("account/s499", Deposit(1), timeout=60) == 1
+            assert host.failure is None

@@ -1,0 +1,153 @@
+"""A scenario of waking: many agents of one journal leave memory, and are asked for all at once.
+
+Limits are so small that a few are many: they are read in passes, by turns, from what was kept.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from moonlet.agents import Client
+from moonlet.agents.recovery import journal_pass, look, pace, snapshot_policy, tail_reads
+from moonlet.core.ids import LANES
+from moonlet.simulations import Scenario, World, faults
+from moonlet.simulations.seed import Dice
+from tests.agents.accounts import Deposit, Fill, Transfer, account_type
+
+PRESSED: tuple[tuple[Any, str, Any], ...] = (
+    (tail_reads, "READS", 2),
+    (tail_reads, "BESIDE", 1),
+    (tail_reads, "WIDE", 6),
+    (tail_reads, "PASS_WORTH", 2),
+    (tail_reads, "PASS_FIXED", 0),
+    (tail_reads, "KEPT_BYTES", 12_000),
+    (tail_reads, "OVERHEAD", 0),
+    (tail_reads, "SCAN", 3),
+    (journal_pass, "STALL", 1.0),
+    (journal_pass, "PROGRESS", 0.001),
+    (look, "FAR", 6),
+    (pace, "SLICE_COMMITS", 4),
+    (snapshot_policy, "SNAPSHOT_AT_REST", 12),
+)
+"""Limits in this scenario: at their own values a journal would have to be much longer."""
+
+AGENTS = 10
+ROUNDS = 4
+BURST = 16
+
+
+@contextmanager
+def pressed() -> Iterator[None]:
+    """Let limits be reached by a few agents."""
+    with ExitStack() as stack:
+        for module, name, value in PRESSED:
+            stack.enter_context(patch.object(module, name, value))
+        yield
+
+
+async def ask_many(world: World, moon: Client, dice: Dice) -> int:
+    """Bursts of commands to whoever it is, between which hosts forget; what was given."""
+    names = [f"account/a{number}" for number in range(AGENTS)]
+    given = 0
+    for _ in range(ROUNDS):
+        if dice.below(4):
+            for host in world.hosts:
+                world.forget_agents(host)
+        calls = []
+        for _ in range(BURST):
+            source, target = dice.sample(names, 2)
+            lane = dice.pick(("medium", "medium", "medium", *LANES))
+            if dice.below(4):
+                amount = dice.between(1, 100)
+                given += amount
+                calls.append(moon.tell(source, Deposit(amount), lane=lane))
+            else:
+                calls.append(moon.tell(source, Transfer(target, 1), lane=lane))
+        await asyncio.gather(*calls)
+        await world.advance(dice.between(0, 400) / 1_000)
+    return given
+
+
+async def wake(world: World) -> None:
+    """Whatever is read how, no balance is lost or made."""
+    with pressed():
+        async with world.client() as one, world.client() as other:
+            given = await asyncio.gather(
+                ask_many(world, one, world.seed.dice("one")),
+                ask_many(world, other, world.seed.dice("other")),
+            )
+        await world.settle()
+        balances = [state.balance for state in (await world.states("account")).values()]
+    assert sum(balances) == sum(given)
+
+
+waking = Scenario(
+    name=f"{__name__}:waking",
+    body=wake,
+    agents=(account_type(partitions=2),),
+    faults=faults.all(),
+    horizon="6s",
+)
+
+sleepless = Scenario(
+    name=f"{__name__}:sleepless",
+    body=wake,
+    agents=(account_type(partitions=2),),
+    faults=faults.only(
+        "drop_reply", "drop_delivery", "delay_delivery", "cut", "forget_agents", "buggify"
+    ),
+    hosts=1,
+    horizon="6s",
+)
+"""The same with fewer kinds of faults, and one host that all agents are on."""
+
+
+# what the scenarios come to rarely: for one host
+
+CROWD = [f"account/a{number}" for number in range(6)]
+
+
+async def fill(moon: Client, each: int, agents: Sequence[str] = CROWD) -> None:
+    """Interleaved deposits of 1, committed and answered."""
+    for _ in range(each):
+        for agent in agents:
+            await moon.ask(agent, Deposit(1))
+
+
+async def apart(world: World) -> None:
+    """One of many has a record that stands apart, which a pass leaves to be read by itself."""
+    with pressed():
+        async with world.client() as moon:
+            await fill(moon, 3)
+            big = await moon.tell(CROWD[3], Fill(events=30, size=100_000))
+            await big.committed(timeout=30)
+            await fill(moon, 2)
+            world.forget_agents("h1")
+            calls = [moon.ask(agent, Deposit(1)) for agent in CROWD]
+            assert await asyncio.gather(*calls) == [6] * len(CROWD)
+
+
+async def away(world: World) -> None:
+    """The connection breaks while one agent is read."""
+    with pressed():
+        async with world.client() as moon:
+            await fill(moon, 8)
+            world.forget_agents("h1")
+            for number, agent in enumerate(CROWD):
+                await moon.tell(agent, Deposit(1))
+                await world.advance(f"{1_000 + 700 * number}us")
+                world.cut("h1")
+                await world.advance("3s")
+
+
+async def stalled(world: World) -> None:
+    """What a pass asks for is lost on its way."""
+    with pressed():
+        async with world.client() as moon:
+            await fill(moon, 4)
+            world.forget_agents("h1")
+            world.drop("moon-journal-main", times=2)
+            calls = [moon.ask(agent, Deposit(1), timeout=30) for agent in CROWD]
+            assert await asyncio.gather(*calls) == [5] * len(CROWD)
