@@ -148,6 +148,6 @@ async def stalled(world: World) -> None:
         async with world.client() as moon:
             await fill(moon, 4)
             world.forget_agents("h1")
-            world.drop("moon-journal-main", times=2)
+            world.drop("moon-journal-main", times=4)
             calls = [moon.ask(agent, Deposit(1), timeout=30) for agent in CROWD]
             assert await asyncio.gather(*calls) == [5] * len(CROWD)
