@@ -12,6 +12,7 @@ from moonlet.streams.admin import (
     foreign_subjects,
     may_publish,
     plan_topology,
+    restore_queue,
     storage_used,
     sync_mode,
 )
@@ -196,6 +197,7 @@ __all__ = [
     "read_messages",
     "read_page",
     "resolve_settings",
+    "restore_queue",
     "restore_snapshot",
     "same_command",
     "server_facts",

@@ -46,7 +46,11 @@ class NoAnswer(Unavailable):
 
 
 class StreamGone(Unavailable):
-    """The stream isn't there: nobody has made it yet, or it was deleted."""
+    """The stream of that name isn't there: nobody has made it yet, or it was deleted."""
+
+    def __init__(self, message: str, *, stream: str) -> None:
+        super().__init__(message)
+        self.stream = stream
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

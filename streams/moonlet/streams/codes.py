@@ -40,18 +40,20 @@ LIMIT_CODES: Final = frozenset({10002, 10026, 10027, 10028})
 """The account's resources, the number of consumers, of streams, the memory: no more of them."""
 
 
-def in_our_words(error: ServerRefused, what: str) -> MoonletError:
-    """What a refusal to make or change `what` means, and what to do; the error if nothing more."""
+def in_our_words(error: ServerRefused, what: str, stream: str) -> MoonletError:
+    """What a refusal to make or change `what` of `stream` means, and what to do about it."""
     if error.err_code in LIMIT_CODES or is_full(error):
         return LimitExceeded(
-            f"the server takes no more ({error.description}): {what} is not made; raise the limit"
+            f"the server takes no more ({error.description}): {what} of {stream} is not made; raise"
+            " the limit"
             " (max_consumers, max_streams, max_storage of the account or stream), or put fewer"
             " agent types on this server"
         )
     if error.err_code == STREAM_NOT_FOUND:
         return StreamGone(
-            f"{what} can't be made: the stream is gone; start a host anew, which makes a queue"
-            " again, or restore a journal from its backup"
+            f"{what} can't be made: the stream {stream} is gone; a host makes a queue again, a"
+            " journal is to be restored from its backup",
+            stream=stream,
         )
     return error
 

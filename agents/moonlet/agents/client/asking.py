@@ -20,6 +20,7 @@ from moonlet.streams import (
     decode_answer,
     encode_question,
     same_command,
+    stream_facts,
 )
 
 ASK_AGAIN: Final = 1.0
@@ -92,15 +93,19 @@ async def await_outcome(
             await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
         if future is not None and future.done():
             return future.result()
+    why = "its host may be down or busy"
     try:
         stored = await _outcome_from_journal(bus, agent, envelope.id, digest)
+        journal = bus.topology.journal_of(agent.type)
+        if stored is None and await stream_facts(bus, journal) is None:
+            why = f"its journal, the stream {journal}, is gone: restore it, or start a host"
     except Unavailable:
         stored = None
     if stored is not None:
         return stored
     raise Unknown(
-        f"{envelope.name} is stored for {agent}, but was not decided in time: its host may be"
-        " down or busy; ask again with the same id",
+        f"{envelope.name} is stored for {agent}, but was not decided in time: {why}; ask again with"
+        " the same id",
         stored="yes",
         command_id=envelope.id,
     )

@@ -352,13 +352,14 @@ class Sender:
         """
         stored = False
         attempt = 0
+        why = ""
         while True:
             attempt += 1
             left = until - self._loop.time()
             if left <= 0:
                 raise Unknown(
                     f"no answer from {self._bus.description} for {envelope.name} to"
-                    f" {route.target}: ask for its outcome with the same id",
+                    f" {route.target}{why}: ask for its outcome with the same id",
                     stored="maybe" if stored else "no",
                     command_id=envelope.id,
                 )
@@ -373,7 +374,9 @@ class Sender:
                     stored = True
                 elif is_final(error):
                     raise
-            except (Disconnected, NoResponders):
+            except NoResponders:
+                why = f" (no stream takes {route.subject} now; hosts make it)"
+            except Disconnected:
                 pass
             except Unavailable:
                 stored = True

@@ -11,8 +11,8 @@ from moonlet.agents.owner import OwnedPartition, Slot
 from moonlet.agents.placement import Place, plan_moves
 from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import HostServices, Tasks
-from moonlet.core.errors import MoonletError
-from moonlet.streams import HostLease, Leases, Partition
+from moonlet.core.errors import LimitExceeded, MoonletError
+from moonlet.streams import HostLease, Leases, Partition, StreamGone, restore_queue
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -171,10 +171,24 @@ class Ownership:
         try:
             await slot.serve(own, members, shared=shared)
         except MoonletError as error:
-            log.warning("owned partitions can't be fed", pool=pool, slot=number, why=str(error))
+            told = {"pool": pool, "slot": number, "why": str(error)}
+            if isinstance(error, LimitExceeded | StreamGone):
+                self._services.alarm("owned partitions can't be fed", **told)
+            else:
+                log.warning("owned partitions can't be fed", **told)
+            if isinstance(error, StreamGone):
+                await self._restore(error.stream)
             await self._give_up(place)
             return False
         return True
+
+    async def _restore(self, stream: str) -> None:
+        """Somebody deleted a queue while we ran; with it went what waited there."""
+        try:
+            if await restore_queue(self._services.bus, stream):
+                self._services.alarm("a queue was deleted, and is made again", stream=stream)
+        except MoonletError as error:
+            log.warning("a queue can't be made again", stream=stream, error=str(error))
 
     async def _hand_over(self, places: Sequence[Place], hosts: Sequence[HostLease] = ()) -> None:
         """Finish what is in flight there, stop being fed, and say that it is free."""

@@ -12,7 +12,7 @@ from moonlet.streams.admin.inspection import (
     may_publish,
     storage_used,
 )
-from moonlet.streams.admin.topology_plan import apply_topology, plan_topology
+from moonlet.streams.admin.topology_plan import apply_topology, plan_topology, restore_queue
 
 __all__ = [
     "Foreign",
@@ -26,6 +26,7 @@ __all__ = [
     "foreign_subjects",
     "may_publish",
     "plan_topology",
+    "restore_queue",
     "storage_used",
     "sync_mode",
 ]

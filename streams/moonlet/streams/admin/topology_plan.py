@@ -94,6 +94,20 @@ async def apply_topology(bus: Bus, topology: Topology | None = None) -> list[Ste
     return steps
 
 
+async def restore_queue(bus: Bus, stream: str) -> bool:
+    """Make a queue again that was deleted while hosts run; False if the stream is none.
+
+    What waited in it is gone. A journal is not made: an empty one would pass for a whole one.
+    """
+    queues = [bus.topology.stream(name) for name in ("mailboxes", "internal", "timers")]
+    if stream not in queues:
+        return False
+    for config in bus.topology.configs():
+        if config["name"] == stream:
+            await _create(bus._js, config)
+    return True
+
+
 async def _create(js: JetStream, config: dict[str, Any]) -> None:
     try:
         await js.create_stream(config)

@@ -123,7 +123,7 @@ class Consumer:
                 await self._remove_lower(error)
                 await self._create()
         except ServerRefused as error:
-            raise in_our_words(error, f"consumer {self.name} of {self.stream}") from error
+            raise in_our_words(error, f"consumer {self.name}", self.stream) from error
         for _ in range(self._pulls):
             self._ask()
 
@@ -396,7 +396,7 @@ class Consumer:
                 if self._owned and is_overlapping(error):
                     self._lost("another consumer took its place")
                     return
-                told = in_our_words(error, f"consumer {self.name} of {self.stream}")
+                told = in_our_words(error, f"consumer {self.name}", self.stream)
                 log.warning("a consumer could not be made", consumer=self.name, error=str(told))
             except MoonletError as error:
                 log.info("waiting for the server", consumer=self.name, error=str(error))
