@@ -264,7 +264,8 @@ class NatsWire(Client):
     def abort(self) -> None:
         """Drop the socket with all that waits in it."""
         writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
+        if writer is not None and not writer.transport.is_closing():
+            # Python 3.11.2 fails in abort() of a TLS connection that the server has ended.
             writer.transport.abort()
 
     def select_server(self, servers: list[Server], info: dict[str, Any]) -> tuple[Server, float]:

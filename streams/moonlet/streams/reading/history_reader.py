@@ -45,7 +45,6 @@ class HistoryReader:
             credit=2 * PULL_BATCH,
             at_most=PULL_BATCH,
             at_least=PULL_BATCH // 2,
-            pulls=2,
             on_deliveries=self._on_deliveries,
             on_lost=self._on_lost,
             sieve=sieve,
