@@ -2,17 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from moonlet.agents import Client, Host
-from moonlet.agents.recovery import tail_reads
+from moonlet.agents.recovery import pace, tail_reads
 from moonlet.agents.recovery.journal_pass import JournalPass
+from moonlet.agents.recovery.pace import Pace
+from moonlet.agents.recovery.waiting_tail import WaitingTail
 from moonlet.core.errors import Undecodable
 from moonlet.core.ids import AgentId
+from moonlet.streams import StoredMessage
 from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, Fill, GetBalance, account_type
+from tests.faulty import until
 from tests.journals import deposit, write_deposits
 
 
@@ -162,3 +166,47 @@ async def test_a_journal_that_is_deleted_while_it_is_read_is_read_as_it_is_then(
             assert set(await calls) <= {0, 20}
             assert await moon.ask("account/s499", Deposit(1), timeout=60) == 1
             assert host.failure is None
+
+
+async def test_who_joins_while_a_batch_is_folded_misses_none_of_it(
+    moon_server: MoonServer, many_are_few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: list[bool] = []
+    handed_back: list[object] = []
+    asked: list[asyncio.Task[object]] = []
+    rests: list[int] = []
+    going_on: list[JournalPass] = []
+    fold, join, rest = JournalPass._fold, JournalPass.join, Pace.rest
+
+    async def folding(going: JournalPass, batch: Sequence[StoredMessage]) -> None:
+        going_on.append(going)
+        await fold(going, batch)
+        going_on.pop()
+
+    def joining(going: JournalPass, one: WaitingTail) -> bool:
+        has_joined = join(going, one)
+        if one.tail.agent.key == "s19":
+            joined.append(has_joined)
+        return has_joined
+
+    async with moon_server.connect() as moon:
+        await write_deposits(moon, 20, 60)
+
+        async def resting(pace: Pace) -> None:
+            await rest(pace)
+            rests.extend([1] * len(going_on))
+            if len(rests) >= 60 and not asked:  # of all something has come by, and more will
+                query = moon.query("account/s19", GetBalance(), timeout=60)
+                asked.append(asyncio.create_task(query))
+                await until(lambda: bool(joined))
+
+        monkeypatch.setattr(pace, "SLICE_COMMITS", 1)
+        monkeypatch.setattr(JournalPass, "_fold", folding)
+        monkeypatch.setattr(JournalPass, "_hand_back", lambda self, one: handed_back.append(one))
+        monkeypatch.setattr(JournalPass, "join", joining)
+        monkeypatch.setattr(Pace, "rest", resting)
+        async with Host(moon, [account_type()]):
+            calls = [moon.query(f"account/s{n}", GetBalance(), timeout=60) for n in range(15)]
+            assert await asyncio.gather(*calls) == [60] * 15
+            assert await asked[0] == 60
+    assert joined[0] and not handed_back

@@ -27,6 +27,9 @@ STALL: Final = 5.0
 STALLS_MAX: Final = 5
 """Readers in a row that gave nothing, after which a pass ends."""
 
+REST: Final = 1 / 16
+"""The share of a pass that it goes on for the sake of what is kept."""
+
 MOST: Final = 1 / 3
 """The share of a journal's messages from which a type's are read with those of all others."""
 
@@ -64,9 +67,9 @@ class JournalPass:
         self._tails: dict[str, WaitingTail] = {}
         self._served: set[str] = set()
         self._ends: list[tuple[int, int, WaitingTail]] = []
-        self._joined: list[tuple[WaitingTail, list[StoredMessage]]] = []
+        self._joined: dict[str, list[StoredMessage]] = {}  # to be folded before what comes by
         self._position = kept.position
-        self._end = 0
+        self._end = self._rest = 0
         self._commits = 0
         self._told = 0.0
         for one in waiting:
@@ -111,7 +114,7 @@ class JournalPass:
             return False
         reached("who joins a pass finds what it has read kept")
         self._add(one)
-        self._joined.append((one, messages))
+        self._joined[subject] = messages
         return True
 
     def leave(self, one: WaitingTail) -> None:
@@ -154,6 +157,7 @@ class JournalPass:
                 if self.kept.agent_type and reader.pending > MOST * self.ahead:
                     self.kept.agent_type = ""
                     continue
+                self._go_on_to(position + reader.pending)
                 self._reader = reader
                 await self._read(reader)
             finally:
@@ -163,8 +167,13 @@ class JournalPass:
                 raise Unavailable("the connection was lost while a journal was read: read again")
             stalls = 1 if self._position > position else stalls + 1
 
+    def _go_on_to(self, end: int) -> None:
+        """Read the rest of the journal too, if it is little: all that is kept is complete then."""
+        if end - self._end <= REST * (self._end - self.kept.start):
+            self._rest = end
+
     async def _read(self, reader: HistoryReader) -> None:
-        while self._tails:
+        while self._tails or self._end <= self._position < self._rest:
             if not await reader.wait(STALL):
                 reached("a pass waits for what does not come")
                 self._tell_all_up_to(self._end)
@@ -185,17 +194,21 @@ class JournalPass:
 
     async def _fold_joined(self) -> None:
         while self._joined:
-            one, messages = self._joined.pop()
-            if not await fold_all(one.tail, messages, self._pace):
+            subject, messages = self._joined.popitem()
+            one = self._tails.get(subject)
+            if one is not None and not await fold_all(one.tail, messages, self._pace):
                 self._hand_back(one)
 
     async def _fold(self, batch: Sequence[StoredMessage]) -> None:
-        tails, kept, pace = self._tails, self.kept, self._pace
+        tails, joined, kept, pace = self._tails, self._joined, self.kept, self._pace
         async with pace:
             for message in batch:
                 one = tails.get(message.subject)
                 if one is None:
                     kept.add(message)
+                    continue
+                if joined and message.subject in joined:
+                    joined[message.subject].append(message)
                     continue
                 if not fold(one.tail, message):
                     self._hand_back(one)

@@ -39,17 +39,18 @@ async def look(
         if tail is not None:
             return tail
         log.warning("a snapshot does not fit its journal", agent=str(agent))
-    tail = Tail(agent_type, agent, stream, Fold(agent_type.behavior.initial()), last)
-    if tail.span > FAR and not tail.is_read():
-        await _begin(services, tail)
-    return tail
+    return Tail(agent_type, agent, stream, Fold(agent_type.behavior.initial()), last)
 
 
-async def _begin(services: HostServices, tail: Tail) -> None:
-    """Fold the first commit, which the server finds at once: so it is known where it begins."""
-    first = await services.journal(tail.stream).next(tail.agent, start=tail.start)
-    if first is not None:
-        tail.take(first)
+async def begin(services: HostServices, tail: Tail) -> None:
+    """Fold the first commit of a long tail, so that it is known where it begins.
+
+    The server finds an agent's first at once; the next behind a snapshot it would have to look for.
+    """
+    if tail.fold.revision == 0 and tail.span > FAR and not tail.is_read():
+        first = await services.journal(tail.stream).next(tail.agent, start=1)
+        if first is not None:
+            tail.take(first)
 
 
 async def _usable_snapshot(

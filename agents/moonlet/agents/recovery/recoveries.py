@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from moonlet.agents.definition import AgentType
-from moonlet.agents.recovery.look import look
+from moonlet.agents.recovery.look import begin, look
 from moonlet.agents.recovery.tail import Recovered, Tail
 from moonlet.agents.recovery.tail_reads import TailReads
 from moonlet.agents.recovery.turns import Turns
@@ -72,6 +72,8 @@ class Recoveries:
         try:
             async with self._looks.turn(urgency()):
                 found = await look(self._services, agent_type, agent)
+                if isinstance(found, Tail) and not self._reads.keeps(found):
+                    await begin(self._services, found)
         finally:
             self._reads.look_again()
         if not isinstance(found, Tail):

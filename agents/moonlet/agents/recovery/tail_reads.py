@@ -284,6 +284,14 @@ class TailReads:
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(KEPT_SECONDS, self._expire)
 
+    def keeps(self, tail: Tail) -> bool:
+        """Whether a pass has read what the tail goes on with, and it was kept."""
+        connection = self._services.ends.reconnects
+        subject = self._services.bus.subjects.journal(tail.agent)
+        going = self._passes.get(tail.stream)
+        all_kept = self._kept if going is None else [*self._kept, going.kept]
+        return any(kept.has(subject) and kept.reaches(tail, connection) for kept in all_kept)
+
     async def _fold_kept(self, tail: Tail) -> None:
         """Fold what a pass has read of the agent already; what can't be is read again."""
         connection = self._services.ends.reconnects

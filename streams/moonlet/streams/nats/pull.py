@@ -51,9 +51,16 @@ class RawHeaders(Mapping[str, str]):
         return self._decoded
 
     def get(self, name: Any, default: Any = None) -> Any:
-        """The value of a header: what is asked for is nearly always not there."""
-        if self._decoded is None and name.encode() not in self._raw:
-            return default
+        """The value of a header, if it stands as nearly everyone writes it without decoding all."""
+        raw = self._raw
+        if self._decoded is None:
+            before, bare = _LINES.get(name) or _line(name)
+            at = raw.rfind(before)
+            if at >= 0:
+                at += len(before)
+                return raw[at : raw.find(b"\r\n", at)].decode("utf-8", "replace").strip()
+            if bare not in raw:
+                return default
         return self._dict().get(name, default)
 
     def __contains__(self, name: object) -> bool:
@@ -73,6 +80,18 @@ class RawHeaders(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return repr(self._dict())
+
+
+_LINES: dict[str, tuple[bytes, bytes]] = {}
+
+
+def _line(name: str) -> tuple[bytes, bytes]:
+    """What stands before a header's value, and the name alone; the names asked for are few."""
+    bare = name.encode()
+    found = b"\r\n%b: " % bare, bare
+    if len(_LINES) < 100:
+        _LINES[name] = found
+    return found
 
 
 class PullCallbacks(NamedTuple):
