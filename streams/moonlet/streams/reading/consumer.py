@@ -1,6 +1,6 @@
 """One consumer's deliveries, pulled as fast as they are taken and never more than a credit.
 
-Requests are served one after the other, so what arrived and what the server says it sent can be
+Only one request is under way, so what arrived and what the server says it sent can be
 compared: at a gap in consumer sequences, at a reconnect, after a silence, and when the server has
 sent more than arrived, the consumer is made anew and the server delivers the unacknowledged rest
 again, in order.
@@ -55,8 +55,8 @@ class Consumer:
     Each delivery uses up one credit until `release`. Those and the acknowledged ones together of
     which the server has not confirmed that they are gone are at most `window_of(credit, limit)`,
     `limit` being how many messages the queue takes (of one subject, if that is what bounds it). A
-    request is made once `at_least` credits are free (default: a quarter), for `at_most`, while
-    fewer than `pulls` are under way; with two the server goes on while one is answered for.
+    request is made once `at_least` credits are free (default: a quarter), for `at_most`, while none
+    is under way: of several the server serves each in turn, and what it sent for one is unknown.
     `on_lost` is called once, with the reason, when nothing more will come: an owner's consumer was
     deleted or overlapped by that of a newer one, or a history's must be made anew. Through a
     `sieve` only what it wants is handed on; all uses up credit, and it counts what is to be
@@ -74,7 +74,6 @@ class Consumer:
         limit: int | None = None,
         at_least: int | None = None,
         at_most: int | None = None,
-        pulls: int = 1,
         sieve: Sieve | None = None,
     ) -> None:
         self._bus = bus
@@ -85,7 +84,6 @@ class Consumer:
         self._credit = credit
         self._limit = limit
         self._at_least, self._at_most = at_least, at_most or credit
-        self._pulls = pulls
         self._sieve = sieve
         self._on_deliveries = on_deliveries
         self._on_lost = on_lost
@@ -94,7 +92,7 @@ class Consumer:
         self._pull: Pull | None = None
         self._held = 0
         self._requested = self._arrived = 0
-        self._ends: deque[int] = deque()  # how many have arrived when each request is fulfilled
+        self._end = 0  # how many have arrived when the request under way is fulfilled; 0: none is
         self._next = 1
         self._last = 0
         self._window = self._every = self._enough = 0
@@ -124,8 +122,7 @@ class Consumer:
                 await self._create()
         except ServerRefused as error:
             raise in_our_words(error, f"consumer {self.name}", self.stream) from error
-        for _ in range(self._pulls):
-            self._ask()
+        self._ask()
 
     async def _remove_lower(self, error: ServerRefused) -> None:
         """Delete what owners before us left behind; a higher revision is a newer owner's."""
@@ -162,7 +159,7 @@ class Consumer:
     def release(self, count: int = 1) -> None:
         """So many deliveries were acknowledged, or are no longer kept in memory."""
         self._held -= count
-        if len(self._ends) < self._pulls:
+        if not self._end:
             self._ask()
 
     def acknowledge(self, delivery: Delivery, *, credited: bool = True) -> None:
@@ -179,7 +176,7 @@ class Consumer:
             self._bus._js.acknowledge(delivery.reply)
         if credited:
             self._held -= 1
-            if len(self._ends) < self._pulls:
+            if not self._end:
                 self._ask()
 
     def in_work(self, delivery: Delivery) -> None:
@@ -229,7 +226,7 @@ class Consumer:
             self.renew()
             return
         self._confirmed = count
-        if len(self._ends) < self._pulls:
+        if not self._end:
             self._ask()
 
     # pulling
@@ -240,7 +237,7 @@ class Consumer:
         self.pending = int(info.get("num_pending", 0))
         self._next = 1
         self._requested = self._arrived = 0
-        self._ends.clear()
+        self._end = 0
         if self._owned:
             self._last = 0
         self._acknowledged = self._confirmed = 0
@@ -277,7 +274,7 @@ class Consumer:
         except Unavailable:
             return  # the reconnect renews
         self._requested += batch
-        self._ends.append(self._requested)
+        self._end = self._requested
         if self._watch is not None:
             self._watch.cancel()
         loop = asyncio.get_running_loop()
@@ -302,8 +299,8 @@ class Consumer:
             self._held += count
             if deliveries[-1].sequence > self._last:
                 self._last = deliveries[-1].sequence
-            while self._ends and self._arrived >= self._ends[0] and not gap:
-                self._ends.popleft()
+            if self._end and self._arrived >= self._end and not gap:
+                self._end = 0
                 self._ask()
             self._on_deliveries(self, deliveries)
         if gap:
@@ -323,8 +320,8 @@ class Consumer:
         self._arrived += count
         self._held += count
         self._last = sieve.sequence
-        while self._ends and self._arrived >= self._ends[0]:
-            self._ends.popleft()
+        if self._end and self._arrived >= self._end:
+            self._end = 0
             self._ask()
         self._on_deliveries(self, deliveries)
 
@@ -337,9 +334,9 @@ class Consumer:
         if self._closed or self._renewing:
             return
         if status.code in (404, 408):
-            if not self._ends:
+            if not self._end:
                 return
-            end = self._ends.popleft()
+            end, self._end = self._end, 0
             if self._arrived + status.missing < end:
                 reached("the server has sent more than arrived")
                 log.warning("deliveries were lost", consumer=self.name)
@@ -350,7 +347,6 @@ class Consumer:
                 return
             unsent = end - self._arrived
             self._requested -= unsent
-            self._ends = deque(later - unsent for later in self._ends)
             self._ask()
         elif status.code == 409 and "deleted" in status.description.lower() and self._owned:
             self._lost("the consumer was deleted")
@@ -358,7 +354,7 @@ class Consumer:
             self.renew()
 
     def _silent(self) -> None:
-        if self._ends and not self._closed:
+        if self._end and not self._closed:
             reached("a pull is never answered")
             log.warning("a pull was never answered", consumer=self.name)
             self.renew()
