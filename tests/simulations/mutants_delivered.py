@@ -23,8 +23,8 @@ DELIVERED: tuple[Mutant, ...] = (
         (
             (
                 CONSUMER,
-                "        if self._ends and not self._closed:\n",
-                "        if self._ends is None:\n",
+                "        if self._end and not self._closed:\n",
+                "        if self._end < 0:\n",
             ),
         ),
     ),
