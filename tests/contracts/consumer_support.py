@@ -2,18 +2,28 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
-from moonlet.streams import Bus, Consumer, Delivery, owned_queue, stream_facts
+from moonlet.streams import Bus, Consumer, Delivery, NoResponders, owned_queue, stream_facts
 from moonlet.streams.reading import consumer as consumer_module
-from tests.faulty import FaultyJetStream
+from tests.faulty import FaultyJetStream, until_true
 
 
 async def put(bus: Bus, name: str, count: int, *, subject: str = "cmd.a", first: int = 1) -> None:
     """Store numbered messages."""
     for number in range(first, first + count):
-        await bus.publish(f"{name}.{subject}", b"%d" % number, timeout=5)
+        await until_true(partial(_stored, bus, f"{name}.{subject}", number))
+
+
+async def _stored(bus: Bus, subject: str, number: int) -> bool:
+    """Publish; False if a new stream isn't known yet to that of three servers that was asked."""
+    try:
+        await bus.publish(subject, b"%d" % number, timeout=5)
+    except NoResponders:
+        return False
+    return True
 
 
 class Reader:

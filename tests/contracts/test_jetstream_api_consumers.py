@@ -100,6 +100,33 @@ async def test_acknowledged_messages_leave_the_work_queue(js: JetStream, name: s
     assert await js.message(name, 3) is not None
 
 
+async def test_the_answer_to_an_acknowledgement_comes_when_all_up_to_it_are_gone(
+    js: JetStream, name: str
+) -> None:
+    queue = await open_queue(js, name, count=6)
+    deliveries = await queue.take(6)
+    for question, delivery in enumerate(deliveries[:5], 1):
+        answer_to = queue.pull.answer_to(question) if question % 2 == 0 else ""
+        js.acknowledge(delivery.reply, answer_to=answer_to)
+    await eventually(lambda: queue.confirmed == [2, 4])
+    assert await message_count(js, name) <= 2
+    js.acknowledge(deliveries[3].reply, answer_to=queue.pull.answer_to(7))
+    await eventually(lambda: queue.confirmed == [2, 4, 7])
+    assert await message_count(js, name) == 1
+    assert queue.statuses == []
+
+
+async def test_the_answer_to_an_acknowledgement_says_that_there_is_no_consumer(
+    js: JetStream, name: str
+) -> None:
+    queue = await open_queue(js, name, count=1)
+    (delivery,) = await queue.take(1)
+    await js.delete_consumer(name, "c1")
+    js.acknowledge(delivery.reply, answer_to=queue.pull.answer_to(1))
+    await eventually(lambda: queue.statuses == [PullStatus(503, "No Responders", 0)])
+    assert queue.confirmed == []
+
+
 @pytest.mark.parametrize("word", [b"+ACK", b"+TERM"])
 async def test_what_was_never_delivered_is_acknowledged_without_an_answer(
     js: JetStream, name: str, word: bytes

@@ -34,6 +34,7 @@ class HistoryReader:
         sieve: Sieve | None = None,
     ) -> None:
         self.broken = False
+        self._start = start
         self.position = start - 1
         self._sieve = sieve
         self._count = self._released = 0
@@ -116,6 +117,10 @@ class HistoryReader:
         self._consumer.renew()
 
     def _on_deliveries(self, consumer: Consumer, deliveries: list[Delivery]) -> None:
+        count = len(deliveries)
+        if deliveries and deliveries[0].sequence < self._start:
+            # A consumer made on a replica that ends before its start begins at that end.
+            deliveries = [each for each in deliveries if each.sequence >= self._start]
         self._arrived += [
             StoredMessage(
                 delivery.subject,
@@ -127,10 +132,11 @@ class HistoryReader:
             for delivery in deliveries
         ]
         if self._sieve is not None:
-            self._count, self.position = self._sieve.count, self._sieve.sequence
+            self._count, position = self._sieve.count, self._sieve.sequence
         else:
-            self._count += len(deliveries)
-            self.position = deliveries[-1].sequence
+            self._count += count
+            position = deliveries[-1].sequence if deliveries else 0
+        self.position = max(self.position, position)
         self._wake.set()
 
     def _on_lost(self, why: str) -> None:
