@@ -446,3 +446,33 @@ async def test_schedules_and_discarding_the_new_exclude_each_other(
     with pytest.raises(ServerRefused) as refusal:
         await mailboxes(js, name, allow_msg_schedules=True)
     assert refusal.value.err_code == 10052
+
+
+async def test_a_schedule_after_2262_wraps_around_and_one_before_stands(
+    js: JetStream, name: str
+) -> None:
+    await timers(js, name)
+    for subject, when in (
+        ("kept", "2262-01-01T00:00:00.000000Z"),
+        ("wrapped", "2300-01-01T00:00:00.000000Z"),
+        ("around", "2800-01-01T00:00:00.000000Z"),  # as 2215
+        ("last", "9999-12-31T23:59:59.999999Z"),  # as 1816
+        ("epoch", "1970-01-01T00:00:00.000000Z"),
+    ):
+        await publish(
+            js,
+            f"{name}.timer.{subject}",
+            Nats_Schedule=f"@at {when}",
+            Nats_Schedule_Target=f"{name}.fire.{subject}",
+        )
+
+    async def fired() -> bool:
+        return sorted(await js.stream_subjects(name, f"{name}.fire.>")) == [
+            f"{name}.fire.{subject}" for subject in ("epoch", "last", "wrapped")
+        ]
+
+    await eventually(fired, timeout=5)
+    assert sorted(await js.stream_subjects(name, f"{name}.timer.>")) == [
+        f"{name}.timer.around",
+        f"{name}.timer.kept",
+    ]

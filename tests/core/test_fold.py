@@ -20,6 +20,7 @@ from moonlet.core.fold import (
     body_digest,
     call_id,
     effect_number,
+    message_digest,
     plain_body,
 )
 from moonlet.core.hlc import Timestamp
@@ -134,31 +135,35 @@ def schedule(name: str) -> Effect[Any]:
     return Effect("schedule", name, message=Event("Tick", {}), due=5)
 
 
+TICK = message_digest(Event("Tick", {}))
 PERFORM: Effect[Any] = Effect("perform", message=Event("Fetch", {}))
 
 
 def test_a_timer_is_open_from_its_schedule_to_its_firing() -> None:
     history = History()
     history.add(effects=(Effect("cancel", "none"), schedule("a"), schedule("b")))
-    assert folded(history.commits).timers == {"a": Where(1, 10, 1), "b": Where(1, 10, 2)}
+    assert folded(history.commits).timers == {
+        "a": Where(1, 10, 1, TICK),
+        "b": Where(1, 10, 2, TICK),
+    }
     history.add(Command("f", "Tick", {}, timer="a", number=1))
-    assert folded(history.commits).timers == {"b": Where(1, 10, 2)}
+    assert folded(history.commits).timers == {"b": Where(1, 10, 2, TICK)}
 
 
 def test_a_timer_scheduled_again_is_replaced_and_its_old_firing_closes_nothing() -> None:
     history = History()
     history.add(effects=(schedule("a"),))
     history.add(effects=(schedule("a"),))
-    assert folded(history.commits).timers == {"a": Where(2, 20, 0)}
+    assert folded(history.commits).timers == {"a": Where(2, 20, 0, TICK)}
     history.add(Command("f", "Tick", {}, timer="a", number=1))
-    assert folded(history.commits).timers == {"a": Where(2, 20, 0)}
+    assert folded(history.commits).timers == {"a": Where(2, 20, 0, TICK)}
 
 
 def test_a_firing_may_schedule_its_own_timer_again() -> None:
     history = History()
     history.add(effects=(schedule("a"),))
     history.add(Command("f", "Tick", {}, timer="a", number=1), effects=(schedule("a"),))
-    assert folded(history.commits).timers == {"a": Where(2, 20, 0)}
+    assert folded(history.commits).timers == {"a": Where(2, 20, 0, TICK)}
 
 
 def test_a_cancelled_timer_is_closed_and_cancelling_nothing_is_no_error() -> None:
@@ -167,7 +172,7 @@ def test_a_cancelled_timer_is_closed_and_cancelling_nothing_is_no_error() -> Non
     assert folded(history.commits).timers == {}
     history.add(effects=(schedule("a"),))
     history.add(effects=(Effect("cancel", "a"), schedule("a")))
-    assert folded(history.commits).timers == {"a": Where(3, 30, 1)}
+    assert folded(history.commits).timers == {"a": Where(3, 30, 1, TICK)}
 
 
 def test_a_call_is_open_until_its_result_is_committed() -> None:

@@ -5,10 +5,16 @@ text is not found any more is an error too, so that this table can't rot unseen.
 """
 
 from tests.faults.bounds import BOUND_FAULTS
+from tests.faults.calls_and_clocks import CALL_AND_CLOCK_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.fault import Fault
 from tests.faults.views import VIEW_FAULTS_ALL
 
-FAULTS: tuple[Fault, ...] = (*COMMAND_FAULTS, *BOUND_FAULTS, *VIEW_FAULTS_ALL)
+FAULTS: tuple[Fault, ...] = (
+    *COMMAND_FAULTS,
+    *BOUND_FAULTS,
+    *VIEW_FAULTS_ALL,
+    *CALL_AND_CLOCK_FAULTS,
+)
 
 __all__ = ["FAULTS", "Fault"]

@@ -70,6 +70,13 @@ def twice(world: World) -> None:
     world.chronicle.histories[THREE].twice.append("again")
 
 
+def fired_otherwise(world: World) -> None:
+    """A timer fired what it was not set for."""
+    commits = world.chronicle.histories[THREE].commits
+    command = msgspec.structs.replace(commits[2].command, timer="t", number=1)
+    commits[2] = msgspec.structs.replace(commits[2], command=command)
+
+
 def overtaken(world: World) -> None:
     """Two commands of one lane were committed in the other order."""
     commits = world.chronicle.histories[THREE].commits
@@ -92,6 +99,7 @@ WRONG: dict[str, tuple[Callable[[World], None], str]] = {
     "P1": (vanished, "P1 nothing vanishes"),
     "P2": (another_state, "P2 state is the fold"),
     "P3": (twice, "P3 exactly once"),
+    "P3, a timer": (fired_otherwise, "P3 exactly once"),
     "P4": (overtaken, "P5 one writer"),  # revisions out of order are seen first
     "P5": (broken, "P5 one writer"),
     "P6": (ahead, "P6 durable"),

@@ -5,7 +5,7 @@ A handler is a generator, or a function that returns None or an iterable of even
 
 import traceback
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import GeneratorType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -255,7 +255,9 @@ def _due(effect: Schedule, now_us: int) -> int:
     if (effect.after is None) == (effect.at is None):
         raise Invalid("Schedule takes either `after` or `at`")
     if effect.at is not None:
-        if effect.at.tzinfo is None:
+        if not isinstance(effect.at, datetime):
+            raise Invalid(f"Schedule(at={effect.at!r:.100}): give an aware datetime")
+        if effect.at.utcoffset() is None:
             raise Invalid(f"Schedule(at={effect.at!r}) has no time zone: use an aware datetime")
         return to_micros(effect.at)
     after = effect.after

@@ -9,8 +9,9 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from moonlet.core.codec import Encoding
-from moonlet.core.commit import Commit
+from moonlet.core.commit import Command, Commit, Event
 from moonlet.core.digest import GENESIS, canonical
+from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt, InvalidMessage
 from moonlet.core.hlc import Timestamp
 from moonlet.core.schema import decode_plain
@@ -37,12 +38,22 @@ def body_digest(name: str, body: Any) -> str:
     return blake2b(canonical([name, body]), digest_size=8).hexdigest()
 
 
+def message_digest(message: Event[Any] | Envelope | Command[Any]) -> str:
+    """The `body_digest` of a message that says its version."""
+    return body_digest(f"{message.name}/{message.version}", plain_body(message.body))
+
+
 class Where(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An effect of a commit: the commit's revision and sequence, the effect's index in it."""
+    """An effect of a commit: the commit's revision and sequence, the effect's index in it.
+
+    `message` is the `message_digest` of the command that a timer fires; empty of a call, and in
+    snapshots that are older than it.
+    """
 
     revision: int
     sequence: int
     index: int
+    message: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -97,13 +108,22 @@ class Fold(Generic[S]):
         self._remember_command(commit, body)
         for index, effect in enumerate(commit.effects):
             if effect.kind == "schedule":
-                self.timers[effect.target] = Where(commit.revision, commit.sequence, index)
+                assert effect.message is not None
+                self.timers[effect.target] = Where(
+                    commit.revision, commit.sequence, index, message_digest(effect.message)
+                )
             elif effect.kind == "cancel":
                 self.timers.pop(effect.target, None)
             elif effect.kind == "perform":
                 self.calls[call_id(commit.agent, commit.revision, index)] = Where(
                     commit.revision, commit.sequence, index
                 )
+
+    def fires(self, firing: Envelope) -> bool:
+        """Whether this is the command that its timer, which is open, was set to fire."""
+        where = self.timers[firing.timer]
+        known = not where.message or where.message == message_digest(firing)
+        return known and firing.id == call_id(firing.agent, where.revision, where.index)
 
     def _check_next(self, commit: Commit[Any]) -> None:
         if commit.revision != self.revision + 1 or commit.previous_digest != self.digest:

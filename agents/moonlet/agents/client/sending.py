@@ -54,6 +54,13 @@ TRY: Final = 2.0
 """Seconds until one try's answer is taken for lost."""
 
 
+def _deadline(moment: datetime) -> int:
+    """In µs since 1970, from 1: what is before that has passed as well, and 0 is none."""
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        raise InvalidSettings(f"deadline={moment!r:.100}: give an aware datetime")
+    return max(1, to_micros(moment))
+
+
 class Plain(msgspec.Struct, frozen=True):
     """A message without its class: the schema's name and plain data, as the console sends it."""
 
@@ -160,7 +167,7 @@ class Route(Counter):
             lane=self.lane,
             sender=self.session,
             number=number,
-            deadline=to_micros(deadline) if deadline is not None else 0,
+            deadline=_deadline(deadline) if deadline is not None else 0,
             reply=reply,
         )
 

@@ -401,7 +401,7 @@ def _known(
         if envelope.timer:
             timer = fold.timers.get(envelope.timer)
             if timer is not None and timer.revision == number:
-                return None
+                return None if fold.fires(envelope) else Verdict.FOREIGN
             return _absent(fold, queued, number)
         if envelope.call:
             if envelope.call in fold.calls:

@@ -18,5 +18,8 @@ class Verdict(IntEnum):
     WAIT = 4
     """Only the fold after the chain can say: it is decided when that has landed."""
 
+    FOREIGN = 6
+    """It says that it is the firing of an open timer, which was set to fire something else."""
+
     READ_AGAIN = 5
     """A commit that the fold doesn't have caused it, so what the fold lacks says nothing."""

@@ -33,6 +33,9 @@ DRAIN: Final = 8.0
 SNAPSHOTS_SECONDS: Final = 2.0
 """Seconds that the last snapshots have to be stored when a partition is handed over."""
 
+FOREIGN_PAUSE: Final = 1.0
+"""Seconds until timers are set again of which something fired that they were not set for."""
+
 FULL_PAUSE: Final = 1.0
 """Seconds that an agent waits when the journal is full."""
 
@@ -77,6 +80,7 @@ class OwnedPartition:
             fatal=fatal_place(record.note),
         )
         self.times: Callable[[], tuple[int, Timestamp]] = partial(services.hlc.now, bus.clock)
+        self._setting: set[str] = set()
         self._end = 0
         self._swept = bus.clock.monotonic()
         self._owns = owns
@@ -265,11 +269,29 @@ class OwnedPartition:
         self._snapshots.used(agent)
 
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
-        """Answer a command that an earlier commit dealt with, if its sender wants an answer."""
+        """Answer a command that an earlier commit dealt with, if its sender wants an answer.
+
+        A firing that its timer was not set for has none: the timer is set again, if need be.
+        """
+        if verdict is Verdict.FOREIGN:
+            self.services.alarm("foreign firing", agent=envelope.agent, timer=envelope.timer)
+            if envelope.agent not in self._setting:
+                self._setting.add(envelope.agent)
+                self.later(partial(self._set_timers, envelope.agent), FOREIGN_PAUSE)
+            return
         if verdict is Verdict.CONFLICT:
             log.warning("an id was used again", agent=envelope.agent, command=envelope.id)
         if envelope.reply:
             self._service.answer_again(envelope, verdict)
+
+    def _set_timers(self, name: str) -> None:
+        """What fired may have come out of a timer's schedule, which then stands no more."""
+        self._setting.discard(name)
+        id = AgentId.parse(name)
+        agent = self.agents.get(id.key)
+        if agent is not None and agent.fold is not None and agent.fold.timers:
+            work = assert_timers(self.services, id, agent.fold, anyway=True)
+            self.spawn(work, f"timers of {name}")
 
     def read_journal(self, agent: LiveAgent) -> "asyncio.Task[None]":
         """Read an agent's journal, or compare its last commit; until the server answers."""

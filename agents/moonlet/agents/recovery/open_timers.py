@@ -14,8 +14,12 @@ from moonlet.telemetry import get_logger
 log = get_logger(__name__)
 
 
-async def assert_timers(services: HostServices, agent: AgentId, fold: Fold[Any]) -> None:
+async def assert_timers(
+    services: HostServices, agent: AgentId, fold: Fold[Any], *, anyway: bool = False
+) -> None:
     """Set the fold's open timers again where no schedule stands; firing twice is harmless.
+
+    `anyway`: whatever stands, since it may be somebody else's.
 
     Tries until the server answers; cancelled, the next recovery does it.
     """
@@ -24,17 +28,20 @@ async def assert_timers(services: HostServices, agent: AgentId, fold: Fold[Any])
         while True:
             attempt += 1
             try:
-                await _assert(services, agent, name, where)
+                await _assert(services, agent, name, where, anyway=anyway)
                 break
             except MoonletError as error:
                 log.info("a timer waits for the server", agent=str(agent), error=str(error))
             await services.bus.backoff(attempt)
 
 
-async def _assert(services: HostServices, agent: AgentId, name: str, where: Where) -> None:
-    if await services.timers.stands(agent, name, where.revision):
-        return
-    reached("a timer that no schedule stands for is set again")
+async def _assert(
+    services: HostServices, agent: AgentId, name: str, where: Where, *, anyway: bool
+) -> None:
+    if not anyway:
+        if await services.timers.stands(agent, name, where.revision):
+            return
+        reached("a timer that no schedule stands for is set again")
     stream = services.bus.topology.journal_of(agent.type)
     stored = await services.journal(stream).message(where.sequence)
     if stored is None:

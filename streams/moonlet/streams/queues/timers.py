@@ -18,6 +18,18 @@ from moonlet.streams.subjects import Home
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+LATEST: Final = 9_214_646_400_000_000
+"""The last moment that a schedule stands for, in µs since 1970: 2262-01-01.
+
+The server counts nanoseconds in 64 bits, to April of that year. What is later wraps around there,
+and most of it fires at once.
+"""
+
+
+def bounded(due: int) -> int:
+    """The moment (µs since 1970) for which the schedule of a timer that is `due` stands."""
+    return min(max(due, 0), LATEST)
+
 
 class Timers:
     """The timer stream."""
@@ -29,10 +41,13 @@ class Timers:
     def set(
         self, agent: AgentId, envelope: Envelope, due: int, home: Home, encoding: Encoding
     ) -> "asyncio.Future[PubAck]":
-        """Let `envelope` come to `agent` at `due` (µs since 1970; in the past: at once)."""
+        """Let `envelope` come to `agent` at `due` (µs since 1970; in the past: at once).
+
+        What is due after `LATEST` stands for that: it is kept, and doesn't fire before.
+        """
         assert envelope.timer and envelope.number
         payload, headers = encode_envelope(envelope, encoding, self._bus.command_limit)
-        moment = _EPOCH + timedelta(microseconds=due)
+        moment = _EPOCH + timedelta(microseconds=bounded(due))
         headers["Nats-Schedule"] = f"@at {moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
         headers["Nats-Schedule-Target"] = self._bus.subjects.fire(agent, home)
         subject = self._bus.subjects.timer(agent, envelope.timer, envelope.number)

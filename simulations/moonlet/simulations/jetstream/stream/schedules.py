@@ -21,6 +21,9 @@ _REPEATING: Final = (
     "@hourly",
 )
 
+_WRAPS: Final = 1 << 63
+"""The server's times are signed nanoseconds in 64 bits: from April 2262 on they wrap around."""
+
 StoreMessage = Callable[[int, str, Headers, bytes], object]
 """(now, subject, headers, data): store what was judged."""
 
@@ -41,7 +44,7 @@ def _read(headers: Headers) -> int | None:
     at = fields.from_rfc3339(pattern[4:]) if pattern.startswith("@at ") else None
     if at is None:
         raise refused(10189)
-    return at
+    return (at + _WRAPS) % (2 * _WRAPS) - _WRAPS
 
 
 class Schedules:
