@@ -10,11 +10,18 @@ import msgspec
 import pydantic
 import pytest
 
-from moonlet.core.behavior import MAX_REASON, MAX_STACK, Behavior, Decision, Handler
+from moonlet.core.behavior import Behavior, Decision, Handler
 from moonlet.core.codec import Codec, Encoding
 from moonlet.core.commit import Event
 from moonlet.core.effects import Cancel, Perform, Publish, Reply, Schedule, Send
-from moonlet.core.errors import Conflict, InvalidMessage, Rejected, UnknownCommand
+from moonlet.core.errors import (
+    MAX_REASON,
+    MAX_STACK,
+    Conflict,
+    InvalidMessage,
+    Rejected,
+    UnknownCommand,
+)
 from moonlet.core.fold import MAX_EFFECTS
 from moonlet.core.schema import MessageType, decode_plain, encode_plain, schema
 

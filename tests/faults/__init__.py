@@ -8,6 +8,7 @@ from tests.faults.bounds import BOUND_FAULTS
 from tests.faults.calls_and_clocks import CALL_AND_CLOCK_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.fault import Fault
+from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
 
 FAULTS: tuple[Fault, ...] = (
@@ -15,6 +16,7 @@ FAULTS: tuple[Fault, ...] = (
     *BOUND_FAULTS,
     *VIEW_FAULTS_ALL,
     *CALL_AND_CLOCK_FAULTS,
+    *NEIGHBOUR_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

@@ -3,33 +3,32 @@
 A handler is a generator, or a function that returns None or an iterable of events and effects.
 """
 
-import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from types import GeneratorType
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Decoded, Effect, Event, Outcome
 from moonlet.core.effects import EFFECTS, Cancel, Perform, Publish, Reply, Schedule, Send
-from moonlet.core.errors import Invalid, MoonletError, Rejected, UnknownCommand
+from moonlet.core.errors import (
+    MAX_REASON,
+    Invalid,
+    MoonletError,
+    Rejected,
+    UnknownCommand,
+    in_words,
+    stack_of,
+    words,
+)
 from moonlet.core.fold import MAX_EFFECTS
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId, check_lane, check_name, check_topic
 from moonlet.core.schema import ENCODERS, MessageType, encode_plain, is_message_class
 
 S = TypeVar("S")
-
-MAX_REASON: Final = 2_000
-"""Characters of a reason that are kept."""
-
-MAX_STACK: Final = 4_000
-"""Characters of a stack that are kept with a parked command."""
-
-MAX_LINE: Final = 1_000
-"""Characters of one of its frames, or of its message, so that one can't push out the rest."""
 
 
 class Handler(msgspec.Struct, frozen=True):
@@ -116,14 +115,15 @@ class Behavior(Generic[S]):
     ) -> Decision[S]:
         """Run the handler and record what it yields. Raises nothing of the handler's own.
 
-        Rejected: all yields are discarded. Any other exception, and a yield that is neither a
-        handled event nor an effect, parks the command; nothing of it is kept either.
+        Rejected: all yields are discarded. Whatever else it raises (a cancellation and an exit too:
+        nothing of ours is awaited here), and a yield that is neither a handled event nor an effect,
+        parks the command; nothing of it is kept either.
         """
         try:
             return self._decide(state, handler, command, context, encoding)
         except Rejected as rejected:
-            return Decision("rejected", state, reason=_words(rejected.reason, MAX_REASON))
-        except Exception as error:
+            return Decision("rejected", state, reason=words(rejected.reason, MAX_REASON))
+        except BaseException as error:
             return parked(state, error)
 
     def _decide(
@@ -194,27 +194,15 @@ class Behavior(Generic[S]):
         return Event(known.name, msgspec.Raw(known.encode(message, encoding)), known.version)
 
 
-def parked(state: S, error: Exception) -> Decision[S]:
+def parked(state: S, error: BaseException) -> Decision[S]:
     """The decision that parks a command for an error of its handler."""
-    name = type(error).__name__
-    text = _words(error, MAX_REASON)
-    stack = "".join(line[:MAX_LINE] for line in traceback.format_exception(error))
     return Decision(
         "parked",
         state,
-        reason=(f"{name}: {text}" if text else name)[:MAX_REASON],
-        error=name if isinstance(error, MoonletError) else "",
-        stack=_words(stack[-MAX_STACK:], MAX_STACK),
+        reason=in_words(error),
+        error=type(error).__name__ if isinstance(error, MoonletError) else "",
+        stack=stack_of(error),
     )
-
-
-def _words(value: object, limit: int) -> str:
-    """Text that can be recorded, whatever a handler put into its error."""
-    try:
-        text = str(value)
-    except Exception:
-        return ""
-    return text[:limit].encode(errors="replace").decode()
 
 
 def _evolved(function: Callable[..., Any], state: S, event: Any) -> S:

@@ -24,9 +24,44 @@
 Each message says what happened, why, and what to do next; the facts are attributes.
 """
 
-from typing import Literal
+import traceback
+from typing import Final, Literal
 
 Stored = Literal["no", "maybe", "yes"]
+
+MAX_REASON: Final = 2_000
+"""Characters of a reason that are kept."""
+
+MAX_STACK: Final = 4_000
+"""Characters of a stack that are kept with a parked command."""
+
+MAX_LINE: Final = 1_000
+"""Characters of one of its frames, or of its message, so that one can't push out the rest."""
+
+
+def in_words(error: BaseException) -> str:
+    """The class and the text of any error, at most 2,000 characters; never raises."""
+    name = type(error).__name__
+    text = words(error, MAX_REASON)
+    return (f"{name}: {text}" if text else name)[:MAX_REASON]
+
+
+def stack_of(error: BaseException) -> str:
+    """The end of an error's traceback, as it is kept with a parked command; never raises."""
+    try:
+        lines = traceback.format_exception(error)
+    except BaseException:  # what a handler raises may be of its own making
+        return ""
+    return words("".join(line[:MAX_LINE] for line in lines)[-MAX_STACK:], MAX_STACK)
+
+
+def words(value: object, limit: int) -> str:
+    """Text that can be recorded, whatever a handler put into its error."""
+    try:
+        text = str(value)
+    except BaseException:
+        return ""
+    return text[:limit].encode(errors="replace").decode()
 
 
 class MoonletError(Exception):

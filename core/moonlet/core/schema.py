@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from moonlet.core.codec import MAX_DEPTH, Encoding, check_json_depth, check_plain, invalid
-from moonlet.core.errors import InvalidAgentType, InvalidMessage
+from moonlet.core.errors import InvalidAgentType, InvalidMessage, in_words
 from moonlet.core.ids import check_name
 
 T = TypeVar("T")
@@ -207,10 +207,10 @@ class MessageType(Generic[T]):
                 )
             try:
                 body = function(body)
-            except Exception as error:
+            except BaseException as error:  # nothing is awaited here: it is the upcast's own
                 raise InvalidMessage(
                     f"the upcast of {self.name} from version {n} failed on a stored body:"
-                    f" {type(error).__name__}: {error}"
+                    f" {in_words(error)}"
                 ) from error
         return body
 

@@ -11,6 +11,7 @@ from moonlet.agents.deciding import PendingCommit, Verdict
 from moonlet.agents.definition import AgentType, Context
 from moonlet.agents.live import LiveAgent, Phase
 from moonlet.agents.services import HostServices
+from moonlet.core.behavior import parked
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
@@ -241,7 +242,12 @@ class OwnerService:
                 f"agent type {partition.agent_type.name} has no query {question.name!r}; it has:"
                 f" {known}",
             )
-        query = handler.message.decode(question.body, question.version, encoding)
+        try:
+            query = handler.message.decode(question.body, question.version, encoding)
+        except MoonletError:
+            raise
+        except BaseException as error:  # nothing is awaited here: it is a validator's own
+            return self._query_failed(question, error)
         agent = await self._warm(question)
         await self._see(agent, question.at_least)
         fold = agent.fold
@@ -254,23 +260,28 @@ class OwnerService:
             sender=question.sender,
             correlation_id=question.correlation_id,
         )
-        arguments = (fold.state, query, context) if handler.wants_context else (fold.state, query)
         try:
-            value = handler.function(*arguments)
+            given = (fold.state, query, context) if handler.wants_context else (fold.state, query)
+            value = encode_plain(handler.function(*given), encoding)
         except MoonletError:
             raise
-        except Exception as error:
-            return _failed(
-                question.id, "Rejected", f"the query failed: {type(error).__name__}: {error}"
-            )
+        except BaseException as error:  # nor here: it is the handler's own
+            return self._query_failed(question, error)
         return Answer(
             "answered",
             question.id,
-            msgspec.Raw(encode_plain(value, encoding)),
+            msgspec.Raw(value),
             stream=partition.journal_stream,
             sequence=fold.sequence,
             revision=fold.revision,
         )
+
+    def _query_failed(self, question: Question, error: BaseException) -> Answer:
+        failure, partition = parked(None, error), self._partition
+        kind = f"{partition.agent_type.name}/{question.name}/{type(error).__name__}"
+        facts = {"agent": question.agent, "query": question.name, "reason": failure.reason}
+        partition.services.complain("a query failed", kind, stack=failure.stack, **facts)
+        return _failed(question.id, "Rejected", f"the query failed: {failure.reason}")
 
     async def _see(self, agent: LiveAgent, at_least: int) -> None:
         """Have the agent's state no older than the sequence that the client has seen."""

@@ -11,11 +11,16 @@ import msgspec
 
 from moonlet.agents.definition import AgentType
 from moonlet.agents.services import HostServices, Tasks
-from moonlet.core.behavior import MAX_REASON
 from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.effects import PerformFailed
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import InvalidMessage, MoonletError, PayloadTooLarge, Unavailable
+from moonlet.core.errors import (
+    MAX_REASON,
+    InvalidMessage,
+    MoonletError,
+    PayloadTooLarge,
+    Unavailable,
+)
 from moonlet.core.ids import AgentId
 from moonlet.core.schema import MessageType, is_message_class
 from moonlet.streams import Consumer, Delivery, decode_envelope, shared_queue

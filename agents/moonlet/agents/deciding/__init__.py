@@ -12,7 +12,7 @@ from moonlet.agents.deciding.decide import (
     decide_ahead,
     judge,
 )
-from moonlet.agents.deciding.folding import fold_state
+from moonlet.agents.deciding.folding import fold_state, initial_state
 from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
 from moonlet.agents.deciding.rules import Rules
 from moonlet.agents.deciding.verdict import Verdict
@@ -34,6 +34,7 @@ __all__ = [
     "decide_again",
     "decide_ahead",
     "fold_state",
+    "initial_state",
     "judge",
     "lane_index",
 ]

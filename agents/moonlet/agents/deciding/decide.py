@@ -345,6 +345,8 @@ def judge(
         command = handler.message.decode(envelope.body, envelope.version, encoding)
     except InvalidMessage as invalid:
         return Decision("rejected", state, reason=str(invalid), error="InvalidMessage"), False
+    except BaseException as error:  # a validator's, or an upcast's
+        return parked(state, error), False
     context: Context | Moment = Moment(micros)
     if handler.wants_context:
         context = Context(

@@ -5,9 +5,27 @@ from typing import Any, TypeVar
 from moonlet.agents.definition import AgentType
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
-from moonlet.core.errors import InvalidMessage, MoonletError, Undecodable, UnknownCommand
+from moonlet.core.errors import (
+    InvalidMessage,
+    MoonletError,
+    Undecodable,
+    UnknownCommand,
+    in_words,
+)
 
 S = TypeVar("S")
+
+
+def initial_state(agent_type: AgentType[S]) -> S:
+    """The state before the first commit; raises `Undecodable` if the type can't make one."""
+    try:
+        return agent_type.behavior.initial()
+    except BaseException as error:  # nothing is awaited here: it is the type's own
+        raise Undecodable(
+            f"the initial state of agent type {agent_type.name} can't be made:"
+            f" {in_words(error)}; mend `initial`",
+            type=agent_type.name,
+        ) from error
 
 
 def fold_state(
@@ -28,10 +46,10 @@ def fold_state(
             ) from None
         except MoonletError:
             raise
-        except Exception as error:
+        except BaseException as error:  # nothing is awaited here: it is the handler's own
             raise Undecodable(
                 f"{stream}: the on_event handler of {event.name} failed on {commit.agent} at"
-                f" sequence {commit.sequence}: {type(error).__name__}: {error}; mend the handler",
+                f" sequence {commit.sequence}: {in_words(error)}; mend the handler",
                 stream=stream,
                 sequence=commit.sequence,
                 type=event.name,

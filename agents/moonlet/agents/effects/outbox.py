@@ -87,6 +87,10 @@ class Outbox:
         assert indexes
         if stack:
             self._stacks[commit.revision] = stack
+            command = commit.command
+            kind = f"{self._agent.type}/{command.name}/{commit.reason[:60]}"
+            facts = {"agent": commit.agent, "command": command.name, "reason": commit.reason}
+            self._services.complain("a command was parked", kind, stack=stack, **facts)
         self._left[commit.revision] = len(indexes)
         self._done[commit.revision] = done
         for index in indexes:

@@ -210,7 +210,7 @@ class LiveAgent:
         chain = self._chain or CommitChain(fold)
         settled: Settled = []
         verdict: Verdict | None = None
-        broken: Exception | None = None
+        broken: BaseException | None = None
         try:
             verdict = decide_ahead(
                 owner.rules,
@@ -225,7 +225,7 @@ class LiveAgent:
                 dispatched=fold.revision if outbox is None else outbox.dispatched(fold.revision),
                 settled=settled,
             )
-        except Exception as error:  # ours: a handler's own are caught and park its command
+        except BaseException as error:  # ours: a handler's own are caught and park its command
             broken = error
         for queued, dealt in settled:
             self._settle(queued, dealt)
@@ -411,7 +411,7 @@ class LiveAgent:
         self._reading = None
         self._enter(Phase.BROKEN)
         self.error = error
-        log.error("agent stopped", agent=str(self.id), error=str(error))
+        log.error("agent stopped", agent=str(self.id), error=str(error), exc_info=error.__cause__)
         self._hold()
 
     # stopping and starting

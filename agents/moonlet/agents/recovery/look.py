@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from moonlet.agents.deciding import initial_state
 from moonlet.agents.definition import AgentType
 from moonlet.agents.recovery.tail import Tail
 from moonlet.agents.services import HostServices
@@ -32,14 +33,14 @@ async def look(
     last = await services.journal(stream).last(agent)
     await services.ends.check(stream)
     if last is None:
-        return Fold(agent_type.behavior.initial())
+        return Fold(initial_state(agent_type))
     snapshot = await _usable_snapshot(services, agent_type, agent, stream, last)
     if snapshot is not None:
         tail = await _behind(services, agent_type, agent, stream, snapshot, last)
         if tail is not None:
             return tail
         log.warning("a snapshot does not fit its journal", agent=str(agent))
-    return Tail(agent_type, agent, stream, Fold(agent_type.behavior.initial()), last)
+    return Tail(agent_type, agent, stream, Fold(initial_state(agent_type)), last)
 
 
 async def begin(services: HostServices, tail: Tail) -> None:

@@ -21,6 +21,9 @@ log = get_logger(__name__)
 ALARM_EVERY: Final = 10.0
 """Seconds between two log lines of one alarm."""
 
+COMPLAINTS_MAX: Final = 1_024
+"""Kinds of alarms and mistakes of which it is remembered when they were logged last."""
+
 
 class HostServices:
     """Made by a host, used by its partitions and agents."""
@@ -58,8 +61,25 @@ class HostServices:
     def alarm(self, what: str, **facts: Any) -> None:
         """Count what an operator should see, and log it, at most every ten seconds."""
         self.alarms[what] = self.alarms.get(what, 0) + 1
+        if self._is_due(what):
+            log.error(what, count=self.alarms[what], **facts)
+
+    def complain(self, what: str, of: str, *, stack: str = "", **facts: Any) -> None:
+        """Log a mistake in the code of agents, with its traceback: of one kind every ten seconds.
+
+        `of` tells kinds apart: the message and the error, say.
+        """
+        if self._is_due(f"{what}/{of}"):
+            if len(self._alarmed) > COMPLAINTS_MAX:
+                self._alarmed.clear()
+            if stack:
+                facts["exception"] = stack
+            log.warning(what, **facts)
+
+    def _is_due(self, what: str) -> bool:
         now = self.bus.clock.monotonic()
         last = self._alarmed.get(what)
-        if last is None or now - last >= ALARM_EVERY:
-            self._alarmed[what] = now
-            log.error(what, count=self.alarms[what], **facts)
+        if last is not None and now - last < ALARM_EVERY:
+            return False
+        self._alarmed[what] = now
+        return True

@@ -12,7 +12,7 @@ import msgspec
 
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Invalid
+from moonlet.core.errors import Invalid, in_words
 from moonlet.core.frontier import Frontier
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
@@ -177,21 +177,21 @@ class ViewState:
                 recorder.dot = base | index << INDEX_SHIFT
                 handler.function(fields, typed, At(commit, tag, index, observed))
             assert len(commit.events) <= MAX_EVENTS
-        except Exception as error:
+        except BaseException as error:  # nothing is awaited here: it is the handler's own
             raise self._poisoned(commit, journal, index, error) from error
         finally:
             recorder.close()
         return ops
 
     def _poisoned(
-        self, commit: Commit[Any], journal: int, index: int, error: Exception
+        self, commit: Commit[Any], journal: int, index: int, error: BaseException
     ) -> PoisonedEvent:
         event = commit.events[index]
         stream = self.journals.names[journal]
         return PoisonedEvent(
             f"view {self.view.name}@{self.view.version} stopped at {stream} sequence"
             f" {commit.sequence}: event {index}, {event.name} of {commit.agent}, can't be folded:"
-            f" {type(error).__name__}: {error}. Correct the handler or add an upcaster and retry,"
+            f" {in_words(error)}. Correct the handler or add an upcaster and retry,"
             f" or skip the commit",
             view=self.view.name,
             stream=stream,

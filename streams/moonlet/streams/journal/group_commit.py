@@ -82,6 +82,21 @@ class Append:
             self.bytes += len(payload)
         self.alone = False
 
+    def tell(self, result: "list[int] | MoonletError") -> None:
+        """Call `done`. If that fails, others' appends are told all the same, and this one's agent
+        that its journal is to be read again.
+        """
+        try:
+            self.done(result)
+        except BaseException as error:
+            message = f"an append to {self.subject} was not taken note of"
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": message, "exception": error})
+            try:
+                self.done(Unavailable(f"{message}: {error!r:.200}; its journal is read again"))
+            except BaseException as again:
+                loop.call_exception_handler({"message": message, "exception": again})
+
 
 class GroupCommit:
     """The writer of one journal stream. `append` returns at once; `done` is called later, once.
@@ -177,7 +192,7 @@ class GroupCommit:
         def landed(future: "asyncio.Future[PubAck]") -> None:
             self._singles -= 1
             error = _outcome(future)
-            append.done([future.result().sequence] if error is None else error)
+            append.tell([future.result().sequence] if error is None else error)
             self._flush()
 
         expected = {EXPECTED_LAST: str(append.expected)}
@@ -228,13 +243,13 @@ class GroupCommit:
         named = isinstance(cause, ServerRefused) and not is_full(cause)
         if len(batch) == 1 or not (named or isinstance(error, PayloadTooLarge)):
             for append in batch:
-                append.done(error)
+                append.tell(error)
         elif isinstance(error, Conflict):
             assert isinstance(cause, ServerRefused)
             self._start(self._without_the_conflicting(batch, conflicting_sequence(cause)))
         elif isinstance(error, Unavailable):
             for append in batch:
-                append.done(error)
+                append.tell(error)
         else:
             self._apart(batch)
 
@@ -253,7 +268,7 @@ class GroupCommit:
             return
         for append in batch:
             if append.subject == subject:
-                append.done(Conflict(f"{subject}: another commit came first, at {sequence}"))
+                append.tell(Conflict(f"{subject}: another commit came first, at {sequence}"))
         self._send_again(rest)
 
     def _apart(self, batch: list[Append]) -> None:
@@ -288,7 +303,7 @@ def _tell_sequences(batch: list[Append], last: int, count: int) -> None:
     sequence = last - count + 1
     for append in batch:
         n = len(append.records)
-        append.done([sequence] if n == 1 else list(range(sequence, sequence + n)))
+        append.tell([sequence] if n == 1 else list(range(sequence, sequence + n)))
         sequence += n
 
 

@@ -12,7 +12,7 @@ import asyncio
 import functools
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from nats import errors as nats_errors
@@ -207,7 +207,7 @@ class NatsWire(Client):
         self.holder = None
         try:
             self._hand_over()
-        except Exception:
+        except BaseException:  # nothing is awaited here: a cancellation isn't ours
             log.exception("message_handler_failed", subject="a batch of deliveries")
 
     def sift(self, number: int, sifter: Sifter) -> None:
@@ -219,7 +219,7 @@ class NatsWire(Client):
         for sifter in list(self.sifters.values()):
             try:
                 sifter.flush()
-            except Exception:
+            except BaseException:
                 log.exception("message_handler_failed", subject="a batch of sifted deliveries")
 
     async def subscribe_raw(self, subject: str, handler: RawHandler, queue: str = "") -> int:
@@ -289,6 +289,23 @@ class NatsWire(Client):
                     waiting.set_exception(NoAnswer("the connection was lost before the answer"))
             self.on_lost(str(e) or type(e).__name__)
         await super()._process_op_err(e)
+
+    async def _read_loop(self) -> None:
+        await self._for_ever(super()._read_loop(), "reader")
+
+    async def _flusher(self) -> None:
+        await self._for_ever(super()._flusher(), "writer")
+
+    async def _for_ever(self, loop: Coroutine[Any, Any, None], what: str) -> None:
+        """nats-py's loops end of what they don't know, and then nobody reads, or writes, again."""
+        try:
+            await loop
+        except Exception:
+            log.exception("nats_loop_died", what=what)
+        task = asyncio.current_task()
+        if self.ready and not (task is not None and task.cancelling()):
+            log.warning("nats_connection_anew", reason=f"its {what} ended by itself")
+            await self._process_op_err(nats_errors.Error(f"nats: the {what} ended"))
 
     async def _process_err(self, err_msg: str) -> None:
         text = err_msg.strip("'")
@@ -398,7 +415,7 @@ class _Parser(Parser):
             self.nc.hand_over()
         try:
             handler(words[1], reply, data[start:stop], headers)
-        except Exception:  # one handler's mistake must not end everyone's reading
+        except BaseException:  # one handler's mistake must not end everyone's reading
             log.exception("message_handler_failed", subject=words[1].decode("utf-8", "replace"))
         return stop + 2
 

@@ -1,0 +1,57 @@
+"""Faults by which one agent's code hurts its neighbours: P11."""
+
+from tests.faults.commands import AGENTS, CORE, STREAMS
+from tests.faults.fault import Fault
+
+ISOLATED = "tests/agents/test_isolated.py::"
+
+NEIGHBOUR_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "P11",
+        ISOLATED + "test_whatever_a_handler_raises_parks_that_command_alone",
+        "an exit in a handler is let through",
+        (
+            (
+                CORE + "behavior.py",
+                "        except BaseException as error:\n            return parked",
+                "        except Exception as error:\n            return parked",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        ISOLATED + "test_a_fold_that_raises_after_a_deploy_stops_its_agent_alone",
+        "a cancellation in a fold is let through",
+        (
+            (
+                AGENTS + "deciding/folding.py",
+                "        except BaseException as error:  # nothing is awaited here",
+                "        except Exception as error:  # nothing is awaited here",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        ISOLATED + "test_an_outcome_that_one_agent_cant_take_reaches_the_others_of_its_batch",
+        "an agent that fails at an outcome keeps it from the others of its batch",
+        (
+            (
+                STREAMS + "journal/group_commit.py",
+                "        except BaseException as error:\n            message",
+                "        except ImportError as error:\n            message",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        ISOLATED + "test_a_connection_whose_reader_or_writer_died_is_made_anew",
+        "a reader that ended is not missed",
+        (
+            (
+                STREAMS + "nats/wire.py",
+                'await self._for_ever(super()._read_loop(), "reader")',
+                "await super()._read_loop()",
+            ),
+        ),
+    ),
+)
