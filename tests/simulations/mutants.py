@@ -91,8 +91,8 @@ ACKNOWLEDGED: tuple[Mutant, ...] = (
         (
             (
                 COMMIT,
-                "append.done([future.result().sequence] if error is None else error)",
-                "append.done(\n"
+                "append.tell([future.result().sequence] if error is None else error)",
+                "append.tell(\n"
                 "                [future.result().sequence]\n"
                 "                if error is None\n"
                 "                else [append.expected + 1]\n"
