@@ -1,6 +1,9 @@
 """Bytes from outside: bounds first, typed errors with a path, nothing else escapes."""
 
 import math
+import time
+import tracemalloc
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,10 +16,12 @@ from moonlet.core.codec import (
     COMPRESS_ABOVE,
     MAX_DEPTH,
     MAX_PLAIN,
+    MAX_VALUES,
     Codec,
     Encoding,
     check_json_depth,
     check_plain,
+    check_values,
     pack,
     unpack,
 )
@@ -285,3 +290,94 @@ def test_a_truncated_or_continued_frame_is_refused(cut: int, more: bytes) -> Non
     for payload in (frame[: min(cut, len(frame) - 1)], frame + more, more):
         with pytest.raises(InvalidMessage, match=r"decompressed|size"):
             unpack(payload, "msgpack+zstd")
+
+
+def many(count: int, encoding: Encoding, each: str = "[]") -> bytes:
+    """A list of `count` small values, as bytes."""
+    if encoding == "json":
+        return b"[" + b",".join([each.encode()] * count) + b"]"
+    item = msgspec.msgpack.encode(msgspec.json.decode(each))
+    return b"\xdd" + count.to_bytes(4, "big") + item * count
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("each", ["[]", '{"a":1.5}'])
+def test_a_body_of_too_many_values_is_refused_before_it_is_decoded(
+    encoding: Encoding, each: str
+) -> None:
+    """A byte of MessagePack is an empty list, which takes eighty-eight bytes."""
+    data = many(2 * MAX_VALUES, encoding, each)
+    if encoding == "json":
+        tracemalloc.start()
+    try:
+        with pytest.raises(InvalidMessage, match="over 524288 values"):
+            decode_plain(data, encoding)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_body_of_nearly_too_many_values_is_kept(encoding: Encoding) -> None:
+    data = many(MAX_VALUES - 2, encoding, "7")
+    assert len(decode_plain(data, encoding)) == MAX_VALUES - 2
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_who_would_send_too_many_values_is_told(encoding: Encoding) -> None:
+    for value in ([7] * (MAX_VALUES + 1), Point(1, ["x"] * (MAX_VALUES + 1))):
+        with pytest.raises(InvalidMessage, match="values"):
+            encode_plain(value, encoding)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_stands_in_texts_is_no_value(encoding: Encoding) -> None:
+    text = ',[{\\"' * MAX_VALUES
+    assert decode_plain(encode_plain({"text": text}, encoding), encoding) == {"text": text}
+
+
+@pytest.mark.parametrize(
+    "data", [b'["' + b'\\"' * 2_000_000, b'["' + b"[," * 2_000_000, b'"' * 3**13]
+)
+def test_a_text_that_never_ends_is_looked_through_once(data: bytes) -> None:
+    started = time.perf_counter()
+    with pytest.raises(InvalidMessage):
+        decode_plain(data, "json")
+    assert time.perf_counter() - started < 5.0
+
+
+@given(value=PLAIN)
+def test_the_values_of_messagepack_are_counted_one_by_one(value: Any) -> None:
+    data = msgspec.msgpack.encode(value)
+    count = _count(value)
+    check_values(data, "msgpack", count)
+    if len(data) > count - 1:
+        with pytest.raises(InvalidMessage):
+            check_values(data, "msgpack", count - 1)
+
+
+def test_every_form_of_messagepack_has_its_length() -> None:
+    """By the public specification's table, with lengths at each form's edge."""
+    sizes = (0, 1, 2, 4, 8, 15, 16, 17, 31, 32, 255, 256, 65_535, 65_536)
+    values: list[Any] = [msgspec.msgpack.Ext(5, b"x" * size) for size in sizes if size]
+    values += [b"x" * size for size in sizes] + ["x" * size for size in sizes]
+    values += [[None] * size for size in sizes] + [
+        {str(n): n for n in range(size)} for size in sizes
+    ]
+    values += [n for bits in range(65) for n in (2**bits - 1, -(2 ** min(bits, 63))) if n < 2**64]
+    values += [1.5, None, True, False, datetime.now(UTC)]
+    for value in values:
+        data = msgspec.msgpack.encode(value)
+        count = _count(value)
+        check_values(data + b"\x00" * count, "msgpack", 2 * count)
+        if len(data) > count:
+            with pytest.raises(InvalidMessage):
+                check_values(data + b"\x00", "msgpack", count)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, list):
+        return 1 + sum(map(_count, value))
+    if isinstance(value, dict):
+        return 1 + sum(_count(k) + _count(v) for k, v in value.items())
+    return 1

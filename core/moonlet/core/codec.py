@@ -6,7 +6,7 @@ Everything that is read here comes from outside. What is refused is refused with
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -20,6 +20,15 @@ ENCODING_HEADER: Final = "Moonlet-Encoding"
 
 MAX_DEPTH: Final = 64
 """How deep arrays and objects of a body may nest."""
+
+MAX_VALUES: Final = 524_288
+"""How many values a body may hold, those in others counted: decoded it takes 50 MB at most.
+
+Without this bound a message of 300 bytes took 1.7 GB, and half a minute.
+"""
+
+MAX_RECORD_VALUES: Final = 2 * MAX_VALUES
+"""The same for a record, which holds a command and more."""
 
 _RECORD_DEPTH: Final = MAX_DEPTH + 8
 """As deep as an envelope or a commit gets around a body of `MAX_DEPTH`."""
@@ -40,6 +49,9 @@ _HEADERS: Final[dict[str, tuple[Encoding, bool]]] = {
 # How msgspec ends its messages: "… - at `$.a[0]`", for keys "… - at `key` in `$.a`".
 _PATH: Final = re.compile(r"`(\$[^`]*)`$")
 
+_PIECE: Final = 65_536
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
 MAX_COMMAND_PLAIN: Final = MAX_PLAIN // 2
 """The same for a command, so that its commit, which repeats it, is readable in any case."""
 
@@ -49,7 +61,7 @@ T = TypeVar("T")
 class Codec(Generic[T]):
     """The encoder and decoder of one type in one encoding. Holds no state between calls."""
 
-    __slots__ = ("_decode", "_guard", "encode_known", "encoding")
+    __slots__ = ("_decode", "encode_known", "encoding")
 
     def __init__(self, type_: Any, encoding: Encoding) -> None:
         self.encoding: Encoding = encoding
@@ -57,7 +69,6 @@ class Codec(Generic[T]):
         self.encode_known: Callable[[T], bytes] = module.Encoder().encode
         """The encoder itself, for values whose parts are known to be encodable."""
         self._decode = module.Decoder(type_).decode
-        self._guard = _check_record_depth if encoding == "json" else _no_guard
 
     def encode(self, value: T) -> bytes:
         """The bytes of `value`; raises `InvalidMessage` if it isn't of encodable types."""
@@ -69,19 +80,22 @@ class Codec(Generic[T]):
     def decode(self, data: bytes) -> T:
         """The value of `data`; raises `InvalidMessage` with the path of the field at fault."""
         try:
-            self._guard(data)
+            check_record(data, self.encoding)
             value: T = self._decode(data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise invalid(error) from None
         return value
 
 
-def _check_record_depth(data: bytes) -> None:
-    check_json_depth(data, _RECORD_DEPTH)
+def check_record(data: bytes, encoding: Encoding) -> None:
+    """Refuse an envelope or a commit, before it is decoded, that is too deep or holds too much.
 
-
-def _no_guard(data: bytes) -> None:
-    """MessagePack states its own lengths: msgspec's recursion limit holds, then `check_plain`."""
+    MessagePack states its own lengths: msgspec's recursion limit holds, then `check_plain`.
+    """
+    if encoding == "json":
+        check_json_depth(data, _RECORD_DEPTH, MAX_RECORD_VALUES)
+    else:
+        check_values(data, encoding, MAX_RECORD_VALUES)
 
 
 def invalid(error: Exception) -> InvalidMessage:
@@ -97,40 +111,129 @@ def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def check_json_depth(data: bytes, limit: int = MAX_DEPTH) -> None:
-    """Refuse JSON nested deeper than `limit`, before it is decoded.
+def check_json_depth(data: bytes, limit: int = MAX_DEPTH, most: int = MAX_VALUES) -> None:
+    """Refuse JSON nested deeper than `limit`, or of over `most` values, before it is decoded.
 
-    Length, then counting brackets, is enough nearly always; only what has more is scanned.
+    Length, then counting brackets and commas, is enough nearly always; only what has more, which
+    may stand in its texts, is looked into.
     """
     data = bytes(data)  # it may be a Raw
-    if len(data) <= limit or data.count(b"[") + data.count(b"{") <= limit:
+    size = len(data)
+    if size <= limit:
         return
+    brackets = data.count(b"[") + data.count(b"{")
+    many = size > most and brackets + data.count(b",") + data.count(b":") > most
+    if brackets <= limit and not many:
+        return
+    values, nested = 0, bytearray()
+    for part in _outside_texts(data):
+        values += sum(map(part.count, (b"[", b"{", b",", b":")))
+        if values > most:
+            raise _too_many(most)
+        nested += part.translate(None, _NO_BRACKETS)
     depth = 0
-    in_string = escaped = False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
+    for byte in nested:
+        if byte in b"[{":
             depth += 1
             if depth > limit:
                 raise InvalidMessage(f"the body is nested deeper than {MAX_DEPTH}; flatten it")
-        elif byte in b"]}":
+        else:
             depth -= 1
+
+
+def _outside_texts(data: bytes) -> Iterator[bytes]:
+    """What of JSON stands in no text, piece by piece, without its copy as a whole."""
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    inside = 0
+    for start in range(0, len(plain), _PIECE):
+        between = plain[start : start + _PIECE].split(b'"')
+        yield b"".join(between[inside::2])
+        inside = (inside + len(between) - 1) & 1
+
+
+def check_values(data: bytes, encoding: Encoding, most: int = MAX_VALUES) -> None:
+    """Refuse what holds over `most` values: decoded, each may take ninety times its one byte."""
+    if len(data) <= most:
+        return
+    if encoding == "json":
+        check_json_depth(data, _RECORD_DEPTH, most)
+        return
+    data = bytes(data)
+    values = position = 0
+    size, take = len(data), int.from_bytes
+    while position < size:
+        values += 1
+        if values > most:
+            raise _too_many(most)
+        fixed, length, more = _MSGPACK_SIZES[data[position]]
+        position += fixed
+        if length:
+            position += take(data[position - length : position]) + more
+
+
+def _msgpack_sizes() -> list[tuple[int, int, int]]:
+    """By a value's first byte: how many it takes, how many of these say how many follow, and more.
+
+    Containers count without what they hold, which follows them like everything else.
+    """
+    sizes = [(1, 0, 0)] * 256
+    for length in range(32):
+        sizes[0xA0 + length] = 1 + length, 0, 0
+    for first, size in {0xCA: 5, 0xCB: 9, 0xDC: 3, 0xDD: 5, 0xDE: 3, 0xDF: 5}.items():
+        sizes[first] = size, 0, 0
+    for power in range(5):
+        width = 2**power
+        sizes[0xD4 + power] = 2 + width, 0, 0  # an extension: a byte for its kind
+        if power < 4:
+            sizes[0xCC + power] = sizes[0xD0 + power] = 1 + width, 0, 0
+        if power < 3:
+            sizes[0xC4 + power] = sizes[0xD9 + power] = 1 + width, width, 0
+            sizes[0xC7 + power] = 1 + width, width, 1
+    return sizes
+
+
+_MSGPACK_SIZES: Final = _msgpack_sizes()
+
+
+def _too_many(most: int) -> InvalidMessage:
+    return InvalidMessage(
+        f"the body holds over {most} values: split it, or store them elsewhere and send a reference"
+    )
 
 
 def check_plain(value: Any) -> None:
     """Refuse NaN, infinities, MessagePack extensions and depth over `MAX_DEPTH`; names the path.
 
     JSON would write NaN as null and MessagePack would keep it: both would change or break a
-    stored record, so neither gets that far.
+    stored record, so neither gets that far. Level by level, and with no path until one is needed:
+    it takes no more memory than a reference to each value.
     """
+    level: list[Any] = [value]
+    for depth in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind in _FINE or (kind is float and math.isfinite(item)):
+                continue
+            if kind not in _HOLDING or depth == MAX_DEPTH:
+                _explain(value)
+                return
+            if kind is dict:
+                below += item.values()
+                below += [key for key in item if type(key) is float]
+            else:
+                below += item
+        if not below:
+            return
+        level = below
+
+
+_FINE: Final = frozenset({str, int, bool, type(None), bytes})
+_HOLDING: Final = frozenset({dict, list, tuple})
+
+
+def _explain(value: Any) -> None:
+    """Raise for the first thing in `value` that is not plain, if there is any."""
     stack: list[tuple[Any, str, int]] = [(value, "$", 0)]
     while stack:
         item, path, depth = stack.pop()

@@ -12,7 +12,14 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from moonlet.core.codec import MAX_DEPTH, Encoding, check_json_depth, check_plain, invalid
+from moonlet.core.codec import (
+    MAX_DEPTH,
+    Encoding,
+    check_json_depth,
+    check_plain,
+    check_values,
+    invalid,
+)
 from moonlet.core.errors import InvalidAgentType, InvalidMessage, in_words
 from moonlet.core.ids import check_name
 
@@ -140,6 +147,7 @@ class MessageType(Generic[T]):
             if self._loose:
                 check_plain(msgspec.to_builtins(body))
             encoded = ENCODERS[encoding](body)
+            check_values(encoded, encoding)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _misfit(self.name, error) from None
         settled = self._read(encoded, self.version, encoding)
@@ -217,7 +225,7 @@ class MessageType(Generic[T]):
 
 def _check_json(data: bytes) -> None:
     """Refuse JSON that a typed decoder might skip over and a plain one couldn't read."""
-    if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+    if len(data) > MAX_DEPTH:
         check_json_depth(data)
     try:
         if not data.isascii():
@@ -252,7 +260,9 @@ def encode_plain(value: Any, encoding: Encoding) -> bytes:
             return ENCODERS[encoding](value)
         body = msgspec.to_builtins(_dump(value) if _is_pydantic(type(value)) else value)
         check_plain(body)
-        return ENCODERS[encoding](body)
+        encoded = ENCODERS[encoding](body)
+        check_values(encoded, encoding)
+        return encoded
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise _misfit(type(value).__name__, error) from None
 
@@ -262,6 +272,8 @@ def decode_plain(body: bytes, encoding: Encoding) -> Any:
     try:
         if encoding == "json":
             check_json_depth(body)
+        else:
+            check_values(body, encoding)
         value = _DECODE[encoding](body)
         check_plain(value)
         return value

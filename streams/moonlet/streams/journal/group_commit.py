@@ -10,11 +10,21 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.core.codec import COMPRESS_ABOVE, ENCODING_HEADER, MAX_PLAIN, Codec, Encoding, pack
+from moonlet.core.codec import (
+    COMPRESS_ABOVE,
+    ENCODING_HEADER,
+    MAX_PLAIN,
+    MAX_RECORD_VALUES,
+    Codec,
+    Encoding,
+    check_record,
+    pack,
+)
 from moonlet.core.commit import Commit
 from moonlet.core.digest import DIGEST_HEADER, record_hash
 from moonlet.core.errors import (
     Conflict,
+    InvalidMessage,
     LimitExceeded,
     MoonletError,
     PayloadTooLarge,
@@ -49,7 +59,8 @@ _ENCODE: Final = {
 def encode_commit(commit: Commit[Any], encoding: Encoding) -> tuple[Record, str]:
     """The message of a commit that has no place yet, and its digest.
 
-    Raises `PayloadTooLarge` for a record that no reader would take: over 16 MiB uncompressed.
+    Raises `PayloadTooLarge` for a record that no reader would take: over 16 MiB uncompressed, or
+    over a million values.
     """
     assert commit.sequence == 0 and commit.digest == ""
     data = _ENCODE[encoding](commit)
@@ -60,6 +71,11 @@ def encode_commit(commit: Commit[Any], encoding: Encoding) -> tuple[Record, str]
             limit=MAX_PLAIN,
             value=len(data),
         )
+    if len(data) > MAX_RECORD_VALUES:
+        try:
+            check_record(data, encoding)
+        except InvalidMessage as error:
+            raise PayloadTooLarge(f"the commit can't be read back: {error}") from None
     digest = record_hash(data).hexdigest()
     headers = {DIGEST_HEADER: digest}
     if encoding != "json" or len(data) > COMPRESS_ABOVE:
