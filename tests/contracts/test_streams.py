@@ -290,6 +290,12 @@ async def test_a_lease_that_is_not_renewed_runs_out(bus: Bus) -> None:
     started = asyncio.get_running_loop().time()
     await until_true(gone)
     assert 0.5 < asyncio.get_running_loop().time() - started < 2.0
+    bucket = Bucket(bus, bus.topology.bucket("leases"))
+
+    async def removed() -> bool:  # a little later than we take it for over
+        return await bucket.get("host.h1") is None
+
+    await until_true(removed)
     with pytest.raises(Conflict):
         await leases.renew(lease, revision)
 

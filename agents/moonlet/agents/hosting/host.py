@@ -254,6 +254,8 @@ class Host:
         """One look at who lives and owns what, and what follows; whether nothing had to."""
         hosts, records = await self._leases.look()
         self._watch.saw(lease.host for lease in hosts)
+        for host in await self._leases.end_overdue():
+            self.services.alarm("the server did not end a lease that had run out", host=host)
         return await self._ownership.follow(self.id, hosts, records)
 
     # keeping house

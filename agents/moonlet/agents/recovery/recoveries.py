@@ -79,4 +79,4 @@ class Recoveries:
         if not isinstance(found, Tail):
             return Recovered(found, [])
         await self._reads.read(found, urgency)
-        return await found.finish(self._services)
+        return found.finish()

@@ -1,26 +1,22 @@
 """One agent's tail: what its journal holds behind its snapshot, folded as it comes.
 
-The end was read from the leader, so absence is never concluded from a replica that lags: what a
-replica did not give is asked of the leader, one by one.
+The end was read from the leader, and what is read goes up to it, whatever replica it comes from: so
+absence is never concluded from one that lags.
 """
 
 from typing import Any, Final, NamedTuple
 
 from moonlet.agents.deciding import fold_state
 from moonlet.agents.definition import AgentType
-from moonlet.agents.services import HostServices
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Corrupt, Unavailable
+from moonlet.core.errors import Corrupt
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.streams import EXPECTED_LAST, StoredMessage, decode_commit
 
 Redo = list[tuple[Commit[Any], Encoding]]
 """Commits whose effects may not be out, in order."""
-
-LAG_MAX: Final = 64
-"""Commits that are asked of the leader one by one where a replica lags behind it."""
 
 PRUNE_AT: Final = 64
 """Commits with effects after which those are forgotten that are known to be out."""
@@ -145,14 +141,14 @@ class Tail:
         out = self.fold.dispatched
         self._redo = [job for job in self._redo if job[0].revision > out]
 
-    async def finish(self, services: HostServices) -> Recovered:
+    def finish(self) -> Recovered:
         """What is known once all before the last commit was offered to `take`.
 
-        Raises `Undecodable`, `Corrupt`, and `Unavailable` where the reader was far behind.
+        Raises `Undecodable`, `Corrupt`.
         """
         if self.fold.sequence < self.last.sequence:
-            await self._catch_up(services)
-            assert self._decoded is not None
+            if self._decoded is None:
+                self._decoded = decode_commit(self.stream, self.last)
             self._fold(self.last, *self._decoded)
         self._prune()
         return Recovered(
@@ -163,18 +159,4 @@ class Tail:
             self.tail_bytes,
             self.commits,
             self.seconds,
-        )
-
-    async def _catch_up(self, services: HostServices) -> None:
-        """Ask the leader for what a replica did not have yet."""
-        for _ in range(LAG_MAX):
-            if self._missing() <= 1:
-                return
-            journal = services.journal(self.stream)
-            message = await journal.next(self.agent, start=self.fold.sequence + 1)
-            if message is None or message.sequence >= self.last.sequence:
-                return  # folding the last one tells what is wrong
-            self.take(message)
-        raise Unavailable(
-            f"a replica of {self.stream} lags far behind its leader: {self.agent} waits for it"
         )

@@ -312,7 +312,7 @@ class TailReads:
     async def _read_alone(self, tail: Tail) -> None:
         pace = self._slices.pace()
         messages = self._services.journal(tail.stream).messages(
-            tail.agent, start=tail.start, wide=tail.span > WIDE
+            tail.agent, start=tail.start, end=tail.last.sequence, wide=tail.span > WIDE
         )
         async with aclosing(messages) as batches:
             async for batch in batches:

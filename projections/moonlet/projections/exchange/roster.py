@@ -8,7 +8,7 @@ import msgspec
 
 from moonlet.core.codec import Codec
 from moonlet.core.errors import MoonletError
-from moonlet.streams import Bucket, Bus, Entry, NoResponders, stream_facts
+from moonlet.streams import Bucket, Bus, Entry, StreamGone
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -52,9 +52,7 @@ class Roster:
         """The replicas of one view or of all, sorted by view and name; none without a registry."""
         try:
             entries = await self._bucket.entries(f"view.{view}.*")
-        except NoResponders:
-            if await stream_facts(self._bus, self._bus.topology.bucket("registry")) is not None:
-                raise
+        except StreamGone:
             return []  # no host was here yet, which creates it
         return [replica for entry in entries if (replica := _read(entry)) is not None]
 

@@ -3,21 +3,37 @@
 A host renews one key with a time to live. A partition's record has none: it names its owner, and
 whether that owner left in good order. The record's revision is the ownership's; it stands in the
 names of the partition's consumers.
+
+A host lives while its renewals are seen, not because its lease stands there: a server that was
+stopped and killed at the wrong moments revives a lease that had run out, and never ends it (its log
+says "TTL state is outdated"). So whoever reads leases goes by a clock of its own.
 """
 
+import asyncio
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from moonlet.core.codec import Codec
 from moonlet.core.errors import Conflict, Unavailable
+from moonlet.core.marks import reached
 from moonlet.streams.api import Subscription
-from moonlet.streams.buckets.kv import Bucket
+from moonlet.streams.buckets.kv import Bucket, Entry
 from moonlet.streams.bus import Bus
+from moonlet.streams.reading import stream_facts
+
+SECOND: Final = 10**9
 
 MAX_SIGN: Final = 1_024
 """Bytes of a sign of life; anything else that comes is taken for a call to look."""
+
+
+WATCH_SECONDS: Final = 0.5
+"""Between two looks at a lease that should have run out."""
+
+WATCH_MAX: Final = 10.0
+"""Seconds after which whoever looks but once takes such a lease for over."""
 
 
 class HostLease(msgspec.Struct, frozen=True):
@@ -55,15 +71,33 @@ _PARTITION: Final = Codec[Partition](Partition, "json")
 _SIGN: Final = msgspec.json.Decoder(SignOfLife)
 
 
+class _Sight(NamedTuple):
+    """A lease's revision, and since when it is seen, by our monotonic clock.
+
+    `renewed`: it was seen to change, so somebody lives who changed it.
+    """
+
+    revision: int
+    since: float
+    renewed: bool
+
+
 class Leases:
-    """The reader and writer of the bucket `leases`. `lease` is in whole seconds, from 1."""
+    """The reader and writer of the bucket `leases`. `lease` is in whole seconds, from 1.
+
+    It remembers what it saw of others' leases: one whose revision does not change for as long as it
+    was written for is over, whether it stands there or not.
+    """
 
     def __init__(self, bus: Bus, lease: int) -> None:
         assert lease >= 1
         self.lease = lease
         self._bus = bus
         self._subject = bus.subjects.hosts()
-        self._bucket = Bucket(bus, bus.topology.bucket("leases"))
+        self._stream = bus.topology.bucket("leases")
+        self._bucket = Bucket(bus, self._stream)
+        self._standing: list[Entry] = []
+        self._sights: dict[str, _Sight] = {}
 
     async def listen(self, heard: Callable[[SignOfLife | None], None]) -> Subscription:
         """Call `heard` with each sign of life, and with None when there is something to see.
@@ -95,17 +129,23 @@ class Leases:
         )
 
     async def leave(self, host: str) -> None:
-        """Remove the host's lease, so that nobody waits for it to run out."""
-        await self._bucket.delete(f"host.{host}")
+        """End the host's lease, so that nobody waits for it to run out.
+
+        By a write, which a replica that lags can't hide as it would hide a deletion.
+        """
+        await self._bucket.put(f"host.{host}", b"", ttl=self.lease)
 
     async def look(self) -> tuple[list[HostLease], dict[tuple[str, int], Partition]]:
-        """The living hosts, sorted by name, and all records by type and number, in one read."""
-        hosts: list[HostLease] = []
+        """The living hosts, sorted by name, and all records by type and number, in one read.
+
+        A lease that is seen for the first time is given its whole time.
+        """
+        entries = await self._bucket.written()
+        self._see([entry for entry in entries if entry.key.startswith("host.")])
+        hosts = [_HOST.decode(entry.value) for entry in self._standing if self._left(entry) > 0]
         records: dict[tuple[str, int], Partition] = {}
-        for entry in await self._bucket.entries():
-            if entry.key.startswith("host."):
-                hosts.append(_HOST.decode(entry.value))
-            elif entry.key.startswith("part."):
+        for entry in entries:
+            if entry.key.startswith("part."):
                 record = _PARTITION.decode(entry.value)
                 records[record.type, record.number] = msgspec.structs.replace(
                     record, revision=entry.revision
@@ -113,8 +153,67 @@ class Leases:
         return hosts, records
 
     async def hosts(self) -> list[HostLease]:
-        """The living hosts, sorted by name."""
-        return (await self.look())[0]
+        """The living hosts, sorted by name, for who looks but once.
+
+        A lease that should have run out by the server's own clock is watched, for 10 s at most,
+        whether it is renewed.
+        """
+        until = self._bus.clock.monotonic() + WATCH_MAX
+        while True:
+            hosts, _ = await self.look()
+            doubtful = await self._doubtful()
+            if not doubtful or self._bus.clock.monotonic() >= until:
+                return [host for host in hosts if f"host.{host.host}" not in doubtful]
+            await asyncio.sleep(min(WATCH_SECONDS, self.lease / 2))
+
+    async def end_overdue(self) -> list[str]:
+        """End leases that have stood for twice their time without a renewal; returns whose."""
+        ended = []
+        for entry in self._standing:
+            if self._left(entry) > -self._ttl(entry):
+                continue
+            reached("a lease stands that should have run out")
+            try:
+                await self._bucket.put(entry.key, b"", revision=entry.revision, ttl=self.lease)
+            except Conflict:
+                continue  # it was renewed, or another host ended it
+            ended.append(entry.key.removeprefix("host."))
+        return ended
+
+    def _see(self, standing: list[Entry]) -> None:
+        """Note which leases stand, and which of them have changed since the last look."""
+        now = self._bus.clock.monotonic()
+        seen: dict[str, _Sight] = {}
+        for entry in standing:
+            known = self._sights.get(entry.key)
+            if known is None or known.revision != entry.revision:
+                known = _Sight(entry.revision, now, known is not None)
+            seen[entry.key] = known
+        self._standing, self._sights = standing, seen
+
+    def _ttl(self, entry: Entry) -> int:
+        return entry.ttl or self.lease
+
+    def _left(self, entry: Entry) -> float:
+        """How many seconds the lease has left, unless it is renewed."""
+        since = self._sights[entry.key].since
+        return since + self._ttl(entry) - self._bus.clock.monotonic()
+
+    async def _doubtful(self) -> set[str]:
+        """Leases that nobody was seen to renew, and that should have run out by now."""
+        unproved = [
+            entry
+            for entry in self._standing
+            if not self._sights[entry.key].renewed and self._left(entry) > 0
+        ]
+        facts = await stream_facts(self._bus, self._stream) if unproved else None
+        if facts is None:
+            return set()
+        return {
+            entry.key
+            for entry in unproved
+            if not 0 <= facts.time - entry.time <= self._ttl(entry) * SECOND
+        }
 
     async def partitions(self) -> dict[tuple[str, int], Partition]:
         """All records, by type and number."""

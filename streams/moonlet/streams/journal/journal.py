@@ -109,14 +109,19 @@ class Journal:
         return None if message is None else await with_record(self._bus, self.stream, message)
 
     async def messages(
-        self, agent: AgentId, *, start: int = 1, wide: bool = False
+        self,
+        agent: AgentId,
+        *,
+        start: int = 1,
+        end: int | None = None,
+        wide: bool = False,
     ) -> AsyncGenerator[list[StoredMessage], None]:
-        """The agent's commits from sequence `start` on, to the end as of now, in batches.
+        """The agent's commits from sequence `start` on, to `end` or the end as of now, in batches.
 
         `wide` if much of other agents stands between them: see `read_messages`.
         """
         subject = self._bus.subjects.journal(agent)
-        messages = read_messages(self._bus, self.stream, subject, start=start, wide=wide)
+        messages = read_messages(self._bus, self.stream, subject, start=start, end=end, wide=wide)
         async with aclosing(messages) as read:
             async for batch in read:
                 yield batch

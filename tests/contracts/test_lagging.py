@@ -1,0 +1,165 @@
+"""Reads that claim to be complete, where a replica lags: they get there, or say that they can't."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from moonlet.core.errors import Conflict, Unavailable
+from moonlet.core.ids import AgentId
+from moonlet.streams import (
+    Bucket,
+    Bus,
+    HostLease,
+    JetStream,
+    Leases,
+    Registry,
+    StreamGone,
+    Topology,
+    apply_topology,
+    read_messages,
+)
+from moonlet.streams.reading.messages import find_end
+from tests.contracts.consumer_support import put
+from tests.faulty import bus_over, until_true
+from tests.lagging import LaggingJetStream
+
+
+@pytest.fixture
+async def js(open_jetstream: Callable[[], Awaitable[JetStream]]) -> LaggingJetStream:
+    return LaggingJetStream(await open_jetstream())
+
+
+@pytest.fixture
+async def bus(js: LaggingJetStream, name: str) -> Bus:
+    """A bus with all streams of a topology, and a stream as a journal is, `<name>J`."""
+    await js.create_stream(
+        {"name": f"{name}J", "subjects": [f"{name}.his.>"], "allow_direct": True}
+    )
+    bus = bus_over(js, Topology(prefix=name))
+    await apply_topology(bus)
+    return bus
+
+
+async def sequences(bus: Bus, name: str, subject: str, **more: Any) -> list[int]:
+    return [
+        message.sequence
+        async for batch in read_messages(bus, f"{name}J", f"{name}.{subject}", **more)
+        for message in batch
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0, 3), (5, 1), (5, 70), (300, 5), (300, 70)], ids=str
+)
+async def test_a_history_is_whole_though_a_replica_lags(
+    bus: Bus, js: LaggingJetStream, name: str, before: int, after: int
+) -> None:
+    await put(bus, name, before, subject="his.a")
+    await js.lag(f"{name}J")
+    await put(bus, name, after, subject="his.a", first=before + 1)
+    assert await sequences(bus, name, "his.a") == list(range(1, before + after + 1))
+    assert js.late
+    assert await sequences(bus, name, "his.a", start=before + 1) == list(
+        range(before + 1, before + after + 1)
+    )
+
+
+async def test_a_wide_history_is_whole_though_a_replica_lags(
+    bus: Bus, js: LaggingJetStream, name: str
+) -> None:
+    await put(bus, name, 4, subject="his.a")
+    await js.lag(f"{name}J")
+    for number in range(5, 25):
+        await put(bus, name, 1, subject=f"his.{'ab'[number % 2]}", first=number)
+    messages = read_messages(bus, f"{name}J", f"{name}.his.a", wide=True)
+    found = [message.sequence async for batch in messages for message in batch]
+    assert found == [1, 2, 3, 4, *range(6, 25, 2)]
+
+
+async def test_a_histories_end_is_no_older_than_what_was_seen(bus: Bus, name: str) -> None:
+    await put(bus, name, 3, subject="his.a")
+    await put(bus, name, 1, subject="his.b", first=4)
+    assert await find_end(bus, f"{name}J", f"{name}.his.a", at_least=4) == 3
+    assert await find_end(bus, f"{name}J", f"{name}.his.none") == 0
+    with pytest.raises(Unavailable, match="ends at 4, but 5 was seen of it"):
+        await sequences(bus, name, "his.a", at_least=5)
+    with pytest.raises(StreamGone):
+        await find_end(bus, f"{name}none", "none")
+
+
+async def test_a_bucket_is_as_its_leader_has_it(bus: Bus, js: LaggingJetStream) -> None:
+    name = bus.topology.bucket("registry")
+    bucket = Bucket(bus, name)
+    for key in ("a.1", "a.2", "a.3", "b.1"):
+        await bucket.put(key, b"old")
+    await js.lag(name)
+    await bucket.put("a.2", b"new")
+    await bucket.put("a.4", b"new")
+    await bucket.delete("a.3")
+    found = {entry.key: entry.value for entry in await bucket.entries("a.*")}
+    assert found == {"a.1": b"old", "a.2": b"new", "a.4": b"new"}
+    assert [entry.key for entry in await bucket.entries()] == ["a.1", "a.2", "a.4", "b.1"]
+    with pytest.raises(StreamGone):
+        await Bucket(bus, "KV_none").entries()
+
+
+async def test_marks_of_stopped_agents_are_as_the_leader_has_them(
+    bus: Bus, js: LaggingJetStream
+) -> None:
+    registry, a, b = Registry(bus), AgentId("account", "a"), AgentId("account", "b")
+    await registry.mark_stopped(a, True)
+    await js.lag(bus.topology.bucket("registry"))
+    await registry.mark_stopped(a, False)
+    await registry.mark_stopped(b, True)
+    assert await registry.stopped("account") == {b}
+
+
+async def test_hosts_and_partitions_are_as_the_leader_has_them(
+    bus: Bus, js: LaggingJetStream
+) -> None:
+    leases = Leases(bus, 5)
+    await leases.renew(HostLease("h1", ["account"], 0), 0)
+    await leases.renew(HostLease("h2", ["account"], 0), 0)
+    await js.lag(bus.topology.bucket("leases"))
+    await leases.leave("h1")
+    await leases.renew(HostLease("h3", ["account"], 0), 0)
+    assert [host.host for host in (await leases.look())[0]] == ["h2", "h3"]
+
+
+async def test_a_lease_that_stands_though_it_ran_out_is_no_sign_of_life(bus: Bus) -> None:
+    """A server revived it, and will never end it (its log: "TTL state is outdated")."""
+    leases, other = Leases(bus, 1), Leases(bus, 1)
+    bucket = Bucket(bus, bus.topology.bucket("leases"))
+    revision = await bucket.put("host.h1", b'{"host":"h1","types":[],"started":0}', revision=0)
+    living = HostLease("h2", [], 0)
+
+    async def renew(revision: int) -> None:
+        while True:
+            revision = await leases.renew(living, revision)
+            await asyncio.sleep(0.05)  # sleeps: the pace of renewals
+
+    async def looks(leases: Leases) -> list[str]:
+        return [host.host for host in (await leases.look())[0]]
+
+    async def alone() -> bool:
+        return await looks(leases) == ["h2"]
+
+    async def ended() -> bool:
+        await leases.look()
+        return await leases.end_overdue() == ["h1"]
+
+    renewing = asyncio.create_task(renew(await leases.renew(living, 0)))
+    assert await looks(leases) == ["h1", "h2"]  # for its time
+    started = bus.clock.monotonic()
+    await until_true(alone, within=600)  # of a clock that may be virtual
+    assert 0.9 < bus.clock.monotonic() - started < 4.0
+    assert await bucket.get("host.h1") is not None  # it stands there
+    assert [host.host for host in await other.hosts()] == ["h2"]  # who looks once watches it
+    await until_true(ended, within=600)
+    assert await bucket.get("host.h1") is None
+    renewing.cancel()
+    await asyncio.gather(renewing, return_exceptions=True)
+    with pytest.raises(Conflict):  # whoever it was starts over
+        await leases.renew(HostLease("h1", [], 0), revision)
