@@ -16,6 +16,7 @@ from moonlet.streams import (
     Bus,
     NoResponders,
     StoredMessage,
+    StreamGone,
     decode_commit,
     decode_plain_commit,
     read_messages,
@@ -51,7 +52,7 @@ async def _messages(
         async with aclosing(read_messages(bus, stream, subject, follow=follow)) as batches:
             async for batch in batches:
                 yield batch
-    except NoResponders:
+    except (NoResponders, StreamGone):
         if await stream_facts(bus, stream) is not None:
             raise
         if follow:

@@ -185,6 +185,7 @@ class JournalPass:
             await self._fold_joined()
             batch, position = reader.take(), reader.position
             await self._fold(batch)
+            await self._fold_joined()  # who joined meanwhile has what was kept of the batch
             self._position = self.kept.position = position
             self._tell_all_up_to(position)
             now = self._clock.monotonic()
