@@ -10,6 +10,7 @@ from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.fault import Fault
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
+from tests.faults.waiting import WAITING_FAULTS
 
 FAULTS: tuple[Fault, ...] = (
     *COMMAND_FAULTS,
@@ -17,6 +18,7 @@ FAULTS: tuple[Fault, ...] = (
     *VIEW_FAULTS_ALL,
     *CALL_AND_CLOCK_FAULTS,
     *NEIGHBOUR_FAULTS,
+    *WAITING_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

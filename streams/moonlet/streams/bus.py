@@ -108,7 +108,7 @@ class Bus:
         """Store one message in the stream that takes `subject`; every error comes by the future."""
         return self._js.publish(subject, data, headers=headers, timeout=timeout)
 
-    async def backoff(self, attempt: int) -> None:
+    async def backoff(self, attempt: int, *, at_most: float = 2.0) -> None:
         """Wait before try `attempt` (from 1): 50 ms doubling to 2 s, half of it by chance."""
         ceiling = min(2.0, 0.05 * 2 ** min(attempt - 1, 8))
-        await asyncio.sleep(ceiling * (0.5 + 0.5 * self.entropy.uniform()))
+        await asyncio.sleep(min(at_most, ceiling * (0.5 + 0.5 * self.entropy.uniform())))

@@ -3,15 +3,17 @@
 import asyncio
 from typing import Final
 
+from moonlet.agents.client.timeouts import in_time
 from moonlet.agents.histories import find_commit
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import Unavailable, Unknown
+from moonlet.core.errors import NoHost, Unavailable, Unknown
 from moonlet.core.fold import body_digest, plain_body
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     OWNER_OUTCOME,
     Answer,
     Bus,
+    Disconnected,
     Home,
     NoResponders,
     Question,
@@ -29,6 +31,9 @@ ASK_AGAIN: Final = 1.0
 OWNER_ANSWERS: Final = 2.0
 """Seconds that one question to an owner may take before it is asked again."""
 
+LAST_LOOK: Final = 0.5
+"""Seconds kept for a look into the journal, where an owner is silent: a quarter of all at most."""
+
 
 async def ask_owner(
     bus: Bus,
@@ -38,23 +43,65 @@ async def ask_owner(
     question: Question,
     *,
     until: float,
-) -> Answer | None:
-    """The owner's answer; None if there is no owner, or it is silent, until monotonic `until`."""
+) -> Answer:
+    """The owner's answer; raises `NoHost` if none came by the loop's time `until`."""
     subject = bus.subjects.owner(service, agent, home)
     payload, headers = encode_question(question, bus.encoding)
-    attempt = 0
-    while True:
-        attempt += 1
-        left = until - bus.clock.monotonic()
-        if left <= 0:
-            return None
-        try:
-            message = await bus.request(
-                subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
-            )
-            return decode_answer(message.data, message.headers)
-        except Unavailable:
+    why = ""
+
+    async def ask() -> Answer:
+        nonlocal why
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                message = await bus.request(
+                    subject, payload, headers=headers, timeout=OWNER_ANSWERS
+                )
+                return decode_answer(message.data, message.headers)
+            except NoResponders:
+                why = ""
+            except Disconnected:
+                why = f"there is no connection to {bus.description}; it is being restored"
+            except Unavailable:
+                why = f"its host, or the server at {bus.description}, is silent"
             await bus.backoff(attempt)
+
+    def late() -> NoHost:
+        if why:
+            return NoHost(f"no answer for {agent} in time: {why}; try again")
+        return NoHost(
+            f"no host answered for {agent} in time: start one with `moonlet run`, or wait"
+            " until the partition is taken over"
+        )
+
+    return await in_time(ask(), until, late)
+
+
+class CommitSearch:
+    """Looks for a command's commit in its journal, each time from where the last look ended."""
+
+    def __init__(self, bus: Bus, agent: AgentId, id: str, digest: str, after: int) -> None:
+        self._bus = bus
+        self._agent = agent
+        self._id = id
+        self._digest = digest
+        self._after = after
+        self.journal = bus.topology.journal_of(agent.type)
+        self.gone = False
+
+    async def look(self) -> Answer | None:
+        """The outcome, None if it is not there, or the server is in trouble."""
+        try:
+            found, self._after = await find_commit(self._bus, self._agent, self._id, self._after)
+            if found is None:
+                self.gone = await stream_facts(self._bus, self.journal) is None
+                return None
+        except Unavailable:
+            return None
+        if not same_command(found, self._digest):
+            return conflict_answer(self._id, str(self._agent))
+        return answer_of(found, self.journal)
 
 
 async def await_outcome(
@@ -64,70 +111,71 @@ async def await_outcome(
     home: Home,
     future: "asyncio.Future[Answer] | None",
     *,
+    after: int,
     until: float,
 ) -> Answer:
     """The outcome of a stored command: from the owner, the journal, or the answer to it after all.
 
     The answer travels at most once; so whoever has waited a second for it asks the owner, and where
-    there is no owner the journal is read. Raises `Unknown(stored='yes')` when time is up.
+    there is no owner the journal is read, behind sequence `after`, where the commit can only be.
+    Raises `Unknown(stored='yes')` at the loop's time `until`.
     """
     digest = ""
     if not envelope.number:
         digest = body_digest(envelope.name, plain_body(envelope.body))
-    while True:
-        if until - bus.clock.monotonic() <= 0:
-            break
-        question = Question(
-            agent=envelope.agent,
-            id=envelope.id,
-            sender=envelope.sender,
-            lane=envelope.lane,
-            number=envelope.number,
-            body_digest=digest,
-        )
-        answer = await _outcome_from_owner(bus, agent, home, question, until)
+    search = CommitSearch(bus, agent, envelope.id, digest, after)
+    question = Question(
+        agent=envelope.agent,
+        id=envelope.id,
+        sender=envelope.sender,
+        lane=envelope.lane,
+        number=envelope.number,
+        body_digest=digest,
+    )
+    loop = asyncio.get_running_loop()
+    last_look = until - min(LAST_LOOK, (until - loop.time()) / 4)
+
+    async def ask() -> Answer:
+        while loop.time() < last_look:
+            answer = await _outcome_from_owner(bus, agent, home, question, search, last_look)
+            if answer is not None:
+                return answer
+            left = last_look - loop.time()
+            if future is not None and left > 0 and not future.done():
+                await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
+            if future is not None and future.done():
+                return future.result()
+        answer = await search.look()
         if answer is not None:
             return answer
-        left = until - bus.clock.monotonic()
-        if future is not None and left > 0 and not future.done():
-            await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
-        if future is not None and future.done():
-            return future.result()
-    why = "its host may be down or busy"
-    try:
-        stored = await _outcome_from_journal(bus, agent, envelope.id, digest)
-        journal = bus.topology.journal_of(agent.type)
-        if stored is None and await stream_facts(bus, journal) is None:
-            why = f"its journal, the stream {journal}, is gone: restore it, or start a host"
-    except Unavailable:
-        stored = None
-    if stored is not None:
-        return stored
-    raise Unknown(
-        f"{envelope.name} is stored for {agent}, but was not decided in time: {why}; ask again with"
-        " the same id",
-        stored="yes",
-        command_id=envelope.id,
-    )
+        return await (future or loop.create_future())  # its last chance, until time is up
+
+    def late() -> Unknown:
+        why = "its host may be down or busy"
+        if search.gone:
+            why = f"its journal, the stream {search.journal}, is gone: restore it, or start a host"
+        return Unknown(
+            f"{envelope.name} is stored for {agent}, but was not decided in time: {why}; ask again"
+            " with the same id",
+            stored="yes",
+            command_id=envelope.id,
+        )
+
+    return await in_time(ask(), until, late)
 
 
 async def _outcome_from_owner(
-    bus: Bus, agent: AgentId, home: Home, question: Question, until: float
+    bus: Bus, agent: AgentId, home: Home, question: Question, search: CommitSearch, until: float
 ) -> Answer | None:
     subject = bus.subjects.owner(OWNER_OUTCOME, agent, home)
     payload, headers = encode_question(question, bus.encoding)
-    left = until - bus.clock.monotonic()
-    if left <= 0:
-        return None
+    left = until - asyncio.get_running_loop().time()
     try:
         message = await bus.request(
-            subject, payload, headers=headers, timeout=min(left, OWNER_ANSWERS)
+            subject, payload, headers=headers, timeout=max(0.001, min(left, OWNER_ANSWERS))
         )
     except NoResponders:
-        try:
-            stored = await _outcome_from_journal(bus, agent, question.id, question.body_digest)
-        except Unavailable:  # the server is in trouble: there is time to ask again
-            stored = None
+        stored = await search.look()
         if stored is None:
             await asyncio.sleep(min(0.2, left))
         return stored
@@ -140,12 +188,3 @@ async def _outcome_from_owner(
     if answer is None:  # without a connection that is known at once: don't ask in a circle
         await asyncio.sleep(min(0.2, left))
     return answer
-
-
-async def _outcome_from_journal(bus: Bus, agent: AgentId, id: str, digest: str) -> Answer | None:
-    found = await find_commit(bus, agent, id)
-    if found is None:
-        return None
-    if not same_command(found, digest):
-        return conflict_answer(id, str(agent))
-    return answer_of(found, bus.topology.journal_of(agent.type))

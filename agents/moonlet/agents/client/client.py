@@ -4,23 +4,26 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import msgspec
 
 from moonlet.agents.client.answers import value_of
 from moonlet.agents.client.asking import ask_owner
 from moonlet.agents.client.receipt import Receipt
-from moonlet.agents.client.sending import Sender, Timeout, seconds
+from moonlet.agents.client.sending import Sender, Timeout, end_of
 from moonlet.agents.definition import AgentType
 from moonlet.agents.histories import read_commits, state_of
 from moonlet.core.commit import Commit
-from moonlet.core.errors import NoHost, UnknownAgentType
+from moonlet.core.errors import Invalid, UnknownAgentType
 from moonlet.core.frontier import Frontier
 from moonlet.core.ids import AgentId, Lane
 from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry
 
 T = TypeVar("T")
+
+_OPEN: Final = ("bus", "registry", "_sender")
+"""What a client has while it is open."""
 
 
 class Client:
@@ -43,12 +46,27 @@ class Client:
         for agent_type in agents:
             self.learn(agent_type)
         self._seen: dict[str, int] = {}
+        self._closed = False
+
+    if not TYPE_CHECKING:  # what an open client has, and no other
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _OPEN:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            what = "closed" if self._closed else "not open yet"
+            raise Invalid(f"the client is {what}: use it inside `async with connect() as moon:`")
 
     async def __aenter__(self) -> "Client":
+        if "bus" in vars(self):
+            raise Invalid("the client is open already: open each by one `async with`")
         self.bus = await self._open_bus()
-        self.registry = Registry(self.bus)
-        self._sender = Sender(self.bus, self.registry, self.types)
-        await self._sender.open()
+        try:
+            self.registry = Registry(self.bus)
+            self._sender = Sender(self.bus, self.registry, self.types, self._seen)
+            await self._sender.open()
+        except BaseException:
+            await self._end()
+            raise
         return self
 
     async def __aexit__(
@@ -57,7 +75,15 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._sender.close()
+        try:
+            await self._sender.close()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        self._closed = True
+        for name in _OPEN:
+            vars(self).pop(name, None)
         if self._on_close is not None:
             await self._on_close()
 
@@ -92,10 +118,10 @@ class Client:
         `id` is yours if you give one, and makes sending it again harmless at any delay; with
         another command it is `Conflict`. Not decided by `deadline` (aware), it expires.
         """
-        target, envelope = await self._sender.tell(
+        target, envelope, after = await self._sender.tell(
             agent, command, id=id, lane=lane, timeout=timeout, deadline=deadline
         )
-        return Receipt(self, target, envelope)
+        return Receipt(self, target, envelope, after)
 
     @overload
     async def ask(
@@ -171,7 +197,7 @@ class Client:
 
         Changes nothing. Raises `NoHost` if nobody runs the type, `Unavailable` if it is stopped.
         """
-        until = self.bus.clock.monotonic() + seconds(timeout)
+        until = end_of(timeout)
         target = AgentId.parse(agent)
         name, version, body = self._sender.encode(target, query, query=True)
         stream = self.bus.topology.journal_of(target.type)
@@ -193,7 +219,7 @@ class Client:
         Orders are carried out as they come, also one whose sender has given it up: whoever gives
         another means the other. Raises `NoHost` when time is up: it may have been carried out.
         """
-        until = self.bus.clock.monotonic() + seconds(timeout)
+        until = end_of(timeout)
         target = AgentId.parse(agent)
         question = Question(agent=str(target), id=f"o-{self.bus.entropy.token()}", name=verb)
         return self._value_of(await self._ask_owner("control", target, question, until), None)
@@ -201,14 +227,8 @@ class Client:
     async def _ask_owner(
         self, service: str, target: AgentId, question: Question, until: float
     ) -> Answer:
-        home = await self._sender.home(target, until)
-        answer = await ask_owner(self.bus, service, target, home, question, until=until)
-        if answer is None:
-            raise NoHost(
-                f"no host answered for {target} in time: start one with `moonlet run`, or wait"
-                " until the partition is taken over"
-            )
-        return answer
+        home = await self._sender.homes.home(target, until)
+        return await ask_owner(self.bus, service, target, home, question, until=until)
 
     # histories
 

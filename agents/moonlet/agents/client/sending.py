@@ -13,11 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.agents.client.asking import ASK_AGAIN, await_outcome
+from moonlet.agents.client.homes import Homes
+from moonlet.agents.client.timeouts import in_time
 from moonlet.agents.definition import AgentType
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     InvalidMessage,
     InvalidSettings,
+    LimitExceeded,
     MoonletError,
     Unavailable,
     Unknown,
@@ -45,20 +48,13 @@ from moonlet.streams import (
     is_unknown,
 )
 
-Timeout = float | timedelta
-
 ROUTES_MAX: Final = 100_000
 """Receivers and lanes that one session counts for; then a new session begins."""
 
+Timeout = float | timedelta
+
 TRY: Final = 2.0
 """Seconds until one try's answer is taken for lost."""
-
-
-def _deadline(moment: datetime) -> int:
-    """In µs since 1970, from 1: what is before that has passed as well, and 0 is none."""
-    if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise InvalidSettings(f"deadline={moment!r:.100}: give an aware datetime")
-    return max(1, to_micros(moment))
 
 
 class Plain(msgspec.Struct, frozen=True):
@@ -77,6 +73,18 @@ def seconds(timeout: Timeout) -> float:
     return value
 
 
+def end_of(timeout: Timeout) -> float:
+    """When a call that begins now is to end, by the loop's time; raises as `seconds`."""
+    return asyncio.get_running_loop().time() + seconds(timeout)
+
+
+def _deadline(moment: datetime) -> int:
+    """In µs since 1970, from 1: what is before that has passed as well, and 0 is none."""
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        raise InvalidSettings(f"deadline={moment!r:.100}: give an aware datetime")
+    return max(1, to_micros(moment))
+
+
 class Counter:
     """Numbers from 1, each in flight from `take` to `done`. Small while at rest.
 
@@ -91,6 +99,10 @@ class Counter:
         self._last = 0
         self._in_flight: dict[int, None] = {}
         self._waiting: deque[asyncio.Future[int]] | None = None
+
+    def take_now(self) -> int | None:
+        """The next number, None if there is no room for it, or others wait."""
+        return self._give() if not self._waiting and self._has_room() else None
 
     async def take(self) -> int:
         """The next number, once there is room for it; first come, first served.
@@ -133,7 +145,7 @@ class Counter:
 class Route(Counter):
     """The way to one agent in one lane, in one session; `home` is None until it was asked for."""
 
-    __slots__ = ("_prefix", "_text", "home", "lane", "session", "subject", "target")
+    __slots__ = ("_prefix", "_text", "home", "journal", "lane", "session", "subject", "target")
 
     def __init__(self, target: AgentId, lane: Lane, session: str) -> None:
         super().__init__()
@@ -141,7 +153,7 @@ class Route(Counter):
         self.lane: Lane = lane
         self.session = session
         self.home: Home | None = None
-        self.subject = ""
+        self.subject = self.journal = ""
         self._text = str(target)
         self._prefix = f"{session}.{target.type}.{target.key}.{lane}."
 
@@ -173,13 +185,23 @@ class Route(Counter):
 
 
 class Sender:
-    """One session, its routes, and one wildcard inbox in which each question has a token."""
+    """One session, its routes, and one wildcard inbox in which each question has a token.
 
-    def __init__(self, bus: Bus, registry: Registry, types: Mapping[str, AgentType[Any]]) -> None:
+    `seen` are the last sequences of the journals that the client knows of, and may grow.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        registry: Registry,
+        types: Mapping[str, AgentType[Any]],
+        seen: Mapping[str, int],
+    ) -> None:
         self._bus = bus
         self._loop = asyncio.get_running_loop()
-        self._registry = registry
+        self.homes = Homes(bus, registry)
         self._types = types
+        self._seen = seen
         self._mailboxes = Mailboxes(bus)
         self._messages: dict[type, MessageType[Any]] = {}
         self._routes: dict[tuple[str, str], Route] = {}
@@ -212,21 +234,24 @@ class Sender:
         lane: Lane,
         timeout: Timeout,
         deadline: datetime | None,
-    ) -> tuple[AgentId, Envelope]:
-        """Store a command; returns when it is durable. See `Client.tell`."""
-        limit = seconds(timeout)
-        until = self._loop.time() + limit
+    ) -> tuple[AgentId, Envelope, int]:
+        """Store a command; returns when it is durable. See `Client.tell`.
+
+        With the envelope comes the sequence of the journal that its commit can only be behind.
+        """
+        until = self._loop.time() + seconds(timeout)
         route = self._route(agent, lane)
         if route.home is None:
-            await self._find(route, limit)
+            await self._find(route, until)
         message = self.encode(route.target, command)
-        number = await route.take()
+        number = route.take_now() or await self._take(route, until)
+        after = self._end(route, id)
         try:
             envelope = route.envelope(message, number, id, deadline, "")
             await self._put(route, envelope, until)
         finally:
             route.done(number)
-        return route.target, envelope
+        return route.target, envelope, after
 
     async def ask(
         self,
@@ -239,12 +264,12 @@ class Sender:
         deadline: datetime | None,
     ) -> Answer:
         """Send a command and wait for its outcome. See `Client.ask`."""
-        limit = seconds(timeout)
-        until = self._loop.time() + limit
+        until = self._loop.time() + seconds(timeout)
         route = self._route(agent, lane)
-        home = route.home or await self._find(route, limit)
+        home = route.home or await self._find(route, until)
         message = self.encode(route.target, command)
-        number = await route.take()
+        number = route.take_now() or await self._take(route, until)
+        after = self._end(route, id)
         self._count += 1
         reply = f"{self._inbox}.{self._count}"
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -257,8 +282,9 @@ class Sender:
                 await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
             if future.done():
                 return future.result()
-            until = self._bus.clock.monotonic() + until - self._loop.time()
-            return await await_outcome(self._bus, route.target, envelope, home, future, until=until)
+            return await await_outcome(
+                self._bus, route.target, envelope, home, future, after=after, until=until
+            )
         finally:
             route.done(number)
             del self._waiting[reply]
@@ -274,6 +300,8 @@ class Sender:
 
     def _route(self, agent: str, lane: Lane) -> Route:
         """The way to this agent in this lane, in the session of now; raises `InvalidId`."""
+        if asyncio.get_running_loop() is not self._loop:
+            self.homes.check_loop()
         route = self._routes.get((agent, lane)) if type(agent) is str else None
         if route is None:
             target = AgentId.parse(agent)
@@ -285,27 +313,32 @@ class Sender:
             route = self._routes.setdefault(key, Route(target, lane, self.session))
         return route
 
-    async def _find(self, route: Route, seconds: float) -> Home:
-        until = self._bus.clock.monotonic() + seconds
-        home = route.home = await self.home(route.target, until)
+    async def _find(self, route: Route, until: float) -> Home:
+        home = await self.homes.home(route.target, until)
+        route.journal = journal = self._bus.topology.journal_of(route.target.type)
+        if journal not in self._seen:
+            await self.homes.learn_end(journal, until)
+        route.home = home
         route.subject = self._bus.subjects.mailbox(route.target, route.lane, home)
         return home
 
-    async def home(self, agent: AgentId, until: float) -> Home:
-        """Where the type's agents are: asked for until monotonic `until`, as nothing is sent yet.
+    def _end(self, route: Route, id: str | None) -> int:
+        """Behind which sequence a command's commit can only be; 0 for a caller's own id."""
+        if id is not None:  # it may be an old one
+            return 0
+        return self._seen.get(route.journal) or self.homes.ends.get(route.journal, 0)
 
-        Raises `UnknownAgentType`, and `Unavailable` when time is up.
-        """
-        registry = self._registry
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return registry.known(agent.type) or await registry.home(agent.type)
-            except Unavailable:
-                if self._bus.clock.monotonic() >= until:
-                    raise
-            await self._bus.backoff(attempt)
+    async def _take(self, route: Route, until: float) -> int:
+        """A number, once there is room; raises `LimitExceeded` when time is up."""
+
+        def late() -> LimitExceeded:
+            return LimitExceeded(
+                f"{WINDOW} commands to {route.target} in lane {route.lane} are under way, and none"
+                " was answered in time: wait for answers before you send on, or start more hosts",
+                limit=WINDOW,
+            )
+
+        return await in_time(route.take(), until, late)
 
     def encode(
         self, agent: AgentId, message: Any, *, query: bool = False
@@ -364,12 +397,7 @@ class Sender:
             attempt += 1
             left = until - self._loop.time()
             if left <= 0:
-                raise Unknown(
-                    f"no answer from {self._bus.description} for {envelope.name} to"
-                    f" {route.target}{why}: ask for its outcome with the same id",
-                    stored="maybe" if stored else "no",
-                    command_id=envelope.id,
-                )
+                raise self._unknown(route, envelope, stored, why)
             try:
                 await self._mailboxes.put(route.subject, envelope, timeout=min(left, TRY))
                 return
@@ -381,10 +409,21 @@ class Sender:
                     stored = True
                 elif is_final(error):
                     raise
+                why = error.description
             except NoResponders:
-                why = f" (no stream takes {route.subject} now; hosts make it)"
+                why = f"no stream takes {route.subject} now; hosts make it"
             except Disconnected:
-                pass
+                why = "there is no connection to it now; it is being restored"
             except Unavailable:
-                stored = True
-            await self._bus.backoff(attempt)
+                stored, why = True, "it may hang, look at it"
+            await self._bus.backoff(attempt, at_most=until - self._loop.time())
+
+    def _unknown(self, route: Route, envelope: Envelope, stored: bool, why: str) -> Unknown:
+        where, what = self._bus.description, f"{envelope.name} to {route.target}"
+        if stored:
+            do = "ask for its outcome with the same id"
+            text = f"no answer from {where} for {what} ({why}): {do}"
+        else:
+            do = "nothing is stored, send it again"
+            text = f"{what} was not taken by {where} in time ({why}): {do}"
+        return Unknown(text, stored="maybe" if stored else "no", command_id=envelope.id)

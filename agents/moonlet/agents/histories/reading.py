@@ -1,5 +1,6 @@
 """Reading what agents have done: commits in order, states as of any revision or time."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
@@ -45,11 +46,13 @@ async def read_commits(
 
 
 async def _messages(
-    bus: Bus, stream: str, subject: str, *, follow: bool = False
+    bus: Bus, stream: str, subject: str, *, follow: bool = False, start: int = 1
 ) -> AsyncGenerator[list[StoredMessage], None]:
     """`read_messages`, but a journal that no host has made yet is an empty one."""
     try:
-        async with aclosing(read_messages(bus, stream, subject, follow=follow)) as batches:
+        async with aclosing(
+            read_messages(bus, stream, subject, follow=follow, start=start)
+        ) as batches:
             async for batch in batches:
                 yield batch
     except (NoResponders, StreamGone):
@@ -61,13 +64,24 @@ async def _messages(
             ) from None
 
 
-async def find_commit(bus: Bus, agent: AgentId, id: str) -> Commit[Any] | None:
-    """The commit of a command id; None if it is not committed."""
-    async with aclosing(read_commits(bus, agent, 1, None, False)) as commits:
-        async for commit in commits:
-            if commit.command.id == id:
-                return commit
-    return None
+async def find_commit(
+    bus: Bus, agent: AgentId, id: str, after: int = 0
+) -> tuple[Commit[Any] | None, int]:
+    """The commit of a command id behind sequence `after`, and how far was read; None if not there.
+
+    A replica that lags may not show it yet: read on from there later.
+    """
+    stream = bus.topology.journal_of(agent.type)
+    subject = bus.subjects.journal(agent)
+    async with aclosing(_messages(bus, stream, subject, start=after + 1)) as batches:
+        async for batch in batches:
+            for message in batch:
+                commit = decode_plain_commit(stream, message)
+                after = commit.sequence
+                if commit.command.id == id:
+                    return commit, after
+            await asyncio.sleep(0)  # a long history is no reason to keep others waiting
+    return None, after
 
 
 async def state_of(

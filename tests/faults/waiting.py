@@ -1,0 +1,57 @@
+"""Faults in what bounds a wait, and in what is said when one ends: P10."""
+
+from tests.faults.commands import AGENTS
+from tests.faults.fault import Fault
+
+TIMEOUTS = "tests/agents/test_timeouts.py::"
+
+WAITING_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "P10",
+        TIMEOUTS + "test_every_call_ends_within_its_timeout_though_the_server_hangs",
+        "a caller's timeout is left to each step on its own",
+        (
+            (
+                AGENTS + "client/timeouts.py",
+                "asyncio.timeout_at(until)",
+                "asyncio.timeout_at(until + 60)",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIMEOUTS + "test_what_is_under_way_without_answers_is_bounded_and_said",
+        "room for one more command is waited for without limit",
+        (
+            (
+                AGENTS + "client/sending.py",
+                "await in_time(route.take(), until, late)",
+                "await route.take()",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIMEOUTS + "test_without_a_host_an_ask_costs_no_more_for_a_long_history",
+        "a commit is looked for from the journal's beginning",
+        (
+            (
+                AGENTS + "client/sending.py",
+                "if id is not None:  # it may be an old one",
+                "if id is None or id:",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        TIMEOUTS + "test_a_client_that_is_not_open_says_so_at_once",
+        "a client that is closed keeps what it had while open",
+        (
+            (
+                AGENTS + "client/client.py",
+                "vars(self).pop(name, None)",
+                "vars(self).get(name, None)",
+            ),
+        ),
+    ),
+)
