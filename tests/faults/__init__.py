@@ -9,6 +9,7 @@ from tests.faults.calls_and_clocks import CALL_AND_CLOCK_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.fault import Fault
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
+from tests.faults.states import STATE_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
 from tests.faults.waiting import WAITING_FAULTS
 
@@ -19,6 +20,7 @@ FAULTS: tuple[Fault, ...] = (
     *CALL_AND_CLOCK_FAULTS,
     *NEIGHBOUR_FAULTS,
     *WAITING_FAULTS,
+    *STATE_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

@@ -3,6 +3,7 @@
 A value, not a base class, and registered nowhere: two of them may have one name.
 """
 
+import copy
 import inspect
 import sys
 import types
@@ -12,11 +13,13 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from moonlet.agents.definition.signature import Signature, read_signature
+from moonlet.agents.definition.state_codec import StateCodec
 from moonlet.core.behavior import Behavior, Handler
 from moonlet.core.digest import record_digest
 from moonlet.core.effects import EFFECTS, Reply
 from moonlet.core.errors import InvalidAgentType, UnknownCommand
 from moonlet.core.ids import check_name
+from moonlet.core.likeness import is_fixed
 from moonlet.core.schema import MessageType, Upcast, find_upcasts, schema_of
 
 S = TypeVar("S")
@@ -49,6 +52,7 @@ class AgentType(Generic[S]):
             )
         self.partitions = partitions
         self.state = state
+        self.states: StateCodec[S] = StateCodec(state)
         self.behavior: Behavior[S] = Behavior(_initial(name, state, initial))
         self.queries: dict[str, Handler] = {}
         self.performs: dict[str, Handler] = {}
@@ -145,17 +149,12 @@ class AgentType(Generic[S]):
         return self._state_code
 
     def encode_state(self, state: S) -> bytes:
-        """The state as MessagePack, for snapshots."""
-        dump = getattr(state, "model_dump", None)
-        return msgspec.msgpack.encode(dump(mode="python", by_alias=True) if dump else state)
+        """The state as MessagePack, for snapshots; raises what can't be encoded."""
+        return self.states.encode(state)
 
     def decode_state(self, data: bytes) -> S:
         """The state of `encode_state`; raises msgspec's or pydantic's errors if it doesn't fit."""
-        validate = getattr(self.state, "model_validate", None)
-        if validate is not None:
-            model: S = validate(msgspec.msgpack.decode(data))
-            return model
-        return msgspec.msgpack.decode(data, type=self.state)
+        return self.states.decode(data)
 
     def _read(
         self, function: Callable[..., Any], decorator: str, *, leading: int, extras: tuple[str, ...]
@@ -209,16 +208,17 @@ class AgentType(Generic[S]):
 
 
 def _initial(name: str, state: type[S], initial: S | None) -> Callable[[], S]:
+    """Makes an agent's first state: each its own, whatever is done to another's."""
     if initial is not None:
-        return lambda: initial
+        return (lambda: initial) if is_fixed(initial) else (lambda: copy.deepcopy(initial))
     try:
-        state()
+        first = state()
     except Exception as error:
         raise InvalidAgentType(
             f"agent type {name}: {state.__name__}() can't be made without arguments ({error}):"
             " give its fields defaults, or pass initial="
         ) from None
-    return state
+    return state if is_fixed(first) else (lambda: copy.deepcopy(state()))
 
 
 def _shape(state: type) -> Any:

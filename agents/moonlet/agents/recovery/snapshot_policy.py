@@ -7,7 +7,8 @@ from moonlet.agents.definition import AgentType
 from moonlet.agents.services import HostServices
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
-from moonlet.core.marks import buggify
+from moonlet.core.likeness import Unlike, any_key
+from moonlet.core.marks import buggify, reached
 from moonlet.streams import take_snapshot
 from moonlet.telemetry import get_logger
 
@@ -21,6 +22,9 @@ SNAPSHOT_BYTES: Final = 262_144
 
 SNAPSHOT_SECONDS: Final = 0.05
 """Seconds that folding the tail would take, from which another snapshot may be worth it."""
+
+SNAPSHOT_WORTH: Final = 4
+"""Bytes of commits for each byte of state: a state is written, read and compared, all of it."""
 
 SNAPSHOT_ANYWAY: Final = 4_096
 """Commits behind the last snapshot from which another is taken however large the state is."""
@@ -78,7 +82,8 @@ class SnapshotPolicy:
             or agent.tail_bytes >= SNAPSHOT_BYTES
             or tail * self._fold_seconds >= SNAPSHOT_SECONDS
         )
-        if long and (agent.tail_bytes >= agent.snapshot_bytes or tail >= SNAPSHOT_ANYWAY):
+        worth = agent.tail_bytes >= agent.snapshot_bytes * SNAPSHOT_WORTH
+        if long and (worth or tail >= SNAPSHOT_ANYWAY):
             self._take(agent, fold)
         left = SNAPSHOT_EVERY - (fold.revision - agent.snapshot_revision)
         step = left if 0 < left < SNAPSHOT_AT_REST else SNAPSHOT_AT_REST
@@ -99,9 +104,11 @@ class SnapshotPolicy:
         incarnation = self._services.ends.known_incarnation(self._stream)
         if incarnation is None or not agent.all_out:
             return
-        state = self._type.encode_state(fold.state)
-        agent.snapshot_revision = fold.revision
-        agent.snapshot_bytes, agent.tail_bytes = len(state), 0
+        agent.snapshot_revision, agent.tail_bytes = fold.revision, 0  # if not, not soon again
+        state = self._encoded(agent, fold.state)
+        if state is None:
+            return
+        agent.snapshot_bytes = len(state)
         snapshot = take_snapshot(
             fold, agent.id, state=state, incarnation=incarnation, code=self._type.state_code()
         )
@@ -111,6 +118,33 @@ class SnapshotPolicy:
             return
         self._written.add(future)
         future.add_done_callback(self._stored)
+
+    def _encoded(self, agent: Snapshotted, state: Any) -> bytes | None:
+        """The state as bytes from which it comes back as it was; else the operator is told once."""
+        states = self._type.states
+        try:
+            data = states.encode(state)
+        except Exception as error:
+            unlike: Unlike | None = states.unencodable(state, error)
+        else:
+            if len(data) > self._services.bus.max_payload:
+                return data  # it won't be stored, and that is told
+            unlike = states.unlike(state, data)
+            if unlike is None:
+                return data
+        assert unlike is not None
+        reached("a state would not come back from a snapshot")
+        self._services.alarm_once(
+            "a state does not come back from a snapshot",
+            f"{self._type.name} {any_key(unlike.path)}",
+            agent=str(agent.id),
+            field=unlike.path,
+            was=unlike.was,
+            comes_back=unlike.comes_back,
+            so="its agents go without snapshots, and recover from their whole history: see"
+            " docs/operations.md",
+        )
+        return None
 
     def _stored(self, future: "asyncio.Future[Any]") -> None:
         self._written.discard(future)

@@ -25,6 +25,10 @@ COMPLAINTS_MAX: Final = 1_024
 """Kinds of alarms and mistakes of which it is remembered when they were logged last."""
 
 
+TOLD_MAX: Final = 1_000
+"""What is logged but once is logged for so many at most."""
+
+
 class HostServices:
     """Made by a host, used by its partitions and agents."""
 
@@ -40,6 +44,7 @@ class HostServices:
         self.ends = JournalEnds(bus)
         self.alarms: dict[str, int] = {}
         self._alarmed: dict[str, float] = {}
+        self._told: set[tuple[str, str]] = set()
         self._writers: dict[str, GroupCommit] = {}
 
     def writer(self, stream: str) -> GroupCommit:
@@ -83,3 +88,10 @@ class HostServices:
             return False
         self._alarmed[what] = now
         return True
+
+    def alarm_once(self, what: str, of: str, **facts: Any) -> None:
+        """Count it each time, and log it the first time for each `of`, of 1,000 of them."""
+        self.alarms[what] = self.alarms.get(what, 0) + 1
+        if (what, of) not in self._told and len(self._told) < TOLD_MAX:
+            self._told.add((what, of))
+            log.error(what, **facts)

@@ -1,0 +1,77 @@
+"""P2 on a server: the state that comes back is the state, and nothing but the journal makes it."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from moonlet.agents import AgentType, Decision, Host, Reply, connect
+from moonlet.core.ids import AgentId
+from moonlet.streams import Snapshots, Topology
+from moonlet.streams.server.server_process import ServerProcess
+from tests.agents.states import CHANGED, Number, Show, Tick, ticking
+
+WHAT = "a state does not come back from a snapshot"
+
+
+async def test_a_state_that_would_come_back_changed_has_no_snapshot_and_the_field_is_told_once(
+    shared_server: ServerProcess, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    types = [made for made, _ in CHANGED.values()]
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, types) as host:
+            agents = [f"{made.name}/{key}" for made in types for key in "ab"]
+            await asyncio.gather(*(moon.tell(a, Tick(n)) for n in range(19) for a in agents))
+            await asyncio.gather(*(moon.ask(agent, Tick(19)) for agent in agents))
+            live = {a: await moon.query(a, Show()) for a in agents}
+        assert host.services.alarms[WHAT] >= 2 * len(types)
+        told = capfd.readouterr()
+        lines = [line for line in (told.out + told.err).splitlines() if WHAT in line]
+        for kind, (_, field) in CHANGED.items():
+            mine = [line for line in lines if f"agent={kind}/" in line]
+            assert len(mine) == 1 and field in mine[0], (kind, mine)
+            assert await Snapshots(moon.bus).load(AgentId(kind, "a")) is None
+        async with Host(moon, types):
+            assert {a: await moon.query(a, Show()) for a in agents} == live
+
+
+async def test_a_state_that_cannot_be_encoded_stops_neither_its_agent_nor_its_neighbours(
+    shared_server: ServerProcess, name: str
+) -> None:
+    wei = ticking("vault", Number, lambda state, n: Number(state.n + 10**18))
+    fine: AgentType[Number] = AgentType("count", Number, partitions=1)
+
+    @fine.on_command
+    def tick(state: Number, command: Tick) -> Decision:
+        yield Reply(command.n)
+
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, [wei, fine]):
+            for v in range(3):  # each is one short of its snapshot, and over 64 bits
+                await asyncio.gather(*(moon.tell(f"vault/{v}", Tick(1)) for _ in range(255)))
+            asks: list[Any] = [moon.ask(f"vault/{v}", Tick(1), timeout=10) for v in range(3)]
+            asks += [moon.ask(f"count/{k}", Tick(k), timeout=10) for k in range(50)]
+            answers = await asyncio.gather(*asks)
+            assert answers[3:] == list(range(50))
+            assert (await moon.ask("vault/0", Tick(1))) is None
+
+
+async def test_agents_of_one_type_never_share_what_they_began_with(
+    shared_server: ServerProcess, name: str
+) -> None:
+    class Basket(msgspec.Struct):
+        items: list[int]
+
+    def put(state: Basket, n: int) -> Basket:
+        state.items.append(n)  # as it should not be
+        return Basket(state.items)
+
+    basket = ticking("basket", Basket, put, Basket([]))
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, [basket]):
+            await moon.ask("basket/a", Tick(1))
+            await moon.ask("basket/b", Tick(2))
+            shown = [await moon.query(f"basket/{key}", Show()) for key in "ab"]
+    assert shown == ["Basket(items=[1])", "Basket(items=[2])"]
+    assert basket.behavior.initial() == Basket([])

@@ -1,0 +1,46 @@
+"""Faults in how states come back, and in what is sent: P2."""
+
+from tests.faults.commands import AGENTS
+from tests.faults.fault import Fault
+
+STATE = "tests/e2e/test_promises_state.py::"
+
+STATE_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "P2",
+        STATE
+        + "test_a_state_that_would_come_back_changed_has_no_snapshot_and_the_field_is_told_once",
+        "what comes back from a snapshot is not compared",
+        (
+            (
+                AGENTS + "recovery/snapshot_policy.py",
+                "            unlike = states.unlike(state, data)\n",
+                "            unlike = None\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P2",
+        STATE + "test_a_state_that_cannot_be_encoded_stops_neither_its_agent_nor_its_neighbours",
+        "an encoder that fails is let through",
+        (
+            (
+                AGENTS + "recovery/snapshot_policy.py",
+                "        except Exception as error:\n",
+                "        except KeyError as error:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P2",
+        STATE + "test_agents_of_one_type_never_share_what_they_began_with",
+        "the initial state is one for all agents",
+        (
+            (
+                AGENTS + "definition/agent_type.py",
+                "(lambda: copy.deepcopy(initial))",
+                "(lambda: initial)",
+            ),
+        ),
+    ),
+)
