@@ -22,7 +22,7 @@ from moonlet.streams.api import Pull
 
 Verdict = Callable[[str, bytes], str]
 """Says of a subject and payload: 'pass', 'lose' (not sent), 'lose ack' (sent, no answer), 'hold'
-(sent when `release` is called)."""
+(sent when `release` is called), 'late ack' (sent, answered when `release` is called)."""
 
 
 def passes(_subject: str, _data: bytes) -> str:
@@ -72,6 +72,9 @@ class FaultyJetStream:
             send().add_done_callback(
                 lambda _: lost.set_exception(NoAnswer("its answer was lost by the test"))
             )
+        elif verdict == "late ack":
+            sent = send()
+            self._held.append(lambda: _copy(sent, lost))
         else:
             assert verdict == "hold", verdict
             self._held.append(lambda: _copy(send(), lost))
@@ -166,13 +169,14 @@ class FaultyMoon:
         encoding: Encoding = "json",
         mailbox: int = 10_000,
         internal: int = 1_000_000,
+        over: Callable[[JetStream], Any] | None = None,
     ) -> None:
         self._stack = AsyncExitStack()
         topology = Topology(prefix=prefix, mailbox=mailbox, internal=internal)
 
         async def open() -> Bus:
             bus = await open_bus(self._stack, url, topology=topology, encoding=encoding)
-            self.faults = FaultyJetStream(bus._js)
+            self.faults = (over or FaultyJetStream)(bus._js)
             return Bus(
                 self.faults,  # the rest is delegated
                 SystemClock(),
@@ -183,7 +187,7 @@ class FaultyMoon:
 
         self.moon = Client(open, agents=agents, close=self._stack.aclose)
 
-    async def __aenter__(self) -> tuple[Client, FaultyJetStream]:
+    async def __aenter__(self) -> tuple[Client, Any]:
         await self.moon.__aenter__()
         return self.moon, self.faults
 

@@ -11,11 +11,13 @@ from moonlet.agents.deciding import PendingCommit, Verdict
 from moonlet.agents.definition import AgentType, Context
 from moonlet.agents.live import LiveAgent, Phase
 from moonlet.agents.services import HostServices
+from moonlet.core import errors
 from moonlet.core.behavior import parked
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidId, MoonletError, Unavailable
+from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId, check_name
 from moonlet.core.schema import encode_plain
 from moonlet.streams import (
@@ -25,6 +27,7 @@ from moonlet.streams import (
     Answer,
     Message,
     Question,
+    ServerRefused,
     answer_of,
     conflict_answer,
     decode_commit,
@@ -248,11 +251,7 @@ class OwnerService:
             raise
         except BaseException as error:  # nothing is awaited here: it is a validator's own
             return self._query_failed(question, error)
-        agent = await self._warm(question)
-        await self._see(agent, question.at_least)
-        fold = agent.fold
-        if fold is None:
-            raise Unavailable(f"{question.agent} is being read again; ask again")
+        fold = await self._acknowledged(question)
         context = Context(
             self_id=question.agent,
             revision=fold.revision,
@@ -283,16 +282,30 @@ class OwnerService:
         partition.services.complain("a query failed", kind, stack=failure.stack, **facts)
         return _failed(question.id, "Rejected", f"the query failed: {failure.reason}")
 
+    async def _acknowledged(self, question: Question) -> Fold[Any]:
+        """The agent's state, no older than the sequence that the client has seen."""
+        while True:
+            agent = await self._warm(question)
+            await self._see(agent, question.at_least)
+            if agent.fold is not None:
+                return agent.fold
+            if agent.phase is Phase.CLOSED:
+                raise Unavailable(f"{agent.id} left memory meanwhile; ask again")
+
     async def _see(self, agent: LiveAgent, at_least: int) -> None:
-        """Have the agent's state no older than the sequence that the client has seen."""
+        """Have in memory what was stored of the agent when the question came.
+
+        That is no more than the client can have seen of it. What is in flight may be stored, and
+        not acknowledged to us yet: it is waited for.
+        """
+        if agent.fold is None or agent.fold.sequence >= at_least:
+            return
         partition = self._partition
-        while agent.fold is not None and agent.fold.sequence < at_least:
-            last = await partition.services.journal(partition.journal_stream).last(agent.id)
-            if last is None or agent.fold is None or last.sequence <= agent.fold.sequence:
-                return  # there is no more to see
+        last = await partition.services.journal(partition.journal_stream).last(agent.id)
+        while last is not None and agent.fold is not None and agent.fold.sequence < last.sequence:
             if agent.phase in (Phase.RUNNING, Phase.BLOCKED):
-                agent.forget()
-            await self._until_ready(agent)  # an append that is in flight ends, or reads again
+                agent.forget()  # somebody else wrote it
+            await self._until_ready(agent)
 
     # orders
 
@@ -327,7 +340,7 @@ class OwnerService:
         except MoonletError as error:
             if self._partition.closed:
                 return  # it may be about the handing over alone: the next owner answers
-            result = _failed("", type(error).__name__, str(error))
+            result = failure(error)
         if result is not None and message.reply:
             self._post([message.reply], result, encoding)
 
@@ -367,3 +380,15 @@ class OwnerService:
 
 def _failed(id: str, error: str, reason: str) -> Answer:
     return Answer("failed", id, reason=reason, error=error)
+
+
+def failure(error: MoonletError) -> Answer:
+    """What whoever asks is told of an error: the class by which `core.errors` knows it.
+
+    Layers have classes of their own below those, which no caller has heard of; and what the server
+    refuses an owner says nothing of the question.
+    """
+    if isinstance(error, ServerRefused):
+        return _failed("", "Unavailable", str(error))
+    known = next(kind for kind in type(error).__mro__ if vars(errors).get(kind.__name__) is kind)
+    return _failed("", known.__name__, str(error))

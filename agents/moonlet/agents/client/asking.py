@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from moonlet.agents.client.answers import outcome_of
 from moonlet.agents.client.timeouts import in_time
 from moonlet.agents.histories import find_commit
 from moonlet.core.envelope import Envelope
@@ -182,9 +183,7 @@ async def _outcome_from_owner(
     except Unavailable:
         answer = None
     else:
-        answer = decode_answer(message.data, message.headers)
-        if answer.outcome == "waiting" or answer.error == "Unavailable":
-            answer = None
+        answer = outcome_of(decode_answer(message.data, message.headers), question)
     if answer is None:  # without a connection that is known at once: don't ask in a circle
         await asyncio.sleep(min(0.2, left))
     return answer

@@ -13,7 +13,7 @@ from moonlet.agents.client.asking import ask_owner
 from moonlet.agents.client.receipt import Receipt
 from moonlet.agents.client.sending import Sender, Timeout, end_of
 from moonlet.agents.definition import AgentType
-from moonlet.agents.histories import read_commits, state_of
+from moonlet.agents.histories import fold_of, read_commits
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid, UnknownAgentType
 from moonlet.core.frontier import Frontier
@@ -237,11 +237,13 @@ class Client:
     ) -> AsyncGenerator[Commit[Any], None]:
         """The agent's commits of revisions `from_` to `to`, both inclusive, in order.
 
-        With `follow` it waits for further ones, for ever or until `to`.
+        None is missing that was committed before the call, or that `token` has seen. With `follow`
+        it waits for further ones, for ever or until `to`.
         """
         target = AgentId.parse(agent)
         stream = self.bus.topology.journal_of(target.type)
-        async with aclosing(read_commits(self.bus, target, from_, to, follow)) as commits:
+        seen = self._seen.get(stream, 0)
+        async with aclosing(read_commits(self.bus, target, from_, to, follow, seen)) as commits:
             async for commit in commits:
                 self.see(stream, commit.sequence)
                 yield commit
@@ -251,6 +253,7 @@ class Client:
     ) -> Any:
         """The agent's typed state after `revision`, or as of `time`; else the newest.
 
+        At least as new as `token`, which it advances.
         Needs the agent type's code: from `agents=` of `connect`, or a host on this client.
         """
         target = AgentId.parse(agent)
@@ -260,4 +263,10 @@ class Client:
                 f"the code of agent type {target.type} is not known here: pass it in"
                 " connect(agents=[...]), or open a Host on this client"
             )
-        return await state_of(self.bus, agent_type, target, revision, time)
+        stream = self.bus.topology.journal_of(target.type)
+        seen = self._seen.get(stream, 0)
+        fold = await fold_of(
+            self.bus, agent_type, target, revision=revision, time=time, at_least=seen
+        )
+        self.see(stream, fold.sequence)
+        return fold.state

@@ -28,12 +28,17 @@ S = TypeVar("S")
 
 
 async def read_commits(
-    bus: Bus, agent: AgentId, from_: int, to: int | None, follow: bool
+    bus: Bus, agent: AgentId, from_: int, to: int | None, follow: bool, at_least: int = 0
 ) -> AsyncGenerator[Commit[Any], None]:
-    """Commits of revisions `from_` to `to`, inclusive, with bodies as plain data."""
+    """Commits of revisions `from_` to `to`, inclusive, with bodies as plain data.
+
+    Of a journal that goes up to sequence `at_least`, or farther.
+    """
     stream = bus.topology.journal_of(agent.type)
     subject = bus.subjects.journal(agent)
-    async with aclosing(_messages(bus, stream, subject, follow=follow)) as batches:
+    async with aclosing(
+        _messages(bus, stream, subject, follow=follow, at_least=at_least)
+    ) as batches:
         async for batch in batches:
             for message in batch:
                 commit = decode_plain_commit(stream, message)
@@ -46,13 +51,20 @@ async def read_commits(
 
 
 async def _messages(
-    bus: Bus, stream: str, subject: str, *, follow: bool = False, start: int = 1
+    bus: Bus,
+    stream: str,
+    subject: str,
+    *,
+    follow: bool = False,
+    start: int = 1,
+    at_least: int = 0,
 ) -> AsyncGenerator[list[StoredMessage], None]:
     """`read_messages`, but a journal that no host has made yet is an empty one."""
     try:
-        async with aclosing(
-            read_messages(bus, stream, subject, follow=follow, start=start)
-        ) as batches:
+        messages = read_messages(
+            bus, stream, subject, follow=follow, start=start, at_least=at_least
+        )
+        async with aclosing(messages) as batches:
             async for batch in batches:
                 yield batch
     except (NoResponders, StreamGone):
@@ -67,10 +79,7 @@ async def _messages(
 async def find_commit(
     bus: Bus, agent: AgentId, id: str, after: int = 0
 ) -> tuple[Commit[Any] | None, int]:
-    """The commit of a command id behind sequence `after`, and how far was read; None if not there.
-
-    A replica that lags may not show it yet: read on from there later.
-    """
+    """The commit of a command id behind sequence `after`, and how far was read; None if not there."""
     stream = bus.topology.journal_of(agent.type)
     subject = bus.subjects.journal(agent)
     async with aclosing(_messages(bus, stream, subject, start=after + 1)) as batches:
@@ -84,17 +93,6 @@ async def find_commit(
     return None, after
 
 
-async def state_of(
-    bus: Bus,
-    agent_type: AgentType[S],
-    agent: AgentId,
-    revision: int | None,
-    time: datetime | None,
-) -> S:
-    """The state after `revision`, or after the last commit not later than `time`, or now."""
-    return (await fold_of(bus, agent_type, agent, revision=revision, time=time)).state
-
-
 async def fold_of(
     bus: Bus,
     agent_type: AgentType[S],
@@ -102,8 +100,13 @@ async def fold_of(
     *,
     revision: int | None = None,
     time: datetime | None = None,
+    at_least: int = 0,
 ) -> Fold[S]:
-    """The state of `state_of`, with the revision, sequence and time of the commit it is after."""
+    """The state after `revision`, or after the last commit not later than `time`, or now.
+
+    With the revision, sequence and time of the commit it is after. Of a journal that goes up to
+    sequence `at_least`, or farther.
+    """
     if revision is not None and time is not None:
         raise Invalid("give a revision or a time, not both")
     if revision is not None and revision < 0:
@@ -112,7 +115,7 @@ async def fold_of(
     stream = bus.topology.journal_of(agent.type)
     fold = Fold(agent_type.behavior.initial())
     subject = bus.subjects.journal(agent)
-    async with aclosing(_messages(bus, stream, subject)) as batches:
+    async with aclosing(_messages(bus, stream, subject, at_least=at_least)) as batches:
         async for batch in batches:
             for message in batch:
                 if fold.revision == revision:
