@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from moonlet.agents import Host, connect
-from moonlet.core.errors import MoonletError, Unavailable, Undecodable, Unknown
+from moonlet.core.errors import (
+    MoonletError,
+    PermissionDenied,
+    Unavailable,
+    Undecodable,
+    Unknown,
+)
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Disconnected,
@@ -145,3 +151,54 @@ async def test_a_stored_command_of_a_broken_agent_is_not_told_as_refused(
             assert time.monotonic() - began < 10
             assert caught.value.stored == "yes"
             assert isinstance(caught.value.__cause__, Undecodable)
+
+
+async def test_a_receipt_ends_in_unknown_whatever_is_unavailable(
+    shared_server: ServerProcess, name: str
+) -> None:
+    """And in the commit, if that passes in time."""
+    async with (
+        FaultyMoon(shared_server.url, name) as (moon, faults),
+        Host(moon, [account_type()]),
+    ):
+        receipt = await moon.tell("account/a", Deposit(1))
+        await receipt.committed()
+
+        async def fail(*arguments: Any, **more: Any) -> None:
+            raise NoResponders("a cluster is electing")
+
+        faults.message = fail
+        with pytest.raises(Unknown, match="is stored for account/a") as caught:
+            await receipt.committed(timeout=0.5)
+        assert caught.value.stored == "yes"
+        waiting = asyncio.create_task(receipt.committed(timeout=10))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+        del faults.message
+        assert (await waiting).outcome == "accepted"
+
+
+@pytest.mark.parametrize("refusal", ["final", "denied"])
+async def test_what_may_be_stored_is_not_told_as_refused_by_another_try(
+    shared_server: ServerProcess, name: str, refusal: str
+) -> None:
+    async with (
+        FaultyMoon(shared_server.url, name) as (moon, faults),
+        Host(moon, [account_type()]),
+    ):
+        await moon.ask("account/a", Deposit(1))
+        tries: list[asyncio.Future[Any]] = []
+
+        def publish(subject: str, data: bytes, **more: Any) -> asyncio.Future[Any]:
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            refused = ServerRefused(400, 10060, "expected stream does not match")
+            denied = PermissionDenied("the right was taken away", subject=subject)
+            error = NoAnswer("lost") if not tries else refused if refusal == "final" else denied
+            future.set_exception(error)
+            tries.append(future)
+            return future
+
+        faults.publish = publish  # the first try's answer is lost, the second is refused
+        with pytest.raises(Unknown) as caught:
+            await moon.tell("account/a", Deposit(1))
+        assert caught.value.stored == "maybe" and len(tries) == 2

@@ -27,8 +27,9 @@ TOO_LARGE_CODES: Final = frozenset({10054, 10097})
 UNKNOWN_CODES: Final = frozenset({10158, 10163, 10210})
 """The same id is being stored, leader catching up, too many open batches: nothing is known."""
 
-NO_LEADER: Final = 10008
-"""`JetStream system temporarily unavailable`: a cluster is electing; nothing was done."""
+NO_LEADER: Final = frozenset({10008, 10009, 10118, 10119})
+"""A cluster is electing, who was asked is no leader, a stream or consumer is offline: nothing was
+done."""
 
 NO_MESSAGE: Final = frozenset({10037, 10043})
 """No message was found, or there is no such sequence."""

@@ -1,6 +1,7 @@
 """What `tell` returns: proof that a command is durable, and the way to its commit."""
 
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 from moonlet.agents.client.answers import error_of
 from moonlet.agents.client.asking import await_outcome
@@ -8,9 +9,18 @@ from moonlet.agents.client.sending import Timeout, end_of
 from moonlet.agents.client.timeouts import in_time
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import Corrupt, Unknown
+from moonlet.core.errors import Corrupt, Unavailable, Unknown
 from moonlet.core.ids import AgentId
-from moonlet.streams import Bus, Journal, Registry, decode_plain_commit
+from moonlet.streams import (
+    Bus,
+    Journal,
+    Registry,
+    StoredMessage,
+    decode_plain_commit,
+    stream_facts,
+)
+
+T = TypeVar("T")
 
 
 class Connected(Protocol):
@@ -42,25 +52,44 @@ class Receipt:
 
         Raises `Unknown(stored='yes')` when time is up, `Conflict` if the id was another command's.
         """
-        moon = self._moon
-        bus = moon.bus
-        until = end_of(timeout)
-        home = await in_time(moon.registry.home(self._agent.type), until, self._late)
+        moon, until = self._moon, end_of(timeout)
+        home = await self._patiently(lambda: moon.registry.home(self._agent.type), until)
         answer = await await_outcome(
-            bus, self._agent, self._envelope, home, None, after=self._after, until=until
+            moon.bus, self._agent, self._envelope, home, None, after=self._after, until=until
         )
         if not answer.sequence:
             raise error_of(answer)
         moon.see(answer.stream, answer.sequence)
-        reading = Journal(bus, answer.stream).message(answer.sequence)
-        stored = await in_time(reading, until, self._late)
-        if stored is None:
-            raise Corrupt(
-                f"{answer.stream} has no message {answer.sequence}, though its commit was answered",
-                stream=answer.stream,
-                sequence=answer.sequence,
-            )
+        stored = await self._patiently(lambda: self._stored(answer.stream, answer.sequence), until)
         return decode_plain_commit(answer.stream, stored)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], until: float) -> T:
+        """What `ask` gives once the server answers; raises `Unknown` at the loop's time `until`."""
+
+        async def keep_asking() -> T:
+            attempt = 0
+            while True:
+                try:
+                    return await ask()
+                except Unavailable:
+                    attempt += 1
+                await self._moon.bus.backoff(attempt)
+
+        return await in_time(keep_asking(), until, self._late)
+
+    async def _stored(self, stream: str, sequence: int) -> StoredMessage:
+        bus = self._moon.bus
+        stored = await Journal(bus, stream).message(sequence)
+        if stored is not None:
+            return stored
+        facts = await stream_facts(bus, stream)
+        if facts is None or facts.last < sequence:
+            raise Unavailable(f"the server that answers for {stream} is not up to date")
+        raise Corrupt(
+            f"{stream} has no message {sequence}, though its commit was answered",
+            stream=stream,
+            sequence=sequence,
+        )
 
     def _late(self) -> Unknown:
         return Unknown(

@@ -22,6 +22,8 @@ from moonlet.core.errors import (
     InvalidSettings,
     LimitExceeded,
     MoonletError,
+    PayloadTooLarge,
+    PermissionDenied,
     Unavailable,
     Unknown,
     UnknownCommand,
@@ -388,7 +390,8 @@ class Sender:
         """Store the command, with retries under the same id and number, until the loop's `until`.
 
         Raises `MailboxFull`, `PayloadTooLarge`, `PermissionDenied`; `Unknown` when time is up,
-        'no' if it was never sent, 'maybe' if a try had no answer.
+        'no' if it was never sent, 'maybe' if a try had no answer: what may be stored is not told as
+        refused by what became of another try.
         """
         stored = False
         attempt = 0
@@ -408,8 +411,14 @@ class Sender:
                 if is_unknown(error):
                     stored = True
                 elif is_final(error):
-                    raise
+                    if not stored:
+                        raise
+                    raise self._unknown(route, envelope, stored, error.description) from error
                 why = error.description
+            except (PayloadTooLarge, PermissionDenied) as error:
+                if not stored:
+                    raise
+                raise self._unknown(route, envelope, stored, str(error)) from error
             except NoResponders:
                 why = f"no stream takes {route.subject} now; hosts make it"
             except Disconnected:

@@ -79,7 +79,7 @@ async def _messages(
 async def find_commit(
     bus: Bus, agent: AgentId, id: str, after: int = 0
 ) -> tuple[Commit[Any] | None, int]:
-    """The commit of a command id behind sequence `after`, and how far was read; None if not there."""
+    """The commit of a command id behind sequence `after`, or None; and how far was read."""
     stream = bus.topology.journal_of(agent.type)
     subject = bus.subjects.journal(agent)
     async with aclosing(_messages(bus, stream, subject, start=after + 1)) as batches:

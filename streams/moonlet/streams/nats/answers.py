@@ -31,7 +31,7 @@ class ApiError(msgspec.Struct):
 
     def refusal(self) -> ServerRefused | NoResponders:
         """As an exception. A cluster without a leader refuses nothing: it is unavailable."""
-        if self.err_code == NO_LEADER:
+        if self.err_code in NO_LEADER:
             return NoResponders(
                 f"the cluster has no leader just now ({self.description}): nothing was done; it"
                 " is electing one, try again"
