@@ -4,6 +4,7 @@ from tests.faults.commands import AGENTS, CORE, STREAMS
 from tests.faults.fault import Fault
 
 ISOLATED = "tests/agents/test_isolated.py::"
+BLOCKED = "tests/agents/test_blocked.py::"
 
 NEIGHBOUR_FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -51,6 +52,54 @@ NEIGHBOUR_FAULTS: tuple[Fault, ...] = (
                 STREAMS + "nats/wire.py",
                 'await self._for_ever(super()._read_loop(), "reader")',
                 "await super()._read_loop()",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        BLOCKED + "test_a_handler_that_never_ends_stops_one_host_and_is_parked",
+        "the next owner runs what keeps the host before it",
+        (
+            (
+                AGENTS + "owner/blocked_agents.py",
+                "        elif id.key not in self.waiting:\n",
+                "        elif id.key in self.waiting:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        BLOCKED + "test_a_handler_that_blocks_its_host_is_named_and_nothing_else_is_blamed",
+        "a pull that is looked after late was never answered",
+        (
+            (
+                STREAMS + "reading/consumer.py",
+                "if asyncio.get_running_loop().time() - due > LATE:",
+                "if asyncio.get_running_loop().time() < due:",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        BLOCKED + "test_what_ended_a_process_is_not_run_again_until_somebody_says_so",
+        "a query that ended a process is run again",
+        (
+            (
+                AGENTS + "owner/blocked_agents.py",
+                'if mark is not None and mark.kind == "query" and mark.name == name:',
+                'if mark is not None and mark.kind == "query" and mark.name != name:',
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        BLOCKED + "test_an_agent_waits_for_a_blocked_host_but_not_for_ever",
+        "an agent waits for a host that is gone",
+        (
+            (
+                AGENTS + "owner/blocked_agents.py",
+                "            if services.bus.clock.monotonic() > until:\n",
+                "            if services.bus.clock.monotonic() < 0:\n",
             ),
         ),
     ),

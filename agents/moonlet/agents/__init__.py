@@ -7,7 +7,7 @@ from moonlet.agents.client import Client, Plain, Receipt
 from moonlet.agents.connect import connect
 from moonlet.agents.definition import AgentType, Context
 from moonlet.agents.histories import HistoryFault, Verification, fold_of
-from moonlet.agents.hosting import Host
+from moonlet.agents.hosting import EXIT_BLOCKED, Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
 from moonlet.core.errors import Rejected
@@ -18,6 +18,7 @@ Decision = Iterator[Any]
 """What a command handler that is a generator returns: events and effects, one by one."""
 
 __all__ = [
+    "EXIT_BLOCKED",
     "AgentManager",
     "AgentStatus",
     "AgentType",

@@ -31,18 +31,21 @@ def connect(
     """
     stack = AsyncExitStack()
 
+    async def another(stack: AsyncExitStack) -> Bus:
+        return await open_bus(
+            stack,
+            url,
+            context=context,
+            folder=folder,
+            topology=topology,
+            encoding=encoding,
+        )
+
     async def open() -> Bus:
         try:
-            return await open_bus(
-                stack,
-                url,
-                context=context,
-                folder=folder,
-                topology=topology,
-                encoding=encoding,
-            )
+            return await another(stack)
         except BaseException:
             await stack.aclose()
             raise
 
-    return Client(open, agents=agents, close=stack.aclose)
+    return Client(open, agents=agents, close=stack.aclose, another=another)

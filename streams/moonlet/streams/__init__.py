@@ -32,6 +32,8 @@ from moonlet.streams.api import (
     Subscription,
 )
 from moonlet.streams.buckets import (
+    Blocked,
+    BlockedMarks,
     Bucket,
     Entry,
     HostLease,
@@ -116,6 +118,8 @@ __all__ = [
     "OWNER_OUTCOME",
     "OWNER_QUERY",
     "Answer",
+    "Blocked",
+    "BlockedMarks",
     "Bucket",
     "Bus",
     "Consumer",

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from moonlet.agents.deciding import PendingCommit, Verdict
+from moonlet.agents.deciding import Asked, PendingCommit, Verdict
 from moonlet.agents.definition import AgentType, Context
 from moonlet.agents.live import LiveAgent, Phase
 from moonlet.agents.services import HostServices
@@ -93,6 +93,14 @@ class Answering(Protocol):
 
     def status_of(self, id: AgentId) -> dict[str, Any]:
         """What is known of an agent here, as plain data."""
+        ...
+
+    def why_stopped(self, id: AgentId) -> str:
+        """Why an agent that is stopped is so, for people."""
+        ...
+
+    def check_query(self, id: AgentId, name: str) -> None:
+        """Raise `Unavailable` for a query that ended a host's process."""
         ...
 
     async def stop_agent(self, id: AgentId) -> None:
@@ -261,11 +269,15 @@ class OwnerService:
         )
         try:
             given = (fold.state, query, context) if handler.wants_context else (fold.state, query)
+            partition.check_query(agent.id, question.name)
+            partition.services.running.work = Asked(question.agent, question.name)
             value = encode_plain(handler.function(*given), encoding)
         except MoonletError:
             raise
         except BaseException as error:  # nor here: it is the handler's own
             return self._query_failed(question, error)
+        finally:
+            partition.services.running.work = None
         return Answer(
             "answered",
             question.id,
@@ -352,7 +364,7 @@ class OwnerService:
             raise InvalidId(f"{id} is not of type {partition.agent_type.name}")
         agent = partition.agent(id.key)
         if agent.stopped:
-            raise Unavailable(f"{id} is stopped: start it with `start_agent`")
+            raise Unavailable(partition.why_stopped(id))
         if agent.phase is Phase.BROKEN and agent.error is not None:
             raise agent.error
         if agent.phase in _NOT_WARM:

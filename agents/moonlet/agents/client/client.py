@@ -1,7 +1,7 @@
 """The client: what `connect()` gives. It sends commands, asks, queries, and reads histories."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
@@ -39,8 +39,11 @@ class Client:
         *,
         agents: Iterable[AgentType[Any]] = (),
         close: Callable[[], Awaitable[None]] | None = None,
+        another: Callable[[AsyncExitStack], Awaitable[Bus]] | None = None,
     ) -> None:
         self._open_bus = open_bus
+        self.another = another
+        """Opens a further connection to the same server, on any loop; None in a simulation."""
         self._on_close = close
         self.types: dict[str, AgentType[Any]] = {}
         for agent_type in agents:

@@ -15,22 +15,27 @@ from moonlet.agents.deciding.decide import (
 from moonlet.agents.deciding.folding import fold_state, initial_state
 from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
 from moonlet.agents.deciding.rules import Rules
+from moonlet.agents.deciding.running import Asked, Running, Work, WorkNote
 from moonlet.agents.deciding.verdict import Verdict
 from moonlet.agents.deciding.waiting import WaitingCommands, lane_index
 
 __all__ = [
     "CHAIN_MAX",
     "Again",
+    "Asked",
     "CommitChain",
     "Difference",
     "HeldCommand",
     "PendingCommit",
     "QueuedCommand",
     "Rules",
+    "Running",
     "Settled",
     "Source",
     "Verdict",
     "WaitingCommands",
+    "Work",
+    "WorkNote",
     "decide_again",
     "decide_ahead",
     "fold_state",

@@ -33,7 +33,7 @@ from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 from moonlet.core.schema import decode_plain
 from moonlet.core.windows import sent_by_agent
-from moonlet.streams import decode_envelope, encode_commit
+from moonlet.streams import Blocked, decode_envelope, encode_commit
 
 CHAIN_MAX: Final = 256
 """Commands decided ahead of what is in flight: they are appended as one, all land, or none. A batch
@@ -272,19 +272,26 @@ def decide(
     problem = queued.problem
     if problem is None and rules.fatal and rules.fatal == queued.place:
         problem = _crashed()
+    if problem is None and rules.blocked and queued.place in rules.blocked:
+        problem = _blocked(rules.blocked[queued.place], envelope)
     if problem is not None:
         decision = parked(state, problem)
     elif envelope.deadline and now_us > envelope.deadline:
         decision = Decision("expired", state, reason="the deadline passed before it was decided")
     else:
-        decision, queued.readable = judge(
-            rules.agent_type,
-            state,
-            envelope,
-            queued.encoding,
-            revision=chain.revision,
-            micros=time.micros,
-        )
+        running = rules.running
+        running.work = queued
+        try:
+            decision, queued.readable = judge(
+                rules.agent_type,
+                state,
+                envelope,
+                queued.encoding,
+                revision=chain.revision,
+                micros=time.micros,
+            )
+        finally:
+            running.work = None
     if decision.effects:
         decision = _bounded(fold, chain, decision, state)
     command = _command(envelope, queued)
@@ -438,6 +445,20 @@ def _crashed() -> MoonletError:
     return MoonletError(
         "its decision ended the process of three hosts; look at the handler before it is sent again"
     )
+
+
+def _blocked(mark: Blocked, envelope: Envelope) -> MoonletError | None:
+    """The reason to park a command that kept its host's loop; None if another stands there now."""
+    if mark.id != envelope.id:
+        return None
+    reached("a command is parked since it blocked its host")
+    error = MoonletError(
+        f"its handler ran for over {mark.limit:g} s, so the process of its host was ended; look at"
+        " the handler before it is sent again"
+    )
+    if mark.stack:
+        error.add_note(mark.stack)
+    return error
 
 
 def _bounded(

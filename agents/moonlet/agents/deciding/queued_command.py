@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from moonlet.agents.deciding.running import WorkNote
 from moonlet.core.codec import Encoding
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import MoonletError
@@ -49,6 +50,13 @@ class QueuedCommand(msgspec.Struct, weakref=False):
     def place(self) -> str:
         """What names it in a note: the stream and its sequence."""
         return f"{self.source.stream}:{self.delivery.sequence}"
+
+    def noted(self) -> WorkNote:
+        """What is decided now, for whoever watches the loop."""
+        envelope = self.envelope
+        if envelope is None:
+            return WorkNote("command", "", "?", self.place)
+        return WorkNote("command", envelope.agent, envelope.name, self.place, envelope.id)
 
     def acknowledge(self) -> None:
         """Its command is committed and its effects are out."""

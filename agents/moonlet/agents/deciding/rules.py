@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
+from moonlet.agents.deciding.running import Running
 from moonlet.agents.definition import AgentType
+from moonlet.streams import Blocked
 
 RECORD_MARGIN: Final = 2_048
 """Bytes of a commit's message that its headers take at most; a larger record is oversized."""
@@ -12,10 +14,21 @@ class Rules:
     """Made by the owner of a partition for its agents; equal rules decide equally.
 
     `fatal` is the place (`stream:sequence`) of a command that the last two owners died deciding,
-    or empty. Only the stream `timers` fires timers, only `internal` brings results of calls.
+    or empty; `blocked` are those, by their places, that kept a loop until its process was ended.
+    Only the stream `timers` fires timers, only `internal` brings results of calls. In `running`
+    stands what is decided now.
     """
 
-    __slots__ = ("agent_type", "app_version", "fatal", "internal", "record_limit", "timers")
+    __slots__ = (
+        "agent_type",
+        "app_version",
+        "blocked",
+        "fatal",
+        "internal",
+        "record_limit",
+        "running",
+        "timers",
+    )
 
     def __init__(
         self,
@@ -26,6 +39,7 @@ class Rules:
         timers: str,
         internal: str,
         fatal: str = "",
+        running: Running | None = None,
     ) -> None:
         self.agent_type = agent_type
         self.app_version = app_version
@@ -33,3 +47,5 @@ class Rules:
         self.timers = timers
         self.internal = internal
         self.fatal = fatal
+        self.blocked: dict[str, Blocked] = {}
+        self.running = running or Running()

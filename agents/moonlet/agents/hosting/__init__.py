@@ -1,5 +1,6 @@
 """A host: it holds a lease, owns its share of partitions, and runs their agents."""
 
 from moonlet.agents.hosting.host import Host
+from moonlet.agents.hosting.loop_watch import EXIT_BLOCKED, Beats
 
-__all__ = ["Host"]
+__all__ = ["EXIT_BLOCKED", "Beats", "Host"]

@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from moonlet.agents.calls import CallRunner
+from moonlet.agents.deciding import Running
 from moonlet.agents.definition import AgentType
+from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.owner import OwnedPartition
 from moonlet.agents.placement import HostWatch
@@ -36,6 +38,8 @@ class Host:
 
     `lease` is in whole seconds, from 1: a killed host is taken over within it plus one second.
     Agents idle for `idle_after` seconds leave memory, and the least used above `max_agents`.
+    A handler that keeps the loop over `handler_limit` seconds ends the process, with exit code 79
+    (`EXIT_BLOCKED`), and its command is parked by the next owner; 0: it is only named.
     """
 
     def __init__(
@@ -46,9 +50,14 @@ class Host:
         lease: int = 5,
         idle_after: float = 300.0,
         max_agents: int = 100_000,
+        handler_limit: float = LIMIT,
     ) -> None:
         if not isinstance(lease, int) or lease < 1:
             raise InvalidSettings(f"lease={lease!r}: give whole seconds, at least 1")
+        if not handler_limit >= 0 or 0 < handler_limit < 1:
+            raise InvalidSettings(
+                f"handler_limit={handler_limit!r}: give seconds, at least 1, or 0 for no limit"
+            )
         names = [agent_type.name for agent_type in types]
         if len(set(names)) != len(names) or not names:
             raise InvalidSettings(f"a host needs agent types of different names, not {names}")
@@ -59,6 +68,10 @@ class Host:
         self._lease = lease
         self._idle_after = idle_after
         self._max_agents = max_agents
+        self._handler_limit = handler_limit
+        self.running = Running()
+        self.beats: Beats | None = None
+        self._loop_watch: LoopWatch | None = None
         self._revision = 0
         self._renewed = 0.0
         self._running = False
@@ -88,7 +101,7 @@ class Host:
         self._tasks = Tasks(self._died)
         self._process = f"h-{bus.entropy.token()}"
         self._lives = 0
-        self.services = HostServices(bus, moon.registry, APP_VERSION)
+        self.services = HostServices(bus, moon.registry, APP_VERSION, self.running)
         self._recoveries = Recoveries(self.services, self._is_cold, self._died)
         self._leases = Leases(bus, self._lease)
         self._calls = CallRunner(self.services, self._tasks)
@@ -105,6 +118,7 @@ class Host:
             on_death=self._died,
         )
         self._running = True
+        self._watch_loop()
         try:
             await self._watch.open()
             await apply_topology(bus)
@@ -164,6 +178,21 @@ class Host:
         except MoonletError as error:
             log.info("the lease will run out by itself", host=self.id, error=str(error))
         await self._watch.close()
+        if self._loop_watch is not None:
+            self._loop_watch.stop()
+
+    def _watch_loop(self) -> None:
+        """Have another thread look at what keeps this loop, unless it is simulated."""
+        if self._moon.another is not None:
+            self._loop_watch = LoopWatch(
+                self.running,
+                self._moon.another,
+                limit=self._handler_limit,
+                lease=self._lease,
+                host=lambda: self.id,
+                beats=self.beats,
+            )
+            self._loop_watch.start()
 
     async def _end_tasks(self) -> None:
         await self._calls.close()

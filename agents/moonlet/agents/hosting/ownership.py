@@ -139,9 +139,10 @@ class Ownership:
             slots.setdefault(self._slot_of(name, number), {})[name] = partition
         fresh = [p for own in slots.values() for p in own.values() if p.fresh]
         if fresh:
-            stopped = await registry.stopped()
+            stopped, blocked = await registry.stopped(), await self._services.blocked.all()
             for partition in fresh:
-                partition.begin({id.key for id in stopped if id.type == partition.agent_type.name})
+                mine = {id.key for id in stopped if id.type == partition.agent_type.name}
+                partition.begin(mine, blocked)
         places = sorted({*slots, *self._slots})
         fed = await asyncio.gather(
             *(self._serve(place, slots.get(place, {}), living) for place in places)

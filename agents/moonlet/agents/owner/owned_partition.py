@@ -1,7 +1,7 @@
 """An owned partition: its live agents, and all that leaves them or is asked of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from moonlet.agents.deciding import PendingCommit, Rules, Verdict
 from moonlet.agents.definition import AgentType
 from moonlet.agents.effects import Outbox
 from moonlet.agents.live import Landed, LiveAgent, Phase
+from moonlet.agents.owner.blocked_agents import BlockedAgents
 from moonlet.agents.owner.crash_guard import CrashGuard, fatal_place
 from moonlet.agents.owner.read_back import ReadBack
 from moonlet.agents.recovery import Recoveries, SnapshotPolicy, assert_timers
@@ -22,7 +23,7 @@ from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify
-from moonlet.streams import Message, Partition, decode_commit, store_apart
+from moonlet.streams import Blocked, Message, Partition, decode_commit, store_apart
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -78,6 +79,7 @@ class OwnedPartition:
             timers=topology.stream("timers"),
             internal=topology.stream("internal"),
             fatal=fatal_place(record.note),
+            running=services.running,
         )
         self.times: Callable[[], tuple[int, Timestamp]] = partial(services.hlc.now, bus.clock)
         self._setting: set[str] = set()
@@ -93,14 +95,16 @@ class OwnedPartition:
         self._recoveries = recoveries
         self._snapshots = SnapshotPolicy(services, agent_type, self.journal_stream)
         self._guard = CrashGuard(self, record.note, services, self.spawn)
+        self.blocked = BlockedAgents(services, self.rules, self.spawn, self._unblocked)
         self._subject_prefix = bus.subjects.journal(AgentId(agent_type.name, ""))
 
     # life
 
-    def begin(self, stopped: set[str]) -> None:
+    def begin(self, stopped: set[str], blocked: Mapping[AgentId, Blocked]) -> None:
         """Take up its agents, of which these are stopped; then it may be fed."""
         self.fresh = False
         self.stopped = stopped
+        self.blocked.begin(blocked, self.record.number)
 
     async def close(self, *, hand_over: bool) -> None:
         """Stop. With `hand_over` what is in flight finishes first: it must be fed until then.
@@ -150,8 +154,14 @@ class OwnedPartition:
         agent = self.agents.get(key)
         if agent is None:
             id = AgentId(self.agent_type.name, key)
-            agent = self.agents[key] = LiveAgent(id, self, stopped=key in self.stopped)
+            stopped = key in self.stopped or key in self.blocked.waiting
+            agent = self.agents[key] = LiveAgent(id, self, stopped=stopped)
         return agent
+
+    def _unblocked(self, key: str) -> None:
+        agent = self.agents.get(key)
+        if agent is not None and key not in self.stopped and not self.closed:
+            agent.start()
 
     def ask(self, service: str, message: Message) -> None:
         """Answer a question that came by that service; once closed the next owner is asked."""
@@ -194,8 +204,20 @@ class OwnedPartition:
     async def start_agent(self, id: AgentId) -> None:
         """Take the mark away, and go on; also mends an agent that could not read its journal."""
         await self.services.registry.mark_stopped(id, False)
+        await self.blocked.forgive(id)
         self.stopped.discard(id.key)
-        self.agent(id.key).start()
+        if id.key not in self.blocked.waiting:
+            self.agent(id.key).start()
+
+    def why_stopped(self, id: AgentId) -> str:
+        """Why an agent that is stopped is so, for people."""
+        if id.key in self.blocked.waiting:
+            return f"{id} is being run by a host that is blocked by it; ask again in some seconds"
+        return f"{id} is stopped: start it with `start_agent`"
+
+    def check_query(self, id: AgentId, name: str) -> None:
+        """Raise `Unavailable` for a query that ended a host's process."""
+        self.blocked.check_query(id, name)
 
     def status_of(self, id: AgentId) -> dict[str, Any]:
         """What is known of an agent here, as plain data."""
@@ -251,6 +273,9 @@ class OwnedPartition:
         """They are stored, in order: note it, tell their senders, and who else asked."""
         self.used(agent)
         self._service.committed(agent, commits)
+        if self.rules.blocked:
+            for pending in commits:
+                self.blocked.committed(agent.id, pending)
 
     def used(self, agent: LiveAgent) -> None:
         """Note the use, and the journal's end; agents stand in order of their last use."""
@@ -324,6 +349,7 @@ class OwnedPartition:
         while True:
             attempt += 1
             try:
+                self.blocked.check_fold(agent.id)
                 recovered = await self._recoveries.recover(
                     self.agent_type, agent.id, lambda: agent.urgency
                 )

@@ -40,7 +40,8 @@ async def look(
         if tail is not None:
             return tail
         log.warning("a snapshot does not fit its journal", agent=str(agent))
-    return Tail(agent_type, agent, stream, Fold(initial_state(agent_type)), last)
+    fold = Fold(initial_state(agent_type))
+    return Tail(agent_type, agent, stream, fold, last, running=services.running)
 
 
 async def begin(services: HostServices, tail: Tail) -> None:
@@ -99,4 +100,5 @@ async def _behind(
         return None
     fold = restore_snapshot(snapshot, state)
     reached("an agent is recovered from a snapshot")
-    return Tail(agent_type, agent, stream, fold, last, len(snapshot.state))
+    size = len(snapshot.state)
+    return Tail(agent_type, agent, stream, fold, last, size, running=services.running)

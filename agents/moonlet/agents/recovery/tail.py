@@ -6,7 +6,7 @@ absence is never concluded from one that lags.
 
 from typing import Any, Final, NamedTuple
 
-from moonlet.agents.deciding import fold_state
+from moonlet.agents.deciding import Running, WorkNote, fold_state
 from moonlet.agents.definition import AgentType
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
@@ -54,6 +54,7 @@ class Tail:
         "commits",
         "fold",
         "last",
+        "running",
         "seconds",
         "snapshot_bytes",
         "snapshot_revision",
@@ -70,6 +71,8 @@ class Tail:
         fold: Fold[Any],
         last: StoredMessage,
         snapshot_bytes: int = 0,
+        *,
+        running: Running | None = None,
     ) -> None:
         self.agent_type = agent_type
         self.agent = agent
@@ -80,11 +83,16 @@ class Tail:
         self.snapshot_revision = fold.revision
         self.snapshot_bytes = snapshot_bytes
         self.alone = False
+        self.running = running or Running()
         self.tail_bytes = 0
         self.seconds = 0.0
         self.commits = 0
         self._redo: Redo = []
         self._decoded: tuple[Commit[Any], Encoding] | None = None
+
+    def noted(self) -> WorkNote:
+        """What is folded now, for whoever watches the loop."""
+        return WorkNote("fold", str(self.agent), f"behind revision {self.fold.revision}")
 
     def is_read(self) -> bool:
         """Whether all that is missing is at hand: nothing, or the last commit.
@@ -123,12 +131,15 @@ class Tail:
             self.start = message.sequence + 1
 
     def _fold(self, message: StoredMessage, commit: Commit[Any], encoding: Encoding) -> None:
-        stream, fold = self.stream, self.fold
+        stream, fold, running = self.stream, self.fold, self.running
+        running.work = self
         try:
             fold.advance(commit, fold_state(self.agent_type, stream, fold.state, commit, encoding))
         except Corrupt as error:
             error.stream = stream
             raise
+        finally:
+            running.work = None
         self.tail_bytes += len(message.data)
         self.commits += 1
         if commit.effects or commit.outcome == "parked":

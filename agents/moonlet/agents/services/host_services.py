@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
+from moonlet.agents.deciding import Running
 from moonlet.agents.services.journal_ends import JournalEnds
 from moonlet.core.hlc import HybridClock
 from moonlet.streams import (
+    BlockedMarks,
     Bus,
     GroupCommit,
     Journal,
@@ -32,7 +34,9 @@ TOLD_MAX: Final = 1_000
 class HostServices:
     """Made by a host, used by its partitions and agents."""
 
-    def __init__(self, bus: Bus, registry: Registry, app_version: str) -> None:
+    def __init__(
+        self, bus: Bus, registry: Registry, app_version: str, running: Running | None = None
+    ) -> None:
         self.bus = bus
         self.registry = registry
         self.app_version = app_version
@@ -42,6 +46,8 @@ class HostServices:
         self.snapshots = Snapshots(bus)
         self.hlc = HybridClock()
         self.ends = JournalEnds(bus)
+        self.running = running or Running()
+        self.blocked = BlockedMarks(bus)
         self.alarms: dict[str, int] = {}
         self._alarmed: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()

@@ -32,6 +32,9 @@ SILENCE: Final = 3.0
 """Seconds without any answer after which it is taken for lost: to a pull, behind its expiry (it is
 made anew); to acknowledgements (they are asked after once more: a slow disk is no loss)."""
 
+LATE: Final = 0.5
+"""Seconds that a look at a pull comes late at most, if the loop isn't blocked."""
+
 UNCONFIRMED_MAX: Final = 1_024
 """Acknowledged messages, beside the credit, that may still stand in the queue: they are answered
 from memory while the disk is busy removing them."""
@@ -277,8 +280,12 @@ class Consumer:
         self._end = self._requested
         if self._watch is not None:
             self._watch.cancel()
+        self._watch_silence(PULL_EXPIRES + SILENCE)
+
+    def _watch_silence(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        self._watch = loop.call_later(PULL_EXPIRES + SILENCE, self._silent)
+        due = loop.time() + seconds
+        self._watch = loop.call_at(due, self._silent, due)
 
     def _arrive(self, deliveries: list[Delivery]) -> None:
         if self._closed or self._renewing:
@@ -353,8 +360,14 @@ class Consumer:
         else:
             self.renew()
 
-    def _silent(self) -> None:
-        if self._end and not self._closed:
+    def _silent(self, due: float) -> None:
+        if not self._end or self._closed:
+            return
+        if asyncio.get_running_loop().time() - due > LATE:
+            # Not the server was silent: our loop stood still, and what came is not read yet.
+            reached("a pull is looked after late")
+            self._watch_silence(SILENCE)
+        else:
             reached("a pull is never answered")
             log.warning("a pull was never answered", consumer=self.name)
             self.renew()
