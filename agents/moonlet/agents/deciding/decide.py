@@ -270,28 +270,21 @@ def decide(
         time = Timestamp(chain.time.micros, chain.time.counter + 1)
     state = chain.state
     problem = queued.problem
-    if problem is None and rules.fatal and rules.fatal == queued.place:
-        problem = _crashed()
-    if problem is None and rules.blocked and queued.place in rules.blocked:
-        problem = _blocked(rules.blocked[queued.place], envelope)
+    if problem is None and (rules.fatal or rules.blocked):
+        problem = _fatal(rules, queued.place, envelope)
     if problem is not None:
         decision = parked(state, problem)
     elif envelope.deadline and now_us > envelope.deadline:
         decision = Decision("expired", state, reason="the deadline passed before it was decided")
     else:
-        running = rules.running
-        running.work = queued
+        rules.running.work = queued
         try:
             decision, queued.readable = judge(
-                rules.agent_type,
-                state,
-                envelope,
-                queued.encoding,
-                revision=chain.revision,
-                micros=time.micros,
-            )
+                rules.agent_type, state, envelope, queued.encoding,
+                revision=chain.revision, micros=time.micros,
+            )  # fmt: skip
         finally:
-            running.work = None
+            rules.running.work = None
     if decision.effects:
         decision = _bounded(fold, chain, decision, state)
     command = _command(envelope, queued)
@@ -437,6 +430,14 @@ def _absent(fold: Fold[Any], queued: QueuedCommand, revision: int) -> Verdict:
     A former owner may have committed after we read the journal (found by simulation).
     """
     return Verdict.DONE if revision <= fold.revision or queued.sought else Verdict.READ_AGAIN
+
+
+def _fatal(rules: Rules, place: str, envelope: Envelope) -> MoonletError | None:
+    """The reason to park a command that ended hosts; None if it did not."""
+    if rules.fatal == place:
+        return _crashed()
+    mark = rules.blocked.get(place)
+    return None if mark is None else _blocked(mark, envelope)
 
 
 def _crashed() -> MoonletError:

@@ -154,8 +154,8 @@ class OwnedPartition:
         agent = self.agents.get(key)
         if agent is None:
             id = AgentId(self.agent_type.name, key)
-            stopped = key in self.stopped or key in self.blocked.waiting
-            agent = self.agents[key] = LiveAgent(id, self, stopped=stopped)
+            waits = key in self.blocked.waiting
+            agent = self.agents[key] = LiveAgent(id, self, stopped=key in self.stopped or waits)
         return agent
 
     def _unblocked(self, key: str) -> None:

@@ -361,13 +361,12 @@ class Consumer:
             self.renew()
 
     def _silent(self, due: float) -> None:
-        if not self._end or self._closed:
-            return
-        if asyncio.get_running_loop().time() - due > LATE:
-            # Not the server was silent: our loop stood still, and what came is not read yet.
-            reached("a pull is looked after late")
-            self._watch_silence(SILENCE)
-        else:
+        if self._end and not self._closed:
+            if asyncio.get_running_loop().time() - due > LATE:
+                # Not the server was silent: our loop stood still, and what came is not read yet.
+                reached("a pull is looked after late")
+                self._watch_silence(SILENCE)
+                return
             reached("a pull is never answered")
             log.warning("a pull was never answered", consumer=self.name)
             self.renew()
