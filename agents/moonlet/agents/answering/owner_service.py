@@ -260,6 +260,7 @@ class OwnerService:
         except BaseException as error:  # nothing is awaited here: it is a validator's own
             return self._query_failed(question, error)
         fold = await self._acknowledged(question)
+        partition.check_query(AgentId.parse(question.agent), question.name)
         context = Context(
             self_id=question.agent,
             revision=fold.revision,
@@ -269,7 +270,6 @@ class OwnerService:
         )
         try:
             given = (fold.state, query, context) if handler.wants_context else (fold.state, query)
-            partition.check_query(agent.id, question.name)
             partition.services.running.work = Asked(question.agent, question.name)
             value = encode_plain(handler.function(*given), encoding)
         except MoonletError:
