@@ -20,8 +20,8 @@ WINDOWS_FORGET = (
 NEVER_LEAVES = (
     (
         AGENTS + "hosting/host.py",
-        "                await self._leases.leave(self.id)\n",
-        "                pass\n",
+        "if self.id and not await _ends(self._leases.leave(self.id), LET_GO):",
+        "if self.id:",
     ),
     (
         AGENTS + "hosting/ownership.py",

@@ -50,7 +50,7 @@ NEIGHBOUR_FAULTS: tuple[Fault, ...] = (
         (
             (
                 STREAMS + "nats/wire.py",
-                'await self._for_ever(super()._read_loop(), "reader")',
+                'await self._for_ever(super()._read_loop(), "_reading_task", self._read_loop)',
                 "await super()._read_loop()",
             ),
         ),

@@ -1,8 +1,9 @@
 """Faults in what bounds a wait, and in what is said when one ends: P10."""
 
-from tests.faults.commands import AGENTS
+from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
+SHUTDOWN = "tests/e2e/test_shutdown.py::"
 TIMEOUTS = "tests/agents/test_timeouts.py::"
 
 WAITING_FAULTS: tuple[Fault, ...] = (
@@ -51,6 +52,24 @@ WAITING_FAULTS: tuple[Fault, ...] = (
                 AGENTS + "client/client.py",
                 "vars(self).pop(name, None)",
                 "vars(self).get(name, None)",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        SHUTDOWN + "test_a_host_whose_program_cancels_everything_hands_over_and_ends",
+        "what was cancelled with all else is not carried on",
+        ((STREAMS + "nats/wire.py", "CANCELLED_MAX = 12", "CANCELLED_MAX = 0"),),
+    ),
+    Fault(
+        "P10",
+        SHUTDOWN + "test_a_host_stops_in_time_though_the_server_hangs",
+        "handing over has no limit",
+        (
+            (
+                AGENTS + "hosting/host.py",
+                "_ends(self._ownership.close(self._end_tasks), HAND_OVER)",
+                "_ends(self._ownership.close(self._end_tasks), 20 * HAND_OVER)",
             ),
         ),
     ),

@@ -370,3 +370,50 @@ async def test_the_first_cause_of_a_refused_batch_is_told(tmp_path: Path) -> Non
             assert (refusal.value.code, refusal.value.err_code) == (429, 10210)
     finally:
         server.stop()
+
+
+def others_tasks() -> set["asyncio.Task[object]"]:
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+async def test_a_connection_whose_tasks_are_cancelled_is_still_answered(
+    own_server: ServerProcess,
+) -> None:
+    async with connected(own_server) as js:
+        await stream(js)
+        for sequence in (1, 2):
+            for task in others_tasks():
+                task.cancel()
+            # What a program says while it ends: it has a moment, and no second try.
+            async with asyncio.timeout(2):
+                assert (await js.publish("s.a", b"x", timeout=1)).sequence == sequence
+        own_server.pause()
+        own_server.kill()
+        await eventually(lambda: not js.connected)
+        for task in others_tasks():  # who waits for the server to be there again
+            task.cancel()
+        await asyncio.to_thread(own_server.start)
+        await eventually(lambda: js.connected)
+        assert await last_sequence(js) == 2
+
+
+async def test_a_connection_whose_tasks_are_cancelled_for_ever_ends(
+    own_server: ServerProcess,
+) -> None:
+    js = await connection.open(from_url(own_server.url, "test"))
+    own_server.pause()
+    waiting = js.publish("s.a", b"x", timeout=30)
+    rounds = 0
+    while tasks := others_tasks():
+        rounds += 1
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert rounds < 20
+    with pytest.raises(NoAnswer, match="cancelled"):
+        await waiting
+    with pytest.raises(Disconnected):
+        await js.request("s.a", b"x", timeout=1)
+    async with asyncio.timeout(1):
+        await js.close()
+    own_server.resume()

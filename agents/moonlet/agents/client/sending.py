@@ -289,7 +289,7 @@ class Sender:
             )
         finally:
             route.done(number)
-            del self._waiting[reply]
+            self._waiting.pop(reply, None)
 
     def _arrive(self, message: Message) -> None:
         future = self._waiting.get(message.subject)

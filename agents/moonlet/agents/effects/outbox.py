@@ -56,6 +56,7 @@ class Outbox:
         self._stacks: dict[int, str] = {}
         self._when_empty: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
+        self._cut_off = False
 
     @property
     def empty(self) -> bool:
@@ -113,8 +114,8 @@ class Outbox:
             await self._changed.wait()
 
     async def drained(self) -> None:
-        """Wait until everything is out."""
-        while self._left:
+        """Wait until everything is out, or can't get out here: somebody cancelled all tasks."""
+        while self._left and not self._cut_off:
             self._changed.clear()
             await self._changed.wait()
 
@@ -136,6 +137,10 @@ class Outbox:
                 await self._deliver(job)
                 waiting.popleft()
                 self._landed(job[0].revision)
+        except asyncio.CancelledError:
+            self._cut_off = True  # by `close`, or by a program that cancels whatever runs
+            self._changed.set()
+            raise
         finally:
             self._tasks.pop(key, None)
             self._waiting.pop(key, None)

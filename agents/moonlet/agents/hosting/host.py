@@ -5,7 +5,7 @@ it did in between was fenced by compare-and-set, and its late effects are recogn
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from moonlet.agents.client import Client
 
 log = get_logger(__name__)
+
+HAND_OVER: Final = 8.5
+"""Seconds that a host which stops has to hand over what it owns; then it lets go of the rest."""
+
+LET_GO: Final = 0.5
+"""Seconds for each of what follows: ending its tasks, dropping its agents, leaving."""
 
 SWEEP: Final = 5.0
 """Seconds between two looks for idle agents."""
@@ -164,17 +170,28 @@ class Host:
             await self.services.ends.incarnation(journal)
 
     async def stop(self) -> None:
-        """Stop pulling, finish what is in flight, hand over, leave. Bounded at about 10 s."""
+        """Stop pulling, finish what is in flight, hand over, leave: within 10 s, whatever hangs.
+
+        What is not handed over by then is dropped, and taken over once the lease has run out.
+        """
         if not self._running:
             return
         self._running = False
         self._unhook()
-        await self._ownership.close(self._end_tasks)
-        await self._recoveries.close()
+        if not await _ends(self._ownership.close(self._end_tasks), HAND_OVER):
+            log.warning(
+                "what this host owns could not be handed over in time: it is taken over once the"
+                " lease has run out; does the server answer, do effects wait for room?",
+                host=self.id,
+                seconds=HAND_OVER,
+            )
+            await _ends(self._end_tasks(), LET_GO)
+            await _ends(self._ownership.drop_all(), LET_GO)
+        await _ends(self._recoveries.close(), LET_GO)
         try:
-            if self.id:
-                await self._leases.leave(self.id)
-                self._leases.tell()
+            if self.id and not await _ends(self._leases.leave(self.id), LET_GO):
+                log.info("the lease will run out by itself", host=self.id)
+            self._leases.tell()
         except MoonletError as error:
             log.info("the lease will run out by itself", host=self.id, error=str(error))
         await self._watch.close()
@@ -320,6 +337,16 @@ class Host:
     def _died(self, error: BaseException) -> None:
         """A background task died: that is a bug of ours; the manager reports it as unhealthy."""
         self.failure = error
+
+
+async def _ends(work: Awaitable[None], seconds: float) -> bool:
+    """Whether `work` has ended in time; if not, it is cancelled."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        return False
+    return True
 
 
 def _app_version() -> str:

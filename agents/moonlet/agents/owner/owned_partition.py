@@ -28,7 +28,7 @@ from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
 
-DRAIN: Final = 8.0
+DRAIN: Final = 5.0
 """Seconds that a partition's agents have to finish what is in flight when it is handed over."""
 
 SNAPSHOTS_SECONDS: Final = 2.0
@@ -109,9 +109,10 @@ class OwnedPartition:
     async def close(self, *, hand_over: bool) -> None:
         """Stop. With `hand_over` what is in flight finishes first: it must be fed until then.
 
-        Without, everything is dropped at once: another owns the partition, or the host is dying.
+        Without, everything is dropped at once: another owns the partition, or the host is dying,
+        or handing over takes too long.
         """
-        if self.closed:
+        if self.closed and hand_over:
             return
         self.closed = True
         if hand_over:

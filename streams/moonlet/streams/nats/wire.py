@@ -30,6 +30,7 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 7230 token
 UNSENT_BYTES_MAX = 64 * 1024 * 1024  # handed over but not yet taken by the socket
 CONTROL_LINE_MAX = 1024 * 1024  # bytes; the server's INFO lists a whole cluster
 RECONNECT_WAIT_SECONDS = (0.1, 1.0)
+CANCELLED_MAX = 12  # tasks of a connection that others may cancel, of three or four
 
 # subject, reply, data, headers as they came (None if there are none)
 RawHandler = Callable[[bytes, bytes, bytes, bytes | None], None]
@@ -139,6 +140,7 @@ class NatsWire(Client):
         self._hand_over: Callable[[], None] = _nothing
         self._ps = _Parser(self)
         self._round_trips: set[asyncio.Future[bool]] = set()
+        self._cancelled = 0
         self._flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._flushed.set_result(None)
 
@@ -284,28 +286,57 @@ class NatsWire(Client):
             self._pending = []
             self._pending_data_size = 0
             self.abort()
-            for waiting in self._round_trips:
-                if not waiting.done():
-                    waiting.set_exception(NoAnswer("the connection was lost before the answer"))
-            self.on_lost(str(e) or type(e).__name__)
+            self._lose(str(e) or type(e).__name__)
         await super()._process_op_err(e)
 
     async def _read_loop(self) -> None:
-        await self._for_ever(super()._read_loop(), "reader")
+        await self._for_ever(super()._read_loop(), "_reading_task", self._read_loop)
 
     async def _flusher(self) -> None:
-        await self._for_ever(super()._flusher(), "writer")
+        await self._for_ever(super()._flusher(), "_flusher_task", self._flusher)
 
-    async def _for_ever(self, loop: Coroutine[Any, Any, None], what: str) -> None:
-        """nats-py's loops end of what they don't know, and then nobody reads, or writes, again."""
+    async def _ping_interval(self) -> None:
+        await self._for_ever(super()._ping_interval(), "_ping_interval_task", self._ping_interval)
+
+    async def _for_ever(
+        self, loop: Coroutine[Any, Any, None], name: str, again: Callable[[], Any]
+    ) -> None:
+        """nats-py's loops end of what they don't know, and then nobody reads, or writes, again.
+
+        They end too where a program that ends cancels all tasks there are: then another takes the
+        place, so that what the program still says and asks at its end is sent and answered.
+        """
         try:
             await loop
+        except asyncio.CancelledError:
+            self._carry_on(name, again)
+            raise
         except Exception:
-            log.exception("nats_loop_died", what=what)
+            log.exception("nats_loop_died", what=name)
         task = asyncio.current_task()
-        if self.ready and not (task is not None and task.cancelling()):
-            log.warning("nats_connection_anew", reason=f"its {what} ended by itself")
-            await self._process_op_err(nats_errors.Error(f"nats: the {what} ended"))
+        if task is not None and task.cancelling():
+            self._carry_on(name, again)
+        elif self.ready:
+            log.warning("nats_connection_anew", reason=f"its {name} ended by itself")
+            await self._process_op_err(nats_errors.Error(f"nats: the {name} ended"))
+
+    def _carry_on(self, name: str, again: Callable[[], Any]) -> None:
+        """A task of the connection was cancelled: by us, as its status says, or by others."""
+        if not self.ready:
+            return
+        self._cancelled += 1
+        if self._cancelled <= CANCELLED_MAX:
+            setattr(self, name, asyncio.get_running_loop().create_task(again()))
+            return
+        self._status = Client.DISCONNECTED  # whoever cancels for ever wants it to end
+        self.abort()
+        self._lose("all tasks were cancelled, again and again")
+
+    def _lose(self, reason: str) -> None:
+        for waiting in self._round_trips:
+            if not waiting.done():
+                waiting.set_exception(NoAnswer("the connection was lost before the answer"))
+        self.on_lost(reason)
 
     async def _process_err(self, err_msg: str) -> None:
         text = err_msg.strip("'")
@@ -326,12 +357,26 @@ class NatsWire(Client):
                 answered.set_result(True)
 
     async def _attempt_reconnect(self) -> None:
-        while True:
-            try:
-                return await super()._attempt_reconnect()
-            except Exception as error:  # nats-py's task would die and nobody would reconnect
-                log.warning("nats_reconnect_failed", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(random.uniform(*RECONNECT_WAIT_SECONDS))
+        try:
+            while True:
+                try:
+                    return await super()._attempt_reconnect()
+                except Exception as error:  # nats-py's task would die and nobody would reconnect
+                    log.warning("nats_reconnect_failed", error=f"{type(error).__name__}: {error}")
+                    await asyncio.sleep(random.uniform(*RECONNECT_WAIT_SECONDS))
+        finally:
+            self._go_on_reconnecting()
+
+    def _go_on_reconnecting(self) -> None:
+        """If others cancelled it: nats-py itself closes first, or has another task already."""
+        task = asyncio.current_task()
+        if self.is_closed or task is None or task is not self._reconnection_task:
+            return
+        if task.cancelling() and self._cancelled < CANCELLED_MAX:
+            self._cancelled += 1
+            self._status = Client.RECONNECTING
+            again = asyncio.get_running_loop().create_task(self._attempt_reconnect())
+            self._reconnection_task = again
 
 
 class _Parser(Parser):
