@@ -75,3 +75,29 @@ async def test_agents_of_one_type_never_share_what_they_began_with(
             shown = [await moon.query(f"basket/{key}", Show()) for key in "ab"]
     assert shown == ["Basket(items=[1])", "Basket(items=[2])"]
     assert basket.behavior.initial() == Basket([])
+
+
+async def test_old_snapshots_are_not_used_with_new_folding_code(
+    shared_server: ServerProcess, name: str
+) -> None:
+    def priced(price: dict[str, int], fold_version: int = 0) -> Any:
+        def cost(n: int) -> int:
+            return n * price["unit"]
+
+        made = ticking("shop", Number, lambda state, n: Number(state.n + cost(n)))
+        made.fold_version = fold_version
+        return made
+
+    agent = AgentId("shop", "a")
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        codes: set[str] = set()
+        for price, version in ((1, 0), (2, 0), (2, 1)):
+            async with Host(moon, [priced({"unit": price}, version)]):
+                await asyncio.gather(*(moon.ask("shop/a", Tick(1)) for _ in range(20)))
+                revision = 20 * (len(codes) + 1)
+                shown = await moon.query("shop/a", Show())
+                assert shown == f"Number(n={price * revision})", "as if it had always been so"
+            snapshot = await Snapshots(moon.bus).load(agent)
+            assert snapshot is not None and snapshot.revision == revision
+            codes.add(snapshot.code)
+        assert len(codes) == 3

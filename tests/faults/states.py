@@ -43,4 +43,16 @@ STATE_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P2",
+        STATE + "test_old_snapshots_are_not_used_with_new_folding_code",
+        "the code of folding is its handlers' alone",
+        (
+            (
+                AGENTS + "definition/fold_code.py",
+                "        for cell in function.__closure__ or ():\n",
+                "        for cell in ():\n",
+            ),
+        ),
+    ),
 )

@@ -127,6 +127,11 @@ class MessageType(Generic[T]):
         self._upcasts = [upcasts.get((self.name, n)) for n in range(1, self.version)]
 
     @property
+    def upcasts(self) -> list[Upcast | None]:
+        """What leads from each older version to the next, from version 1 on."""
+        return self._upcasts
+
+    @property
     def missing_upcasts(self) -> list[int]:
         """The versions from which no upcast leads on."""
         return [n for n, function in enumerate(self._upcasts, 1) if function is None]

@@ -6,16 +6,15 @@ A value, not a base class, and registered nowhere: two of them may have one name
 import copy
 import inspect
 import sys
-import types
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from moonlet.agents.definition.fold_code import fold_code
 from moonlet.agents.definition.signature import Signature, read_signature
 from moonlet.agents.definition.state_codec import StateCodec
 from moonlet.core.behavior import Behavior, Handler
-from moonlet.core.digest import record_digest
 from moonlet.core.effects import EFFECTS, Reply
 from moonlet.core.errors import InvalidAgentType, UnknownCommand
 from moonlet.core.ids import check_name
@@ -34,6 +33,8 @@ class AgentType(Generic[S]):
 
     Without `initial` a new agent starts as `state()`, refused if that needs arguments. `partitions`
     bounds on how many hosts the type can run; it is fixed once the type has been registered.
+    Another `fold_version` sets all snapshots aside: give one if events are folded otherwise and
+    that can't be told from the code, which is read from a file or is not Python's.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class AgentType(Generic[S]):
         initial: S | None = None,
         partitions: int = DEFAULT_PARTITIONS,
         upcasts: tuple[Upcast, ...] = (),
+        fold_version: int | str = 0,
     ) -> None:
         self.name = check_name(name, "agent type")
         if type(partitions) is not int or not 1 <= partitions <= 256:
@@ -51,6 +53,7 @@ class AgentType(Generic[S]):
                 f"agent type {name}: partitions are 1 to 256, not {partitions!r}"
             )
         self.partitions = partitions
+        self.fold_version = fold_version
         self.state = state
         self.states: StateCodec[S] = StateCodec(state)
         self.behavior: Behavior[S] = Behavior(_initial(name, state, initial))
@@ -76,6 +79,7 @@ class AgentType(Generic[S]):
             handler = Handler(self._message_type(cls), function)
             self._refuse_second(self.behavior.events, handler, "on_event")
             self.behavior.add_event(handler)
+            self._state_code = None
         return function
 
     def on_query(self, function: F) -> F:
@@ -140,12 +144,18 @@ class AgentType(Generic[S]):
         return f"agent type {self.name} has no command {name!r}; it has: {known}"
 
     def state_code(self) -> str:
-        """Tells state classes and event handlers apart, so that old snapshots are not misread."""
+        """Tells the code of folding apart, so that a snapshot is never used with another's.
+
+        That is the state's class, the event handlers, and all that they reach: helpers, methods,
+        constants, tables. For what can't be followed, as a file that is read, is `fold_version`.
+        """
         if self._state_code is None:
-            facts = [self.state.__qualname__, repr(_shape(self.state))]
-            for name, handler in sorted(self.behavior.events.items()):
-                facts += [name, *_code_facts(getattr(handler.function, "__code__", None))]
-            self._state_code = record_digest("\n".join(facts).encode())
+            events = sorted(self.behavior.events.items())
+            roots: list[object] = [self.state, _shape(self.state), self.behavior.initial()]
+            for name, handler in events:
+                message = handler.message
+                roots += [name, message.version, message.cls, handler.function, *message.upcasts]
+            self._state_code = fold_code(self.fold_version, roots)
         return self._state_code
 
     def encode_state(self, state: S) -> bytes:
@@ -228,13 +238,3 @@ def _shape(state: type) -> Any:
         return schema() if schema is not None else msgspec.json.schema(state)
     except TypeError:
         return sorted(getattr(state, "__annotations__", {}).items(), key=str)
-
-
-def _code_facts(code: types.CodeType | None) -> list[str]:
-    """What a function does, without where it stands: bytecode, names and constants."""
-    if code is None:
-        return []
-    facts = [code.co_code.hex(), repr(code.co_names)]
-    for constant in code.co_consts:
-        facts += _code_facts(constant) if isinstance(constant, types.CodeType) else [repr(constant)]
-    return facts

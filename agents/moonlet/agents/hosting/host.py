@@ -103,6 +103,7 @@ class Host:
         bus = moon.bus
         for agent_type in self.types.values():
             agent_type.check()
+            agent_type.state_code()  # worked out here once, and not at some command
             bus.topology.journal_of(agent_type.name)
         self._tasks = Tasks(self._died)
         self._process = f"h-{bus.entropy.token()}"

@@ -3,7 +3,7 @@
 from moonlet.core.likeness.columns import alike
 from moonlet.core.likeness.declared import ANY, Declared, can_differ, declared_by
 from moonlet.core.likeness.likeness import Unlike, any_key, first_unlike, unencodable
-from moonlet.core.likeness.parts import is_fixed
+from moonlet.core.likeness.parts import attributes, is_fixed
 
 __all__ = [
     "ANY",
@@ -11,6 +11,7 @@ __all__ = [
     "Unlike",
     "alike",
     "any_key",
+    "attributes",
     "can_differ",
     "declared_by",
     "first_unlike",
