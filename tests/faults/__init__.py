@@ -8,6 +8,7 @@ from tests.faults.bounds import BOUND_FAULTS
 from tests.faults.calls_and_clocks import CALL_AND_CLOCK_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.fault import Fault
+from tests.faults.intruders import INTRUDER_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.states import STATE_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
@@ -16,6 +17,7 @@ from tests.faults.waiting import WAITING_FAULTS
 FAULTS: tuple[Fault, ...] = (
     *COMMAND_FAULTS,
     *BOUND_FAULTS,
+    *INTRUDER_FAULTS,
     *VIEW_FAULTS_ALL,
     *CALL_AND_CLOCK_FAULTS,
     *NEIGHBOUR_FAULTS,

@@ -59,7 +59,6 @@ from moonlet.streams.journal import (
 )
 from moonlet.streams.opening import open_bus
 from moonlet.streams.queues import (
-    MESSAGE_ID,
     OWNER_CONTROL,
     OWNER_OUTCOME,
     OWNER_QUERY,
@@ -107,13 +106,13 @@ from moonlet.streams.server import erase as erase_embedded
 from moonlet.streams.server import open as open_embedded
 from moonlet.streams.settings import Settings
 from moonlet.streams.settings import resolve as resolve_settings
+from moonlet.streams.storing import store
 from moonlet.streams.subjects import Home, Subjects
 from moonlet.streams.system import SystemClock, SystemEntropy
 from moonlet.streams.topology import Topology
 
 __all__ = [
     "EXPECTED_LAST",
-    "MESSAGE_ID",
     "OWNER_CONTROL",
     "OWNER_OUTCOME",
     "OWNER_QUERY",
@@ -208,6 +207,7 @@ __all__ = [
     "shared_queue",
     "stands_apart",
     "storage_used",
+    "store",
     "store_apart",
     "stored_message",
     "stream_facts",

@@ -106,6 +106,8 @@ class _TypeCalls:
         try:
             envelope, encoding = decode_envelope(delivery.data, headers.get(ENCODING_HEADER))
             agent = AgentId.parse(envelope.agent)
+            if delivery.subject != self._services.bus.subjects.call(agent):
+                raise InvalidMessage(f"it says that it is a call of {agent}")
         except MoonletError as error:
             self._services.alarm("foreign call", subject=delivery.subject, error=str(error))
             self._consumer.acknowledge(delivery, credited=False)

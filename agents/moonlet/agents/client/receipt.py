@@ -1,15 +1,18 @@
 """What `tell` returns: proof that a command is durable, and the way to its commit."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from moonlet.agents.client.answers import error_of
 from moonlet.agents.client.asking import await_outcome
 from moonlet.agents.client.sending import Timeout, end_of
 from moonlet.agents.client.timeouts import in_time
+from moonlet.agents.histories import read_commits
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt, Unavailable, Unknown
+from moonlet.core.fold import body_digest, plain_body
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bus,
@@ -17,8 +20,12 @@ from moonlet.streams import (
     Registry,
     StoredMessage,
     decode_plain_commit,
+    same_command,
     stream_facts,
 )
+from moonlet.telemetry import get_logger
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -48,7 +55,9 @@ class Receipt:
         return f"Receipt(id={self.id!r}, agent={str(self._agent)!r})"
 
     async def committed(self, timeout: Timeout = 5.0) -> Commit[Any]:
-        """The command's commit, whatever its outcome; may be asked for any number of times.
+        """The command's own commit, whatever its outcome; may be asked for any number of times.
+
+        What is answered is believed only if that commit stands in the journal where it says.
 
         Raises `Unknown(stored='yes')` when time is up, `Conflict` if the id was another command's.
         """
@@ -59,9 +68,35 @@ class Receipt:
         )
         if not answer.sequence:
             raise error_of(answer)
-        moon.see(answer.stream, answer.sequence)
-        stored = await self._patiently(lambda: self._stored(answer.stream, answer.sequence), until)
-        return decode_plain_commit(answer.stream, stored)
+        journal = bus.topology.journal_of(self._agent.type)
+        stored = await self._patiently(lambda: self._stored(journal, answer.sequence), until)
+        commit = decode_plain_commit(journal, stored)
+        if not self._is_ours(commit):
+            log.warning("another's outcome was answered", id=self.id, agent=str(self._agent))
+            commit = await self._patiently(self._search, until)
+        moon.see(journal, commit.sequence)
+        return commit
+
+    def _is_ours(self, commit: Commit[Any]) -> bool:
+        sent, command = self._envelope, commit.command
+        if commit.agent != sent.agent or command.id != sent.id:
+            return False
+        if sent.number:  # ids can be guessed, and used by others
+            return (command.sender, command.lane, command.number) == (
+                sent.sender,
+                sent.lane,
+                sent.number,
+            )
+        return same_command(commit, body_digest(sent.name, plain_body(sent.body)))
+
+    async def _search(self) -> Commit[Any]:
+        """Our commit, as the journal has it, or will."""
+        commits = read_commits(self._moon.bus, self._agent, 1, None, True)
+        async with aclosing(commits) as read:
+            async for commit in read:
+                if self._is_ours(commit):
+                    return commit
+        raise Unavailable("the history ended")
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]], until: float) -> T:
         """What `ask` gives once the server answers; raises `Unknown` at the loop's time `until`."""

@@ -402,7 +402,10 @@ class Sender:
             if left <= 0:
                 raise self._unknown(route, envelope, stored, why)
             try:
-                await self._mailboxes.put(route.subject, envelope, timeout=min(left, TRY))
+                timeout = min(left, TRY)
+                ack = await self._mailboxes.put(route.subject, envelope, timeout=timeout)
+                if ack.duplicate:
+                    await self._mailboxes.settle(ack, route.subject, envelope, timeout=timeout)
                 return
             except ServerRefused as error:
                 if is_full(error) and not stored:

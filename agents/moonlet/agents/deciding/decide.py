@@ -367,7 +367,7 @@ def _open(rules: Rules, agent: AgentId, queued: QueuedCommand) -> Envelope:
         envelope, queued.encoding = decode_envelope(delivery.data, delivery.encoding)
         if envelope.agent != f"{agent.type}/{agent.key}":
             raise InvalidMessage(f"the message is addressed to {envelope.agent!r:.200}")
-        if envelope.timer or envelope.call:
+        if envelope.timer or envelope.call or sent_by_agent(envelope.sender):
             envelope = _trusted(rules, envelope, queued.source.stream)
     except (InvalidMessage, PayloadTooLarge) as error:
         queued.problem = error
@@ -383,10 +383,15 @@ def _open(rules: Rules, agent: AgentId, queued: QueuedCommand) -> Envelope:
 
 
 def _trusted(rules: Rules, envelope: Envelope, stream: str) -> Envelope:
-    """Only the timer stream fires timers, and only the internal queue brings results."""
+    """Only the timer stream fires timers, and only the internal queue brings results.
+
+    Clients write to mailboxes: who says there that it is an agent is nobody that we know.
+    """
     replace: dict[str, Any] = {}
+    if sent_by_agent(envelope.sender) and stream not in (rules.timers, rules.internal):
+        replace = {"sender": "", "number": 0}
     if envelope.timer and stream != rules.timers:
-        replace = {"timer": "", "number": 0}
+        replace |= {"timer": "", "number": 0}
     if envelope.call and stream != rules.internal:
         replace |= {"call": "", "number": 0}
     return msgspec.structs.replace(envelope, **replace) if replace else envelope

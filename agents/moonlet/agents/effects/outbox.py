@@ -25,7 +25,7 @@ from moonlet.core.errors import (
 from moonlet.core.fold import call_id
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify, reached
-from moonlet.streams import MESSAGE_ID, ServerRefused, encode_envelope, is_full
+from moonlet.streams import ServerRefused, is_full, store
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -223,15 +223,16 @@ class Outbox:
         assert message is not None
         bus = self._services.bus
         headers = {
-            MESSAGE_ID: call_id(commit.agent, commit.revision, index),
             "Moonlet-Schema": f"{message.name}/{message.version}",
             "Moonlet-Agent": commit.agent,
         }
         if encoding != "json":
             headers[ENCODING_HEADER] = encoding
-        await bus.publish(
+        await store(
+            bus,
             bus.subjects.topic(effect.target),
             bytes(message.body),
+            id=call_id(commit.agent, commit.revision, index),
             headers=headers,
             timeout=SEND_TIMEOUT,
         )
@@ -250,13 +251,12 @@ class Outbox:
     async def _perform(
         self, commit: Commit[Any], encoding: Encoding, index: int, effect: Effect[Any]
     ) -> None:
-        bus = self._services.bus
+        services = self._services
         id = call_id(commit.agent, commit.revision, index)
         envelope = caused_envelope(commit, index, agent=commit.agent, lane="medium", call=id)
-        payload, headers = encode_envelope(envelope, encoding, bus.command_limit)
-        headers[MESSAGE_ID] = id
-        await bus.publish(
-            bus.subjects.call(self._agent), payload, headers=headers, timeout=SEND_TIMEOUT
+        home = await services.registry.home(self._agent.type)
+        await services.mailboxes.put_call(
+            self._agent, envelope, home, encoding, timeout=SEND_TIMEOUT
         )
 
     async def _park(self, job: Job, error: MoonletError, attempts: int) -> None:

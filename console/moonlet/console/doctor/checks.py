@@ -50,6 +50,7 @@ class DoctorChecks:
             ("streams", self._topology),
             ("clock", self._clock),
             ("hosts", lambda: self._presence.hosts()),
+            ("foreign records", lambda: self._presence.foreign_records()),
             ("foreign subjects", lambda: self._presence.foreign_subjects()),
             ("foreign messages", lambda: self._presence.foreign_messages()),
             ("parked", lambda: self._presence.parked()),

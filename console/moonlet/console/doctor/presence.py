@@ -51,6 +51,24 @@ class PresenceChecks:
         fix = f"start a host for {', '.join(idle)}: `moonlet run MODULE`"
         return [Finding("hosts", "WARN", said, fix)]
 
+    async def foreign_records(self) -> list[Finding]:
+        """Records in the buckets of leases and types that hosts pass over."""
+        leases, registry = Leases(self._bus, 1), Registry(self._bus)
+        found: list[str] = []
+        for name, odd, read in (
+            ("leases", leases.odd, leases.look),
+            ("registry", registry.odd, registry.types),
+            ("registry", registry.odd, registry.stopped),
+        ):
+            if self._bus.topology.bucket(name) in self._streams:
+                await read()
+                found += [f"{key} in {name}: {why}" for key, why in odd.found.items()]
+                odd.found.clear()
+        if not found:
+            return [Finding("foreign records", "OK", "every record is a host's")]
+        fix = "find out who writes there and take the permission away; hosts ignore it"
+        return [Finding("foreign records", "WARN", f"{len(found)}: {_some(found)}", fix)]
+
     async def foreign_subjects(self) -> list[Finding]:
         """Subjects in our streams that are no agent's."""
         topology = self._bus.topology

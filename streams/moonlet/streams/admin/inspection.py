@@ -10,6 +10,7 @@ from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import InvalidId, MoonletError, PermissionDenied
 from moonlet.core.ids import LANES, AgentId, check_name
+from moonlet.core.windows import sent_by_agent
 from moonlet.streams.api import NoResponders, ServerRefused, StoredMessage
 from moonlet.streams.bus import Bus
 from moonlet.streams.journal import decode_plain_commit
@@ -152,16 +153,18 @@ async def foreign_commands(bus: Bus, stream: str) -> list[Foreign]:
         message = await bus._js.message(stream, sequence)
         if message is None or ".call." in message.subject:
             continue
-        reason = _command_fault(message)
+        reason = _command_fault(message, clients=".cmd." in message.subject)
         if reason:
             found.append(Foreign(stream, sequence, message.subject, reason))
     return found
 
 
-def _command_fault(message: StoredMessage) -> str:
+def _command_fault(message: StoredMessage, *, clients: bool) -> str:
     try:
         envelope, _ = decode_envelope(message.data, (message.headers or {}).get(ENCODING_HEADER))
         AgentId.parse(envelope.agent)
+        if clients and sent_by_agent(envelope.sender):
+            return f"it says that {envelope.sender} sent it, which writes to another queue"
     except MoonletError as error:
         return str(error)
     return ""

@@ -2,7 +2,8 @@
 
 from moonlet.streams.buckets.blocked import Blocked, BlockedMarks
 from moonlet.streams.buckets.kv import Bucket, Entry
-from moonlet.streams.buckets.leases import HostLease, Leases, Partition, SignOfLife
+from moonlet.streams.buckets.lease_records import HostLease, Partition
+from moonlet.streams.buckets.leases import Leases, SignOfLife
 from moonlet.streams.buckets.registry import Registry, decode_home
 
 __all__ = [

@@ -15,11 +15,19 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from moonlet.core.codec import Codec
 from moonlet.core.errors import Conflict, Unavailable
 from moonlet.core.marks import reached
 from moonlet.streams.api import Subscription
 from moonlet.streams.buckets.kv import Bucket, Entry
+from moonlet.streams.buckets.lease_records import (
+    LEASE,
+    PARTITION,
+    HostLease,
+    Partition,
+    read_lease,
+    read_partition,
+)
+from moonlet.streams.buckets.odd_records import OddRecords
 from moonlet.streams.bus import Bus
 from moonlet.streams.reading import stream_facts
 
@@ -36,29 +44,6 @@ WATCH_MAX: Final = 10.0
 """Seconds after which whoever looks but once takes such a lease for over."""
 
 
-class HostLease(msgspec.Struct, frozen=True):
-    """What a living host says of itself; `started` is in microseconds since 1970."""
-
-    host: str
-    types: list[str]
-    started: int
-
-
-class Partition(msgspec.Struct, frozen=True):
-    """A partition's record. `owner` is empty when it was left in good order.
-
-    `crashes` counts owners in a row that did not; `note` is the command that a suspicious owner
-    was about to decide, with " again" if the owner before noted it too.
-    """
-
-    type: str
-    number: int
-    owner: str = ""
-    crashes: int = 0
-    note: str = ""
-    revision: int = 0
-
-
 class SignOfLife(msgspec.Struct, frozen=True):
     """A host has just renewed its lease, of so many seconds."""
 
@@ -66,8 +51,6 @@ class SignOfLife(msgspec.Struct, frozen=True):
     lease: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 
-_HOST: Final = Codec[HostLease](HostLease, "json")
-_PARTITION: Final = Codec[Partition](Partition, "json")
 _SIGN: Final = msgspec.json.Decoder(SignOfLife)
 
 
@@ -96,6 +79,7 @@ class Leases:
         self._subject = bus.subjects.hosts()
         self._stream = bus.topology.bucket("leases")
         self._bucket = Bucket(bus, self._stream)
+        self.odd = OddRecords(self._stream)
         self._standing: list[Entry] = []
         self._sights: dict[str, _Sight] = {}
 
@@ -122,7 +106,7 @@ class Leases:
 
         Raises `Conflict` if the lease ran out or is another's.
         """
-        value = _HOST.encode(host)
+        value = LEASE.encode(host)
         timeout = max(1.0, self.lease / 2)
         return await self._bucket.put(
             f"host.{host.host}", value, revision=revision, ttl=self.lease, timeout=timeout
@@ -142,14 +126,14 @@ class Leases:
         """
         entries = await self._bucket.written()
         self._see([entry for entry in entries if entry.key.startswith("host.")])
-        hosts = [_HOST.decode(entry.value) for entry in self._standing if self._left(entry) > 0]
+        standing = [entry for entry in self._standing if self._left(entry) > 0]
+        hosts = [lease for entry in standing if (lease := read_lease(entry, self.odd))]
         records: dict[tuple[str, int], Partition] = {}
         for entry in entries:
             if entry.key.startswith("part."):
-                record = _PARTITION.decode(entry.value)
-                records[record.type, record.number] = msgspec.structs.replace(
-                    record, revision=entry.revision
-                )
+                record = read_partition(entry, self.odd)
+                if record is not None:
+                    records[record.type, record.number] = record
         return hosts, records
 
     async def hosts(self) -> list[HostLease]:
@@ -224,7 +208,7 @@ class Leases:
         try:
             revision = await self._bucket.put(
                 f"part.{record.type}.{record.number}",
-                _PARTITION.encode(record),
+                PARTITION.encode(record),
                 revision=record.revision,
             )
         except Conflict:

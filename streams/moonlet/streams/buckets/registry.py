@@ -12,13 +12,24 @@ from typing import Final
 import msgspec
 
 from moonlet.core.codec import Codec
-from moonlet.core.errors import Conflict, InvalidAgentType, UnknownAgentType
-from moonlet.core.ids import AgentId
+from moonlet.core.errors import (
+    Conflict,
+    Corrupt,
+    InvalidAgentType,
+    InvalidId,
+    InvalidMessage,
+    UnknownAgentType,
+)
+from moonlet.core.ids import AgentId, check_name
 from moonlet.streams.api import ServerRefused
 from moonlet.streams.buckets.kv import Bucket
+from moonlet.streams.buckets.odd_records import OddRecords
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_missing
 from moonlet.streams.subjects import Home
+
+PARTITIONS_MAX: Final = 256
+"""Partitions that an agent type may have."""
 
 
 class _Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,12 +55,14 @@ class Registry:
 
     def __init__(self, bus: Bus) -> None:
         self._bucket = Bucket(bus, bus.topology.bucket("registry"))
+        self.odd = OddRecords(bus.topology.bucket("registry"))
+        self._unreadable: dict[str, Corrupt] = {}
         self._known: dict[str, Home] = {}
         self.known = self._known.get
         """The home of a type, None if it was not read yet: it never changes."""
 
     async def home(self, type: str) -> Home:
-        """Where a type's agents are; raises `UnknownAgentType`."""
+        """Where a type's agents are; raises `UnknownAgentType`, `Corrupt`."""
         known = self._known.get(type)
         if known is None:
             try:
@@ -63,15 +76,23 @@ class Registry:
                     f"no agent type {type!r} is registered: start a host that runs it, with"
                     " `moonlet run` or Host(...), or correct the name"
                 )
-            known = self._known[type] = decode_home(entry.value)
+            try:
+                known = self._known[type] = decode_home(entry.value)
+            except InvalidMessage as error:
+                raise self.odd.corrupt(entry, error) from None
         return known
 
     async def types(self) -> dict[str, Home]:
         """All registered types and where they are, sorted by name, read anew."""
-        found = {
-            entry.key.removeprefix("type."): decode_home(entry.value)
-            for entry in await self._bucket.entries("type.*")
-        }
+        found: dict[str, Home] = {}
+        self._unreadable = {}
+        for entry in await self._bucket.entries("type.*"):
+            type_ = entry.key.removeprefix("type.")
+            try:
+                found[check_name(type_, "agent type")] = decode_home(entry.value)
+            except (InvalidMessage, InvalidId) as error:
+                self.odd.name(entry, error)
+                self._unreadable[type_] = self.odd.corrupt(entry, error)
         self._known.update(found)
         return found
 
@@ -82,11 +103,14 @@ class Registry:
     async def register(self, types: Mapping[str, int], joins: Joins) -> None:
         """Register types with their numbers of partitions, or confirm them.
 
-        Raises `InvalidAgentType` for another number; what was registered by then stays.
+        Raises `InvalidAgentType` for another number, `Corrupt` for a record that can't be read;
+        what was registered by then stays.
         """
         while True:
             found = await self.types()
             for name, partitions in types.items():
+                if name in self._unreadable:
+                    raise self._unreadable[name]
                 if name in found and found[name].partitions != partitions:
                     raise InvalidAgentType(
                         f"agent type {name} is registered with {found[name].partitions} partitions,"
@@ -127,14 +151,25 @@ class Registry:
         found = set()
         for entry in await self._bucket.entries(f"stopped.{type}.*"):
             _, type_, key = entry.key.split(".")
-            found.add(AgentId(type_, key))
+            try:
+                found.add(AgentId.parse(f"{type_}/{key}"))
+            except InvalidId as error:
+                self.odd.name(entry, error)
         return found
 
 
 def decode_home(value: bytes) -> Home:
     """What a record of the bucket says; raises `InvalidMessage`."""
     record = _CODEC.decode(value)
-    return Home(record.partitions or record.slots, record.pool)
+    partitions = record.partitions or record.slots
+    if not 1 <= partitions <= PARTITIONS_MAX:
+        raise InvalidMessage(f"it has {partitions} partitions: 1 to {PARTITIONS_MAX} are possible")
+    if record.pool:
+        try:
+            check_name(record.pool, "pool")
+        except InvalidId as error:
+            raise InvalidMessage(str(error)) from None
+    return Home(partitions, record.pool)
 
 
 def _pool_for(type: str, partitions: int, found: Mapping[str, Home], joins: Joins) -> str:

@@ -1,7 +1,6 @@
 """What waits for agents: commands, timers, what is parked; and what owners are asked."""
 
 from moonlet.streams.queues.messages import (
-    MESSAGE_ID,
     OWNER_CONTROL,
     OWNER_OUTCOME,
     OWNER_QUERY,
@@ -25,7 +24,6 @@ from moonlet.streams.queues.parked import ParkedStream
 from moonlet.streams.queues.timers import Timers
 
 __all__ = [
-    "MESSAGE_ID",
     "OWNER_CONTROL",
     "OWNER_OUTCOME",
     "OWNER_QUERY",

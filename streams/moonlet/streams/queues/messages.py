@@ -28,6 +28,7 @@ from moonlet.core.ids import AgentId
 from moonlet.streams.api import PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_full
+from moonlet.streams.storing import MESSAGE_ID, is_stored, store, store_anyway
 from moonlet.streams.subjects import Home
 from moonlet.telemetry import get_logger
 
@@ -37,7 +38,8 @@ _CODECS: Final = {encoding: Codec[Envelope](Envelope, encoding) for encoding in 
 _JSON_ENVELOPE: Final = msgspec.json.Decoder(Envelope).decode
 """For what can't be nested too deeply."""
 
-MESSAGE_ID: Final = "Nats-Msg-Id"
+RESULTS_MAX: Final = 64
+"""Messages for an agent among which a call's result is looked for."""
 
 HEADERS_SIZE: Final = 256
 """Bytes that the headers of a command take at most, their ids apart."""
@@ -102,10 +104,25 @@ class Mailboxes:
         self._bus = bus
 
     def put(self, subject: str, envelope: Envelope, *, timeout: float) -> "asyncio.Future[PubAck]":
-        """A client's command, to a mailbox's subject; `explain_refusal` explains a refusal."""
-        return self._publish(subject, envelope, self._bus.encoding, timeout)
+        """A client's command, to a mailbox's subject; `explain_refusal` explains a refusal.
 
-    def put_internal(
+        An acknowledgement as a duplicate is for `settle`.
+        """
+        bus = self._bus
+        payload, headers = encode_envelope(envelope, bus.encoding, bus.command_limit)
+        headers[MESSAGE_ID] = message_id(envelope)
+        return bus._js.publish(subject, payload, headers=headers, timeout=timeout)
+
+    async def settle(
+        self, ack: PubAck, subject: str, envelope: Envelope, *, timeout: float
+    ) -> None:
+        """See to it that a command is stored which the server took for a duplicate."""
+        bus = self._bus
+        payload, headers = encode_envelope(envelope, bus.encoding, bus.command_limit)
+        if not await is_stored(bus, ack, subject, payload, timeout=timeout):
+            await store_anyway(bus, subject, payload, headers=headers, timeout=timeout)
+
+    async def put_internal(
         self,
         agent: AgentId,
         envelope: Envelope,
@@ -113,17 +130,52 @@ class Mailboxes:
         encoding: Encoding,
         *,
         timeout: float,
-    ) -> "asyncio.Future[PubAck]":
+    ) -> PubAck:
         """An agent's send or a call's result, its body in `encoding`."""
         subject = self._bus.subjects.internal(agent, envelope.lane, home)
-        return self._publish(subject, envelope, encoding, timeout)
-
-    def _publish(
-        self, subject: str, envelope: Envelope, encoding: Encoding, timeout: float
-    ) -> "asyncio.Future[PubAck]":
         payload, headers = encode_envelope(envelope, encoding, self._bus.command_limit)
-        headers[MESSAGE_ID] = message_id(envelope)
-        return self._bus._js.publish(subject, payload, headers=headers, timeout=timeout)
+        id = message_id(envelope)
+        return await store(self._bus, subject, payload, id=id, headers=headers, timeout=timeout)
+
+    async def put_call(
+        self,
+        agent: AgentId,
+        envelope: Envelope,
+        home: Home,
+        encoding: Encoding,
+        *,
+        timeout: float,
+    ) -> None:
+        """An agent's call, for a host that runs it; not one whose result waits for the agent."""
+        bus, subject = self._bus, self._bus.subjects.call(agent)
+        payload, headers = encode_envelope(envelope, encoding, bus.command_limit)
+        known = {**headers, MESSAGE_ID: envelope.call}
+        ack = await bus.publish(subject, payload, headers=known, timeout=timeout)
+        if not ack.duplicate or await is_stored(bus, ack, subject, payload, timeout=timeout):
+            return
+        if not await self._result_waits(agent, envelope, home, timeout=timeout):
+            await store_anyway(bus, subject, payload, headers=headers, timeout=timeout)
+
+    async def _result_waits(
+        self, agent: AgentId, call: Envelope, home: Home, *, timeout: float
+    ) -> bool:
+        """Whether a call's result is among the first that wait for its agent."""
+        subject, start = self._bus.subjects.internal(agent, call.lane, home), 1
+        stream = self._bus.topology.stream("internal")
+        for _ in range(RESULTS_MAX):
+            message = await self._bus._js.next_message(
+                stream, subject, start=start, timeout=timeout
+            )
+            if message is None:
+                return False
+            start = message.sequence + 1
+            try:
+                header = (message.headers or {}).get(ENCODING_HEADER)
+                if decode_envelope(message.data, header)[0].call == call.call:
+                    return True
+            except MoonletError:
+                continue  # it is no result
+        return False
 
 
 def explain_refusal(error: ServerRefused, agent: AgentId, limit: int) -> Exception:

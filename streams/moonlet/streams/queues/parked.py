@@ -10,7 +10,7 @@ from moonlet.core.errors import MoonletError
 from moonlet.core.fold import call_id, plain_body
 from moonlet.core.ids import AgentId
 from moonlet.streams.bus import Bus
-from moonlet.streams.queues.messages import MESSAGE_ID
+from moonlet.streams.storing import store
 
 HEADER_MAX = 3_000
 """Characters of a cause or a stack that a header carries."""
@@ -73,15 +73,15 @@ class ParkedStream:
         self, agent: AgentId, parked: Parked, *, cause: str, stack: str, attempts: int
     ) -> None:
         headers = {
-            MESSAGE_ID: f"parked/{parked.agent}/{parked.revision}/{parked.id}",
             "Moonlet-Cause": _one_line(cause),
             "Moonlet-Attempts": str(attempts),
         }
         if stack:
             headers["Moonlet-Stack"] = _one_line(stack)
-        await self._bus.publish(
-            self._bus.subjects.parked(agent), _CODEC.encode(parked), headers=headers, timeout=5.0
-        )
+        subject = self._bus.subjects.parked(agent)
+        id = f"parked/{parked.agent}/{parked.revision}/{parked.id}"
+        record = _CODEC.encode(parked)
+        await store(self._bus, subject, record, id=id, headers=headers, timeout=5.0)
 
 
 def _one_line(text: str) -> str:

@@ -14,6 +14,7 @@ from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import Corrupt
 from moonlet.streams.api import StoredMessage
 from moonlet.streams.bus import Bus
+from moonlet.streams.storing import store
 
 BLOB_HEADER: Final = "Moonlet-Blob"
 """Of a commit whose record stands apart: how many chunks it has."""
@@ -31,7 +32,7 @@ async def store_apart(bus: Bus, digest: str, payload: bytes) -> tuple[bytes, dic
     chunks = [payload[start : start + size] for start in range(0, len(payload), size)]
     for number, chunk in enumerate(chunks):
         subject = bus.subjects.blob(digest, number)
-        await bus.publish(subject, chunk, headers={"Nats-Msg-Id": subject}, timeout=5.0)
+        await store(bus, subject, chunk, id=subject, timeout=5.0)
     return digest.encode(), {DIGEST_HEADER: digest, BLOB_HEADER: str(len(chunks))}
 
 

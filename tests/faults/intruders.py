@@ -1,0 +1,84 @@
+"""Faults in what stops a client of the same account that means harm."""
+
+from tests.faults.fault import Fault
+
+INTRUDER = "tests/e2e/test_promises_intruder.py::"
+
+AGENTS = "agents/moonlet/agents/"
+STREAMS = "streams/moonlet/streams/"
+
+INTRUDER_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "bad input",
+        INTRUDER + "test_a_client_that_says_it_is_an_agent_is_not_believed",
+        "whoever says that it is an agent is believed",
+        (
+            (
+                AGENTS + "deciding/decide.py",
+                "    if sent_by_agent(envelope.sender) and stream not in"
+                " (rules.timers, rules.internal):\n",
+                "    if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_an_id_that_was_taken_beforehand_takes_nothing_away",
+        "what the server takes for a duplicate is taken for stored",
+        (
+            (
+                STREAMS + "storing.py",
+                "    return found is not None and found.subject == subject and",
+                "    return True or",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_a_call_whose_id_was_taken_runs_and_a_foreign_one_keeps_nobody_waiting",
+        "a call is run for whatever agent it names",
+        (
+            (
+                AGENTS + "calls/call_runner.py",
+                "            if delivery.subject != self._services.bus.subjects.call(agent):\n",
+                "            if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_records_that_are_none_stop_no_host",
+        "a record that can't be read ends the look at the leases",
+        (
+            (
+                STREAMS + "buckets/lease_records.py",
+                "    except InvalidMessage as error:\n",
+                "    except UnicodeError as error:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_a_receipt_gives_only_its_own_commit",
+        "a receipt takes the commit that it is told of",
+        (
+            (
+                AGENTS + "client/receipt.py",
+                "        if not self._is_ours(commit):\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_a_message_that_holds_millions_of_values_keeps_nobody_waiting",
+        "the values of a body are not counted",
+        (
+            (
+                "core/moonlet/core/codec.py",
+                "        values += 1\n",
+                "        values += 0\n",
+            ),
+        ),
+    ),
+)
