@@ -68,7 +68,7 @@ class Receipt:
         )
         if not answer.sequence:
             raise error_of(answer)
-        journal = bus.topology.journal_of(self._agent.type)
+        journal = moon.bus.topology.journal_of(self._agent.type)
         stored = await self._patiently(lambda: self._stored(journal, answer.sequence), until)
         commit = decode_plain_commit(journal, stored)
         if not self._is_ours(commit):

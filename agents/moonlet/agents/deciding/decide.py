@@ -383,10 +383,7 @@ def _open(rules: Rules, agent: AgentId, queued: QueuedCommand) -> Envelope:
 
 
 def _trusted(rules: Rules, envelope: Envelope, stream: str) -> Envelope:
-    """Only the timer stream fires timers, and only the internal queue brings results.
-
-    Clients write to mailboxes: who says there that it is an agent is nobody that we know.
-    """
+    """Only the timer stream fires timers, only the internal queue brings results, or is agents'."""
     replace: dict[str, Any] = {}
     if sent_by_agent(envelope.sender) and stream not in (rules.timers, rules.internal):
         replace = {"sender": "", "number": 0}
