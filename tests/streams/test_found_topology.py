@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from moonlet.agents import connect
-from moonlet.streams import Topology, apply_topology, find_topology, plan_topology
+from moonlet.streams import Topology, apply_topology, plan_topology, standing_topology
 from moonlet.streams.server.server_process import ServerProcess
 from tests.faulty import bus_over
 from tests.streams.support import connected
@@ -28,10 +28,10 @@ async def test_the_journals_that_were_made_are_found_as_they_were(
     shared_server: ServerProcess, name: str, journals: dict[str, list[str]]
 ) -> None:
     async with connected(shared_server) as js:
-        assert await find_topology(bus_over(js), name) is None
+        assert await standing_topology(bus_over(js), name) is None
         made = Topology(journals=journals, prefix=name)
         await apply_topology(bus_over(js), made)
-        found = await find_topology(bus_over(js), name)
+        found = await standing_topology(bus_over(js), name)
         assert found == made
         assert await plan_topology(bus_over(js), made) == []
 
@@ -42,7 +42,7 @@ async def test_a_longer_prefix_s_journals_are_not_taken_for_ours(
     async with connected(shared_server) as js:
         await apply_topology(bus_over(js), Topology(prefix=f"{name}-x"))
         await apply_topology(bus_over(js), Topology(journals={"eu": ["account"]}, prefix=name))
-        found = await find_topology(bus_over(js), name)
+        found = await standing_topology(bus_over(js), name)
         assert found is not None and found.journals == {"eu": ["account"]}
 
 
@@ -52,7 +52,7 @@ async def test_a_journal_of_other_subjects_is_left_to_the_plan_to_judge(
 ) -> None:
     async with connected(shared_server) as js:
         await js.create_stream({"name": f"{name}-journal-main", "subjects": [f"{name}.{subject}"]})
-        assert await find_topology(bus_over(js), name) is None
+        assert await standing_topology(bus_over(js), name) is None
         [step] = [
             s
             for s in await plan_topology(bus_over(js), Topology(prefix=name))

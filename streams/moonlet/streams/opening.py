@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moonlet.core.codec import Encoding
 from moonlet.streams import settings
-from moonlet.streams.admin import find_topology
+from moonlet.streams.admin import joined, standing_topology
 from moonlet.streams.bus import Bus
 from moonlet.streams.nats import open_connection
 from moonlet.streams.server import open as open_embedded
@@ -25,7 +25,8 @@ async def open_bus(
     """Connect as `settings.resolve` says; what was opened ends with `stack`.
 
     Without any address: attach to the server of `folder` (default: the working folder), or start
-    it; who started it stops it. Without a topology: that of the server's journals, if it has any.
+    it; who started it stops it. The topology is the one that stands on the server, if any does;
+    raises `InvalidSettings` if another one is given.
     """
     found = settings.resolve(url, context=context)
     if found is None:
@@ -34,5 +35,8 @@ async def open_bus(
     js = await open_connection(found)
     stack.push_async_callback(js.close)
     clock, entropy = SystemClock(), SystemEntropy()
-    topology = topology or await find_topology(Bus(js, clock, entropy))
-    return Bus(js, clock, entropy, topology=topology, encoding=encoding)
+    bus = Bus(js, clock, entropy, topology=topology, encoding=encoding)
+    standing = await standing_topology(bus)
+    if standing is not None:
+        bus.topology = standing if topology is None else joined(topology, standing)
+    return bus

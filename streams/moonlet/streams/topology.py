@@ -11,6 +11,9 @@ DAY: Final = 86_400 * 10**9
 
 CATCH_ALL: Final = "*"
 
+REPLICAS_MAX: Final = 5
+"""Replicas of a stream that the server allows."""
+
 
 class Topology(msgspec.Struct, frozen=True):
     """Which journals there are, and which agent types live in each.
@@ -28,6 +31,11 @@ class Topology(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         check_name(self.prefix, "prefix")
+        if not 1 <= self.replicas <= REPLICAS_MAX:
+            raise InvalidSettings(f"replicas: give 1 to {REPLICAS_MAX}, not {self.replicas}")
+        for name, value in (("mailbox", self.mailbox), ("internal", self.internal)):
+            if value < 1:
+                raise InvalidSettings(f"{name}: give at least 1 message, not {value}")
         seen: dict[str, str] = {}
         for journal, types in self.journals.items():
             check_name(journal, "journal")
@@ -118,8 +126,13 @@ class Topology(msgspec.Struct, frozen=True):
             self._stream(self.stream("outcomes"), [f"{p}.blob.>"]),
             self._bucket("leases", allow_msg_ttl=True),
             self._bucket("registry"),
+            self._bucket("config"),
         ]
         return configs
+
+    def config_of(self, name: str) -> dict[str, Any]:
+        """The configuration of the stream of that name, which must be one of ours."""
+        return next(config for config in self.configs() if config["name"] == name)
 
     def _stream(self, name: str, subjects: list[str], **settings: Any) -> dict[str, Any]:
         return {

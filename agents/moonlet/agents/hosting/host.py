@@ -21,7 +21,7 @@ from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
 from moonlet.core.ids import AgentId, partition_of
-from moonlet.streams import HostLease, Leases, apply_topology
+from moonlet.streams import HostLease, Leases, settle_topology
 from moonlet.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ class Host:
         for agent_type in self.types.values():
             agent_type.check()
             agent_type.state_code()  # worked out here once, and not at some command
-            bus.topology.journal_of(agent_type.name)
         self._tasks = Tasks(self._died)
         self._process = f"h-{bus.entropy.token()}"
         self._lives = 0
@@ -128,7 +127,7 @@ class Host:
         self._watch_loop()
         try:
             await self._watch.open()
-            await apply_topology(bus)
+            await self._settle()
             await self._register(self.types.values())
             await self._join()
             await self._place()
@@ -141,11 +140,26 @@ class Host:
         self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
         self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
 
+    async def _settle(self) -> None:
+        """Go by the topology that stands; what differs from it is an operator's to change."""
+        bus = self.services.bus
+        for step in await settle_topology(bus):
+            if step.action == "update":
+                self.services.alarm(
+                    "a stream is not what was asked for",
+                    stream=step.stream,
+                    why=", ".join(step.differences),
+                    fix="moonlet topology apply",
+                )
+        for name in self.types:
+            bus.topology.journal_of(name)
+
     async def add(self, agent_type: AgentType[Any]) -> None:
         """Run another type too, on a host that has started; raises as `start`."""
         if agent_type.name in self.types:
             raise InvalidSettings(f"agent type {agent_type.name} runs on this host already")
         agent_type.check()
+        self.services.bus.topology.journal_of(agent_type.name)
         await self._register([agent_type])
         self.types[agent_type.name] = agent_type
         await self._renew()

@@ -17,8 +17,8 @@ from moonlet.streams import (
     Topology,
     apply_topology,
     erase_embedded,
-    find_topology,
     open_embedded,
+    standing_topology,
     stream_names,
     subject_counts,
 )
@@ -49,7 +49,7 @@ async def prepared(folder: Path, *, keep: bool) -> AsyncIterator[Embedded]:
             erase_embedded(folder)
             server = await open_embedded(folder)
         async with connect(server.url) as moon:
-            if await find_topology(moon.bus) is None:
+            if await standing_topology(moon.bus) is None:
                 await apply_topology(moon.bus, TOPOLOGY)
         yield server
     finally:

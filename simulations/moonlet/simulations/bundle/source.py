@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import msgspec
+
 from moonlet.agents import Verification
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 from moonlet.simulations.bundle.bundle import PLAIN_MAX, Bundle, Held, check_bundle, names_of
@@ -20,10 +22,10 @@ from moonlet.streams import (
     StoredMessage,
     StreamFacts,
     Topology,
-    find_topology,
     next_message,
     read_page,
     server_facts,
+    standing_topology,
     stream_facts,
     with_record,
 )
@@ -68,21 +70,13 @@ async def take_bundle(
 
 
 async def _topology(bus: Bus) -> Topology:
-    """The server's own, with its bounds."""
-    found = await find_topology(bus, bus.topology.prefix)
+    """The server's own, with its bounds; how often it is replicated is the world's affair."""
+    found = await standing_topology(bus)
     if found is None:
         raise InvalidSettings(
             f"no journals of agents are on {bus.description}: name the server that hosts use"
         )
-    limits = {}
-    for name, key, field in (
-        ("mailboxes", "max_msgs_per_subject", "mailbox"),
-        ("internal", "max_msgs", "internal"),
-    ):
-        facts = await stream_facts(bus, found.stream(name))
-        if facts is not None and int(facts.config.get(key) or 0) > 0:
-            limits[field] = int(facts.config[key])
-    return Topology(journals=found.journals, prefix=found.prefix, **limits)
+    return msgspec.structs.replace(found, replicas=1)
 
 
 class _Taker:

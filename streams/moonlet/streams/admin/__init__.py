@@ -1,6 +1,5 @@
 """Streams as operators see them: planned, found, looked into."""
 
-from moonlet.streams.admin.found_topology import find_topology
 from moonlet.streams.admin.fsync import SyncMode, sync_mode
 from moonlet.streams.admin.inspection import (
     Foreign,
@@ -12,21 +11,32 @@ from moonlet.streams.admin.inspection import (
     may_publish,
     storage_used,
 )
-from moonlet.streams.admin.topology_plan import apply_topology, plan_topology, restore_queue
+from moonlet.streams.admin.stored_topology import (
+    apply_topology,
+    joined,
+    settle_topology,
+    standing_topology,
+    stored_topology,
+)
+from moonlet.streams.admin.topology_plan import Step, plan_topology, restore_queue
 
 __all__ = [
     "Foreign",
     "Offset",
+    "Step",
     "SyncMode",
     "apply_topology",
     "clock_offset",
-    "find_topology",
     "foreign_commands",
     "foreign_commits",
     "foreign_subjects",
+    "joined",
     "may_publish",
     "plan_topology",
     "restore_queue",
+    "settle_topology",
+    "standing_topology",
     "storage_used",
+    "stored_topology",
     "sync_mode",
 ]

@@ -1,4 +1,4 @@
-"""The topology that stands on a server already: what whoever isn't told one goes by."""
+"""The topology of a system that is older than its record: what its streams show of it."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ PREFIX: Final = "moon"
 
 
 async def find_topology(bus: Bus, prefix: str = PREFIX) -> Topology | None:
-    """The journals that `prefix` has on the server, all else by default; None if it has none.
+    """What the streams of `prefix` say of journals, replicas and bounds; None if it has no journal.
 
     None too where a journal's subjects are none that a topology gives (`plan` then says what is
     wrong), and for a user who may not ask for streams. Raises `Unavailable`.
@@ -21,6 +21,7 @@ async def find_topology(bus: Bus, prefix: str = PREFIX) -> Topology | None:
     try:
         names = await js.stream_names()
         journals: dict[str, list[str]] = {}
+        replicas: list[int] = []
         head = f"{prefix}-journal-"
         for name in names:
             info = await js.stream_info(name) if name.startswith(head) else None
@@ -30,6 +31,12 @@ async def find_topology(bus: Bus, prefix: str = PREFIX) -> Topology | None:
             if not types:
                 return None
             journals[check_name(name.removeprefix(head), "journal")] = types
+            replicas.append(int(info["config"].get("num_replicas", 1)))
+        if not journals:
+            return None
+        default = Topology(journals=journals, prefix=prefix)
+        mailbox = await _bound(bus, default.stream("mailboxes"), "max_msgs_per_subject")
+        internal = await _bound(bus, default.stream("internal"), "max_msgs")
     except (PermissionDenied, InvalidId):
         return None
     except ServerRefused as error:
@@ -37,7 +44,19 @@ async def find_topology(bus: Bus, prefix: str = PREFIX) -> Topology | None:
             f"the server's journals can't be listed: {error.description}; try again when its"
             " JetStream is up"
         ) from None
-    return Topology(journals=journals, prefix=prefix) if journals else None
+    return Topology(
+        journals,
+        prefix,
+        replicas=max(replicas),
+        mailbox=mailbox or default.mailbox,
+        internal=internal or default.internal,
+    )
+
+
+async def _bound(bus: Bus, stream: str, setting: str) -> int:
+    """A bound of a stream; 0 if there is no such stream, or no bound."""
+    info = await bus._js.stream_info(stream)
+    return 0 if info is None else max(0, int(info["config"].get(setting, 0)))
 
 
 def _types(config: dict[str, Any], prefix: str) -> list[str]:

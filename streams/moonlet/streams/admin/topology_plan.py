@@ -4,12 +4,13 @@ A stream's configuration is read, compared and updated as the server's raw JSON.
 we did not ask for is refused, never overwritten: an operator may have meant it.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from moonlet.core.errors import InvalidSettings
-from moonlet.streams.api import JetStream, ServerRefused
+from moonlet.core.errors import InvalidSettings, UnknownAgentType
+from moonlet.streams.api import ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_taken
 from moonlet.streams.topology import Topology
@@ -74,24 +75,57 @@ def _equal(found: Any, wanted: Any) -> bool:
     return found == wanted or (not found and not wanted)
 
 
-async def apply_topology(bus: Bus, topology: Topology | None = None) -> list[Step]:
-    """Carry out the plan; returns it. Raises `InvalidSettings` before anything is changed.
+async def carry_out(bus: Bus, steps: Sequence[Step], *, only: str = "") -> None:
+    """Do what the steps say, all or `only` that of one stream; refused ones refuse all.
 
-    Two that apply at once are harmless: creating an equal stream is confirmed by the server.
+    Streams that stand are changed before others are made: these may take over their subjects.
     """
-    js, steps = bus._js, await plan_topology(bus, topology)
     refused = [step for step in steps if step.action == "refuse"]
     if refused:
         raise InvalidSettings(
             "; ".join(f"stream {step.stream}: {', '.join(step.differences)}" for step in refused)
             + ": set it back with the `nats` tool, or use another prefix"
         )
-    for step in steps:
+    for step in sorted(steps, key=lambda step: step.action == "create"):
+        if only not in ("", step.stream):
+            continue
         if step.action == "create":
-            await _create(js, step.config)
+            await create_stream(bus, step.config)
         else:
-            await js.update_stream(step.config)
-    return steps
+            await _update(bus, step)
+
+
+async def _update(bus: Bus, step: Step) -> None:
+    try:
+        await bus._js.update_stream(step.config)
+    except ServerRefused as error:
+        raise InvalidSettings(
+            f"stream {step.stream} can't be changed ({', '.join(step.differences)}):"
+            f" {error.description}; ask for what this server can do"
+        ) from None
+
+
+async def refuse_moves(bus: Bus, before: Topology, wanted: Topology) -> None:
+    """Raise `InvalidSettings` if an agent type would change its journal: a history can't move."""
+    for journal in before.journals:
+        stream = before.journal_stream(journal)
+        if await bus._js.stream_info(stream) is None:
+            continue
+        subjects = await bus._js.stream_subjects(stream, ">")
+        agents = (bus.subjects.journal_agent(subject) for subject in subjects)
+        for type_ in sorted({agent.type for agent in agents if agent is not None}):
+            if _home_of(wanted, type_) != stream:
+                raise InvalidSettings(
+                    f"agents of type {type_} have their history in {stream}, and a history can't"
+                    f" move: leave {type_} in the journal {journal}"
+                )
+
+
+def _home_of(topology: Topology, type_: str) -> str:
+    try:
+        return topology.journal_of(type_)
+    except UnknownAgentType:
+        return ""
 
 
 async def restore_queue(bus: Bus, stream: str) -> bool:
@@ -102,15 +136,14 @@ async def restore_queue(bus: Bus, stream: str) -> bool:
     queues = [bus.topology.stream(name) for name in ("mailboxes", "internal", "timers")]
     if stream not in queues:
         return False
-    for config in bus.topology.configs():
-        if config["name"] == stream:
-            await _create(bus._js, config)
+    await create_stream(bus, bus.topology.config_of(stream))
     return True
 
 
-async def _create(js: JetStream, config: dict[str, Any]) -> None:
+async def create_stream(bus: Bus, config: dict[str, Any]) -> None:
+    """Make a stream, or confirm an equal one; raises `InvalidSettings` if it can't be made."""
     try:
-        await js.create_stream(config)
+        await bus._js.create_stream(config)
     except ServerRefused as error:
         if is_taken(error):
             raise InvalidSettings(
