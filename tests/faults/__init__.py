@@ -11,6 +11,7 @@ from tests.faults.fault import Fault
 from tests.faults.intruders import INTRUDER_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.states import STATE_FAULTS
+from tests.faults.topology import TOPOLOGY_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
 from tests.faults.waiting import WAITING_FAULTS
 
@@ -19,6 +20,7 @@ FAULTS: tuple[Fault, ...] = (
     *BOUND_FAULTS,
     *INTRUDER_FAULTS,
     *VIEW_FAULTS_ALL,
+    *TOPOLOGY_FAULTS,
     *CALL_AND_CLOCK_FAULTS,
     *NEIGHBOUR_FAULTS,
     *WAITING_FAULTS,

@@ -10,6 +10,7 @@ from moonlet.console.common import MEANINGS
 from moonlet.console.demo import demo
 from moonlet.console.doctor import doctor
 from moonlet.console.sim import sim_app
+from moonlet.console.topology import topology_app
 from moonlet.console.view import view_app, views
 
 _EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -36,5 +37,6 @@ app.command()(verify)
 app.command()(doctor)
 app.command()(bench)
 app.command()(views)
+app.add_typer(topology_app)
 app.add_typer(view_app)
 app.add_typer(sim_app)

@@ -35,8 +35,9 @@ async def open_bus(
     js = await open_connection(found)
     stack.push_async_callback(js.close)
     clock, entropy = SystemClock(), SystemEntropy()
-    bus = Bus(js, clock, entropy, topology=topology, encoding=encoding)
+    told = topology or Topology(prefix=settings.prefix())
+    bus = Bus(js, clock, entropy, topology=told, encoding=encoding)
     standing = await standing_topology(bus)
     if standing is not None:
-        bus.topology = standing if topology is None else joined(topology, standing)
+        bus.topology = joined(told, standing)
     return bus

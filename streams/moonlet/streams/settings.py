@@ -17,6 +17,7 @@ import msgspec
 from moonlet.core.errors import InvalidSettings
 
 URL_VARIABLE = "MOONLET_NATS_URL"
+PREFIX_VARIABLE = "MOONLET_PREFIX"
 SCHEMES = ("nats", "tls")
 
 # What the context has that changes who we are, and that we can't honour: better refused.
@@ -77,6 +78,12 @@ def resolve(
     if selected := _selected(environment):
         return _from_context(selected, environment, f"selected context {selected}")
     return None
+
+
+def prefix(environment: Mapping[str, str] | None = None) -> str:
+    """Under which prefix to look where none is given: MOONLET_PREFIX, else `moon`."""
+    environment = os.environ if environment is None else environment
+    return environment.get(PREFIX_VARIABLE, "").strip() or "moon"
 
 
 def from_url(urls: str, source: str) -> Settings:

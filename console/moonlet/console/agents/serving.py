@@ -11,9 +11,21 @@ from typing import Annotated, Any, Final
 import typer
 
 from moonlet.agents import Host
-from moonlet.console.common import ExitCode, Options, Session, command, find, on_stop, opened
+from moonlet.console.common import (
+    ExitCode,
+    Internal,
+    Mailbox,
+    Options,
+    Replicas,
+    Session,
+    asked_topology,
+    command,
+    find,
+    on_stop,
+    opened,
+)
 from moonlet.core.errors import Unavailable
-from moonlet.streams import attach_embedded, open_embedded
+from moonlet.streams import Topology, attach_embedded, open_embedded
 
 DRAIN_MAX: Final = 9.5
 """Seconds that a host may take to finish what is in flight and hand over."""
@@ -62,12 +74,19 @@ async def run(
         bool,
         typer.Option("--until-stdin-closes", help="End with the process that holds our stdin."),
     ] = False,
+    replicas: Replicas = None,
+    mailbox: Mailbox = None,
+    internal: Internal = None,
 ) -> int:
-    """Run a host for agent types; SIGTERM or Ctrl-C: finish, hand over, exit 0 within 10 s."""
+    """Run a host for agent types; SIGTERM or Ctrl-C: finish, hand over, exit 0 within 10 s.
+
+    The first host stores replicas and sizes; later `moonlet topology apply` alone changes them.
+    """
     types = list(find(modules).values())
+    asked = asked_topology(Topology(prefix=options.prefix), replicas, mailbox, internal)
     stop = asyncio.Event()
     on_stop(stop.set)
-    async with opened(options, types) as session:
+    async with opened(options, types, topology=asked) as session:
         host = Host(session.moon, types, lease=lease)
         try:
             await host.start()

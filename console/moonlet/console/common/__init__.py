@@ -8,6 +8,7 @@ from moonlet.console.common.options import Modules, Options, command, command_wi
 from moonlet.console.common.output import Output, compact, counted, pretty, table
 from moonlet.console.common.progress_line import Advance, progress
 from moonlet.console.common.session import Session, opened
+from moonlet.console.common.sizes import Internal, Journals, Mailbox, Replicas, asked_topology
 
 __all__ = [
     "MEANINGS",
@@ -15,10 +16,15 @@ __all__ = [
     "ExitCode",
     "Found",
     "HostProcess",
+    "Internal",
+    "Journals",
+    "Mailbox",
     "Modules",
     "Options",
     "Output",
+    "Replicas",
     "Session",
+    "asked_topology",
     "command",
     "command_without",
     "compact",

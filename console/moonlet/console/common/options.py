@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -15,7 +15,10 @@ from moonlet.console.common.exits import ExitCode, exit_code
 from moonlet.console.common.loop import run_main
 from moonlet.console.common.output import Output
 from moonlet.core.errors import MoonletError
+from moonlet.streams import Topology
 from moonlet.telemetry import configure
+
+PREFIX: Final = Topology().prefix
 
 Url = Annotated[
     str | None,
@@ -28,6 +31,14 @@ Data = Annotated[
         "--data",
         show_default=False,
         help="Use the embedded server of this folder's .moonlet/. Default: the working folder.",
+    ),
+]
+Prefix = Annotated[
+    str,
+    typer.Option(
+        "--prefix",
+        envvar="MOONLET_PREFIX",
+        help="Which system on the server: its streams and subjects begin so.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
@@ -56,12 +67,14 @@ class Options(msgspec.Struct, frozen=True):
     embedded: bool
     debug: bool
     output: Output
+    prefix: str = PREFIX
 
 
 _SHARED: dict[str, tuple[Any, Any]] = {
     "url": (Url, None),
     "context": (Context, None),
     "data": (Data, None),
+    "prefix": (Prefix, PREFIX),
     "json": (Json, False),
     "debug": (Debug, False),
 }
@@ -81,7 +94,8 @@ def command(function: Callable[..., Any], *, without: tuple[str, ...] = ()) -> C
         json, debug = values["json"], values["debug"]
         url, context, data = values["url"], values["context"], values["data"]
         embedded = data is not None and not url and not context
-        options = Options(url, context, data or Path(), embedded, debug, Output(json=json))
+        output = Output(json=json)
+        options = Options(url, context, data or Path(), embedded, debug, output, values["prefix"])
         configure(logging.DEBUG if debug else logging.WARNING, json=json)
         raise typer.Exit(_outcome(function, options, given))
 

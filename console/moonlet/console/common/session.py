@@ -7,7 +7,7 @@ from typing import Any
 from moonlet.agents import AgentType, Client, connect
 from moonlet.console.common.options import Options
 from moonlet.core.errors import InvalidSettings
-from moonlet.streams import Embedded, open_embedded, resolve_settings
+from moonlet.streams import Embedded, Topology, open_embedded, resolve_settings
 
 
 class Session:
@@ -26,11 +26,18 @@ class Session:
 
 
 @asynccontextmanager
-async def opened(options: Options, types: Iterable[AgentType[Any]] = ()) -> AsyncIterator[Session]:
+async def opened(
+    options: Options,
+    types: Iterable[AgentType[Any]] = (),
+    *,
+    topology: Topology | None = None,
+) -> AsyncIterator[Session]:
     """Connect; without any address attach to the folder's server, or start it until the end.
 
+    The topology is what stands under the prefix; `topology` is what a first host stores there.
     Raises `InvalidSettings`, `Unavailable`, `PermissionDenied`.
     """
+    topology = topology or Topology(prefix=options.prefix)
     settings = None
     if not options.embedded:
         settings = resolve_settings(options.url, context=options.context)
@@ -42,5 +49,5 @@ async def opened(options: Options, types: Iterable[AgentType[Any]] = ()) -> Asyn
                 raise InvalidSettings(f"--data {options.folder}: there is no such folder; make it")
             server = await stack.enter_async_context(await open_embedded(options.folder))
             url = server.url
-        moon = connect(url, context=options.context, agents=types)
+        moon = connect(url, context=options.context, agents=types, topology=topology)
         yield Session(await stack.enter_async_context(moon), server)

@@ -16,6 +16,7 @@ from moonlet.streams import (
     clock_offset,
     may_publish,
     plan_topology,
+    replication_of,
     server_facts,
     storage_used,
     stream_names,
@@ -48,6 +49,7 @@ class DoctorChecks:
             ("disk", self._disk),
             ("permissions", self._permissions),
             ("streams", self._topology),
+            ("replicas", self._replicas),
             ("clock", self._clock),
             ("hosts", lambda: self._presence.hosts()),
             ("foreign records", lambda: self._presence.foreign_records()),
@@ -150,12 +152,32 @@ class DoctorChecks:
         found = []
         for step in steps:
             told = ", ".join(step.differences) or "it is missing"
-            level: Level = "FAIL" if step.action == "refuse" else "WARN"
+            unsafe = step.action == "refuse" or any("num_replicas" in d for d in step.differences)
+            level: Level = "FAIL" if unsafe else "WARN"
             fix = "set it back with the `nats` tool, or use another prefix"
             if step.action != "refuse":
-                fix = "start a host: it brings the stream up to date"
+                fix = "moonlet topology apply" if step.action == "update" else "start a host"
             found.append(Finding("streams", level, f"{step.stream}: {told}", fix))
         return found or [Finding("streams", "OK", "all are configured as they should be")]
+
+    async def _replicas(self) -> list[Finding]:
+        """Whether as many replicas are here as were asked for."""
+        asked = self._bus.topology.replicas
+        found = []
+        for name in sorted(self._ours()):
+            standing = await replication_of(self._bus, name)
+            if standing is None or standing.alive >= asked:
+                continue
+            gone = ", ".join(standing.missing) or "no server has them"
+            said = f"{name}: {standing.alive} of {asked} replicas are here; gone or behind: {gone}"
+            if standing.leader and standing.alive > asked // 2:
+                fix = "bring that server back: one more and nothing is accepted"
+                found.append(Finding("replicas", "WARN", said, fix))
+            else:
+                fix = "start the servers; for a stream of fewer replicas: moonlet topology apply"
+                found.append(Finding("replicas", "FAIL", said, fix))
+        said = f"each stream is on {counted(asked, 'server')}, as was asked for"
+        return found or [Finding("replicas", "OK", said)]
 
     def _ours(self) -> set[str]:
         wanted = {config["name"] for config in self._bus.topology.configs()}

@@ -42,7 +42,7 @@ sim_app = typer.Typer(name="sim", help="Deterministic simulation: search, replay
 
 Name = Annotated[str, typer.Argument(metavar="MODULE:TEST", help="A simulated test.")]
 
-command = command_without("url", "context", "data")
+command = command_without("url", "context", "data", "prefix")
 
 LAST_EVENTS = 15
 

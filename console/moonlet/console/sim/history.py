@@ -33,7 +33,7 @@ FAMILIES = {
 
 COLUMNS = ("commits", "waiting", "calls", "timers", "snapshots", "parked")
 
-local = command_without("url", "context", "data")
+local = command_without("url", "context", "data", "prefix")
 
 
 @command

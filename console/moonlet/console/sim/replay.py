@@ -19,7 +19,7 @@ from moonlet.simulations.scenario import Halt, Run
 from moonlet.simulations.search import told
 from moonlet.simulations.world import Standing, World, lines_of, standing_of
 
-command = command_without("url", "context", "data")
+command = command_without("url", "context", "data", "prefix")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A kept run, a .sim file.")]
 

@@ -11,18 +11,20 @@ from moonlet.streams.admin.inspection import (
     may_publish,
     storage_used,
 )
-from moonlet.streams.admin.stored_topology import (
+from moonlet.streams.admin.replication import Replication, replication_of
+from moonlet.streams.admin.topology_plan import Step, plan_topology, refuse_moves, restore_queue
+from moonlet.streams.admin.topology_record import (
     apply_topology,
     joined,
     settle_topology,
     standing_topology,
     stored_topology,
 )
-from moonlet.streams.admin.topology_plan import Step, plan_topology, restore_queue
 
 __all__ = [
     "Foreign",
     "Offset",
+    "Replication",
     "Step",
     "SyncMode",
     "apply_topology",
@@ -33,6 +35,8 @@ __all__ = [
     "joined",
     "may_publish",
     "plan_topology",
+    "refuse_moves",
+    "replication_of",
     "restore_queue",
     "settle_topology",
     "standing_topology",

@@ -130,12 +130,6 @@ async def apply_topology(bus: Bus, wanted: Topology | None = None) -> list[Step]
     return steps
 
 
-async def store_again(bus: Bus) -> None:
-    """Store what the bus goes by, if nothing stands: somebody deleted it while we ran."""
-    if await stored_topology(bus) is None:
-        await _store_first(bus)
-
-
 async def _store_first(bus: Bus) -> None:
     topology = bus.topology
     await create_stream(bus, topology.config_of(topology.bucket("config")))
