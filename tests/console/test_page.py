@@ -19,7 +19,7 @@ PAGE = markdown.parse(Path("docs/console.md"), tree.read(Path("docs/console.md")
 TEXT = tree.read(Path("docs/console.md"))
 
 
-GROUPS = {"sim": ["sweep"], "view": ["exposure", "get"]}
+GROUPS = {"sim": ["sweep"], "topology": ["show"], "view": ["exposure", "get"]}
 
 
 def names() -> list[str]:
@@ -109,7 +109,7 @@ def test_every_command_has_help_with_the_shared_options(name: str) -> None:
     if name in GROUPS:  # its commands have them
         ended = invoke(name, *GROUPS[name], "--help")
     elsewhere = {"demo": {"url", "context"}, "bench": {"url", "context"}}
-    elsewhere["sim"] = {"url", "context", "data"}
+    elsewhere["sim"] = {"url", "context", "data", "prefix"}
     for option in set(_SHARED) - elsewhere.get(name, set()):
         assert f"--{option}" in ended.out
 
