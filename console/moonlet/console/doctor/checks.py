@@ -8,7 +8,7 @@ from typing import Any, Final
 from moonlet.console.common import Session, counted
 from moonlet.console.doctor.finding import Finding, Level
 from moonlet.console.doctor.presence import PresenceChecks
-from moonlet.core.errors import MoonletError, PermissionDenied
+from moonlet.core.errors import MoonletError, PermissionDenied, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bus,
@@ -163,9 +163,14 @@ class DoctorChecks:
     async def _replicas(self) -> list[Finding]:
         """Whether as many replicas are here as were asked for."""
         asked = self._bus.topology.replicas
-        found = []
+        found: list[Finding] = []
         for name in sorted(self._ours()):
-            standing = await replication_of(self._bus, name)
+            try:
+                standing = await replication_of(self._bus, name)
+            except Unavailable as error:
+                said = f"{name}: no replica leads, of {asked} that were asked for: {error}"
+                fix = "start the servers that hold it: until then nothing is accepted"
+                return [*found, Finding("replicas", "FAIL", said, fix)]
             if standing is None or standing.alive >= asked:
                 continue
             gone = ", ".join(standing.missing) or "no server has them"
