@@ -72,8 +72,11 @@ def test_handlers_of_all_four_kinds_are_registered_by_schema_name() -> None:
     async def fetch(call: Fetch, call_id: str) -> Fetched:
         return Fetched(call.url)
 
+    @account.on_command
+    def fetched(state: Account, command: Fetched) -> None: ...
+
     account.check()
-    assert sorted(account.behavior.commands) == ["Deposit", "Withdraw"]
+    assert sorted(account.behavior.commands) == ["Deposit", "Fetched", "Withdraw"]
     assert sorted(account.behavior.events) == ["Deposited", "Withdrawn"]
     assert list(account.queries) == ["GetBalance"]
     assert list(account.performs) == ["Fetch"]
@@ -182,16 +185,6 @@ def test_an_async_handler_is_refused_with_the_way_out(decorator: str) -> None:
             getattr(make(), decorator)(function)
         assert "can't be `async def`" in str(refused.value)
         assert "Perform" in str(refused.value)
-
-
-def test_a_perform_handler_that_is_not_async_is_refused() -> None:
-    async def generator(call: Fetch) -> AsyncIterator[Fetched]:
-        yield Fetched("")
-
-    with pytest.raises(InvalidAgentType, match=r"@account.on_perform .*: write it as `async def`"):
-        make().on_perform(lambda call: None)
-    with pytest.raises(InvalidAgentType, match="write it as `async def`"):
-        make().on_perform(generator)
 
 
 @DECORATORS

@@ -21,7 +21,13 @@ BOUND_FAULTS: tuple[Fault, ...] = (
         "P10",
         "tests/agents/test_calls.py::test_a_host_runs_no_more_calls_at_a_time_than_its_limit",
         "calls are asked for though others may still come",
-        ((AGENTS + "calls/call_runner.py", "credit=CALLS_MAX,", "credit=10 * CALLS_MAX,"),),
+        (
+            (
+                AGENTS + "calls/call_runner.py",
+                "credit=agent_type.max_calls or CALLS_MAX,",
+                "credit=10 * (agent_type.max_calls or CALLS_MAX),",
+            ),
+        ),
     ),
     Fault(
         "P10",

@@ -3,6 +3,7 @@
 from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
+OUTSIDE = "tests/agents/test_calls_outside.py::"
 EDGES = "tests/agents/test_timers_at_the_edges.py::"
 
 CALL_AND_CLOCK_FAULTS: tuple[Fault, ...] = (
@@ -29,5 +30,89 @@ CALL_AND_CLOCK_FAULTS: tuple[Fault, ...] = (
         EDGES + "test_a_deadline_at_any_moment_is_judged",
         "a deadline before 1970 is sent as it is",
         ((AGENTS + "client/sending.py", "max(1, to_micros(moment))", "to_micros(moment)"),),
+    ),
+    Fault(
+        "P1",
+        OUTSIDE + "test_whatever_a_call_raises_or_returns_its_agent_hears_of_it",
+        "only exceptions of a call are caught, not what else may be raised",
+        (
+            (
+                AGENTS + "calls/call_work.py",
+                "            raise\n        except BaseException as error:\n            settle(",
+                "            raise\n        except Exception as error:\n            settle(",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        OUTSIDE + "test_a_result_that_nobody_handles_is_parked_and_the_operator_told",
+        "a result that nobody handles is refused",
+        (
+            (
+                AGENTS + "deciding/decide.py",
+                '"parked" if envelope.call or envelope.timer else "rejected"',
+                '"rejected"',
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        OUTSIDE + "test_a_call_is_tried_again_as_its_policy_says",
+        "a call is tried again after any error",
+        (
+            (
+                AGENTS + "definition/call_handler.py",
+                "return isinstance(error, self.retry_on)",
+                "return True",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        OUTSIDE + "test_a_call_that_hangs_ends_and_makes_room",
+        "an attempt is waited for until it ends",
+        (
+            (
+                AGENTS + "calls/call_work.py",
+                "await asyncio.wait([outcome], timeout=seconds)",
+                "await asyncio.wait([outcome])",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        OUTSIDE + "test_a_call_that_blocks_keeps_neither_agents_nor_other_calls_waiting",
+        "nobody looks whether the loop of calls goes on",
+        ((AGENTS + "calls/places.py", "if loop.busy and loop.beat(now):", "if loop.stuck:"),),
+    ),
+    Fault(
+        "P10",
+        OUTSIDE + "test_no_more_calls_run_at_a_time_than_the_type_and_the_host_allow",
+        "the host does not count its calls",
+        (
+            (
+                AGENTS + "calls/call_runner.py",
+                "asyncio.Semaphore(most or HOST_CALLS_MAX)",
+                "asyncio.Semaphore(HOST_CALLS_MAX)",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        OUTSIDE + "test_what_calls_need_is_given_by_the_host_and_closed_with_it",
+        "what was opened for calls is left open",
+        ((AGENTS + "calls/call_loop.py", "await self._resources.close()", "pass"),),
+    ),
+    Fault(
+        "P10",
+        "tests/simulations/test_errands.py::test_every_errand_ends_once_and_as_it_must",
+        "a call that can't be read again leaves its failure without it",
+        (
+            (
+                AGENTS + "definition/failure_type.py",
+                "return msgspec.structs.replace(failed, call=call)",
+                "return failed",
+            ),
+        ),
     ),
 )

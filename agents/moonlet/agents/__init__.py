@@ -9,7 +9,16 @@ from moonlet.agents.definition import AgentType, Context
 from moonlet.agents.histories import HistoryFault, Verification, fold_of
 from moonlet.agents.hosting import EXIT_BLOCKED, Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
-from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
+from moonlet.core.effects import (
+    Cancel,
+    Cause,
+    Perform,
+    PerformFailed,
+    Publish,
+    Reply,
+    Schedule,
+    Send,
+)
 from moonlet.core.errors import Rejected
 from moonlet.core.schema import schema, upcast
 from moonlet.streams import Topology
@@ -23,6 +32,7 @@ __all__ = [
     "AgentStatus",
     "AgentType",
     "Cancel",
+    "Cause",
     "Client",
     "Context",
     "Decision",

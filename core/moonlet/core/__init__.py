@@ -3,7 +3,16 @@
 from moonlet.core.codec import ENCODING_HEADER, Codec, Encoding
 from moonlet.core.commit import Command, Commit, Decoded, Effect, Event, Outcome
 from moonlet.core.digest import DIGEST_HEADER, record_digest, state_digest
-from moonlet.core.effects import Cancel, Perform, PerformFailed, Publish, Reply, Schedule, Send
+from moonlet.core.effects import (
+    Cancel,
+    Cause,
+    Perform,
+    PerformFailed,
+    Publish,
+    Reply,
+    Schedule,
+    Send,
+)
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     Conflict,
@@ -41,6 +50,7 @@ __all__ = [
     "LANES",
     "AgentId",
     "Cancel",
+    "Cause",
     "Clock",
     "Codec",
     "Command",

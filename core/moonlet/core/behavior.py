@@ -3,7 +3,7 @@
 A handler is a generator, or a function that returns None or an iterable of events and effects.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import GeneratorType
 from typing import Any, Generic, Protocol, TypeVar
@@ -64,12 +64,14 @@ class Decision(msgspec.Struct, Generic[S]):
 class Behavior(Generic[S]):
     """The tables of one agent type: command and event handlers by schema name."""
 
-    __slots__ = ("_classes", "_event_classes", "commands", "events", "initial")
+    __slots__ = ("_classes", "_event_classes", "commands", "events", "initial", "performs")
 
     def __init__(self, initial: Callable[[], S]) -> None:
         self.initial = initial
         self.commands: dict[str, Handler] = {}
         self.events: dict[str, Handler] = {}
+        self.performs: Mapping[str, Handler] | None = None
+        """The handlers of calls, if they are known: then a call without one is a mistake."""
         self._event_classes: dict[type, Handler] = {}
         self._classes: dict[type, MessageType[Any]] = {}
 
@@ -181,7 +183,13 @@ class Behavior(Generic[S]):
         if isinstance(effect, Cancel):
             return Effect("cancel", check_name(effect.name, "timer"))
         assert isinstance(effect, Perform)
-        return Effect("perform", message=self._message(effect.call, encoding))
+        message = self._message(effect.call, encoding)
+        if self.performs is not None and message.name not in self.performs:
+            raise Invalid(
+                f"Perform({message.name}) was yielded, and no on_perform takes {message.name}: add"
+                " one to the agent type"
+            )
+        return Effect("perform", message=message)
 
     def _message(self, message: Any, encoding: Encoding) -> Event[msgspec.Raw]:
         cls = type(message)

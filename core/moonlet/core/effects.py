@@ -5,7 +5,7 @@ Nothing here happens when it is yielded. A `Rejected` handler, or a replay, does
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -65,11 +65,36 @@ class Perform:
     call: Any
 
 
-class PerformFailed(msgspec.Struct, frozen=True):
-    """Arrives instead of a call's result: which call, and the error as text."""
+FailureKind = Literal["raised", "timeout", "cancelled", "bad call", "bad result", "no handler"]
+
+
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a call failed.
+
+    "raised", "timeout" and "cancelled" say how its last attempt ended; "bad call" and "bad result"
+    that one of them is no message that can be stored or read; "no handler" that the host's code has
+    none. `type` is the exception's class, with its module unless that is `builtins`.
+    """
+
+    kind: FailureKind = "raised"
+    type: str = ""
+    message: str = ""
+
+
+class PerformFailed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Arrives instead of a call's result: which call, and the error, in words and as data.
+
+    `call` is the call itself, of its class where the agent type's `on_perform` still takes it, else
+    plain data; None if it left no room for the error. `attempts` counts those of the last host.
+    """
 
     call_id: str
     error: str
+    call: Any = None
+    call_name: str = ""
+    call_version: int = 1
+    cause: Cause = Cause()
+    attempts: int = 0
 
 
 EFFECTS = (Send, Publish, Schedule, Cancel, Perform)

@@ -140,6 +140,10 @@ class MessageType(Generic[T]):
         """The body of `message`; raises `InvalidMessage` if today's class couldn't read it back."""
         return self.settle(message, encoding)[0]
 
+    def plain(self, message: T) -> Any:
+        """The body of `message` as plain data; raises as `encode`."""
+        return decode_plain(self.encode(message, "json"), "json")
+
     def settle(self, message: T, encoding: Encoding) -> tuple[bytes, T]:
         """The encoded body, and the message as a reader will decode it.
 

@@ -21,6 +21,8 @@ at most 2,000 characters (8,000 bytes as UTF-8, 12,000 escaped in JSON).
 class Bus:
     """One process's way to one system of streams; made by `connect` or by a simulated world.
 
+    `threads` says whether its process may have any, which that of a simulated world may not.
+
     The verbs here are core NATS and the plain publish; whatever else is asked of JetStream has a
     function or a class of its own in `moonlet.streams`, which alone uses `_js`.
     """
@@ -33,6 +35,7 @@ class Bus:
         "entropy",
         "max_payload",
         "subjects",
+        "threads",
         "topology",
     )
 
@@ -44,6 +47,7 @@ class Bus:
         *,
         topology: Topology | None = None,
         encoding: Encoding = "json",
+        threads: bool = True,
     ) -> None:
         self._js = js
         self.clock = clock
@@ -51,6 +55,7 @@ class Bus:
         self.topology = topology or Topology()
         self.subjects = Subjects(self.topology.prefix)
         self.encoding: Encoding = encoding
+        self.threads = threads
         self._learn_limits()
         js.on_reconnect(self._learn_limits)
 

@@ -19,7 +19,7 @@ from moonlet.agents.deciding.waiting import WaitingCommands
 from moonlet.agents.definition import AgentType, Context
 from moonlet.core.behavior import Decision, parked
 from moonlet.core.codec import Encoding
-from moonlet.core.commit import Command, Commit
+from moonlet.core.commit import Command, Commit, Outcome
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import (
     InvalidMessage,
@@ -338,13 +338,15 @@ def judge(
     `micros` is the commit's time. Raises nothing of a handler's own.
     """
     handler = agent_type.behavior.commands.get(envelope.name)
+    # Of a result or a firing that can't be dealt with nobody would hear: it is no sender's mistake.
+    refused: Outcome = "parked" if envelope.call or envelope.timer else "rejected"
     if handler is None:
         error = UnknownCommand(agent_type.unknown_command(envelope.name))
-        return Decision("rejected", state, reason=str(error), error="UnknownCommand"), False
+        return Decision(refused, state, reason=str(error), error="UnknownCommand"), False
     try:
         command = handler.message.decode(envelope.body, envelope.version, encoding)
     except InvalidMessage as invalid:
-        return Decision("rejected", state, reason=str(invalid), error="InvalidMessage"), False
+        return Decision(refused, state, reason=str(invalid), error="InvalidMessage"), False
     except BaseException as error:  # a validator's, or an upcast's
         return parked(state, error), False
     context: Context | Moment = Moment(micros)

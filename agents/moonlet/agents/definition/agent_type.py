@@ -6,16 +6,19 @@ A value, not a base class, and registered nowhere: two of them may have one name
 import copy
 import inspect
 import sys
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
+from moonlet.agents.definition.call_handler import CallHandler, CallPolicy, Resource, RetryOn
+from moonlet.agents.definition.failure_type import FailureType
 from moonlet.agents.definition.fold_code import fold_code
-from moonlet.agents.definition.signature import Signature, read_signature
+from moonlet.agents.definition.signature import Signature, mentions, read_signature
 from moonlet.agents.definition.state_codec import StateCodec
 from moonlet.core.behavior import Behavior, Handler
-from moonlet.core.effects import EFFECTS, Reply
+from moonlet.core.effects import EFFECTS, Perform, PerformFailed, Reply
 from moonlet.core.errors import InvalidAgentType, UnknownCommand
 from moonlet.core.ids import check_name
 from moonlet.core.likeness import is_fixed
@@ -23,6 +26,7 @@ from moonlet.core.schema import MessageType, Upcast, find_upcasts, schema_of
 
 S = TypeVar("S")
 F = TypeVar("F", bound=Callable[..., Any])
+H = TypeVar("H", bound=Handler)
 
 DEFAULT_PARTITIONS = 4
 """How many partitions an agent type's agents map to, unless it says otherwise."""
@@ -35,6 +39,10 @@ class AgentType(Generic[S]):
     bounds on how many hosts the type can run; it is fixed once the type has been registered.
     Another `fold_version` sets all snapshots aside: give one if events are folded otherwise and
     that can't be told from the code, which is read from a file or is not Python's.
+
+    `max_calls` is how many calls of the type a host runs at a time (64). `resources` open what its
+    calls need beside the call, each when the first call wants it; `on_perform` names it among its
+    parameters. A host's own resources take the place of these.
     """
 
     def __init__(
@@ -46,6 +54,8 @@ class AgentType(Generic[S]):
         partitions: int = DEFAULT_PARTITIONS,
         upcasts: tuple[Upcast, ...] = (),
         fold_version: int | str = 0,
+        max_calls: int | None = None,
+        resources: Mapping[str, Resource] = MappingProxyType({}),
     ) -> None:
         self.name = check_name(name, "agent type")
         if type(partitions) is not int or not 1 <= partitions <= 256:
@@ -58,9 +68,16 @@ class AgentType(Generic[S]):
         self.states: StateCodec[S] = StateCodec(state)
         self.behavior: Behavior[S] = Behavior(_initial(name, state, initial))
         self.queries: dict[str, Handler] = {}
-        self.performs: dict[str, Handler] = {}
+        self.performs: dict[str, CallHandler] = {}
+        self.behavior.performs = self.performs
+        if max_calls is not None and (type(max_calls) is not int or not 1 <= max_calls <= 10_000):
+            raise InvalidAgentType(f"agent type {name}: max_calls={max_calls!r}: give 1 to 10,000")
+        self.max_calls = max_calls
+        self.resources = dict(resources)
         self._upcasts = find_upcasts(upcasts)
         self._signatures: list[tuple[str, Signature]] = []
+        self._deciders: list[Callable[..., Any]] = []
+        self._results: list[tuple[str, Signature]] = []
         self._modules: set[str] = set()
         self._state_code: str | None = None
 
@@ -90,11 +107,44 @@ class AgentType(Generic[S]):
             self._add(self.queries, handler, "on_query")
         return function
 
-    def on_perform(self, function: F) -> F:
-        """Do a call's work: `async (call[, call_id]) -> message`, at least once; may do I/O."""
+    @overload
+    def on_perform(self, function: F) -> F: ...
+
+    @overload
+    def on_perform(
+        self,
+        *,
+        attempts: int = ...,
+        retry_on: RetryOn = ...,
+        attempt_timeout: float = ...,
+        timeout: float = ...,
+        wait: float = ...,
+        wait_max: float = ...,
+    ) -> Callable[[F], F]: ...
+
+    def on_perform(self, function: Any = None, **policy: Any) -> Any:
+        """Do a call's work: `(call[, call_id][, resource ...]) -> message`, at least once.
+
+        It may do I/O. An `async def` runs on an event loop of the host's calls, a `def` in a thread
+        of its own: neither keeps agents waiting. With arguments, those of `CallPolicy`:
+        `@account.on_perform(attempts=5, retry_on=OSError)`.
+        """
+        if function is None:
+            return lambda function: self._on_perform(function, CallPolicy(**policy))
+        return self._on_perform(function, CallPolicy())
+
+    def _on_perform(self, function: F, policy: CallPolicy) -> F:
         signature = self._read(function, "on_perform", leading=0, extras=("call_id",))
+        policy.check(f"@{self.name}.on_perform {function.__qualname__}")
         for cls in signature.classes:
-            handler = Handler(self._message_type(cls), function, signature.wants_call_id)
+            handler = CallHandler(
+                self._message_type(cls),
+                function,
+                signature.wants_call_id,
+                signature.extras,
+                policy,
+                inspect.iscoroutinefunction(function),
+            )
             self._add(self.performs, handler, "on_perform")
         return function
 
@@ -122,6 +172,26 @@ class AgentType(Generic[S]):
                     raise InvalidAgentType(
                         f"agent type {self.name}: {function} may yield {cls.__name__}, which has no"
                         f" on_event handler: add one"
+                    )
+        self._check_calls()
+
+    def _check_calls(self) -> None:
+        """Refuse calls that nobody could run, and results that nobody would hear of."""
+        for function in self._deciders:
+            if not self.performs and mentions(function, Perform):
+                raise InvalidAgentType(
+                    f"agent type {self.name}: {function.__qualname__} yields Perform, and the type"
+                    " has no on_perform handler: add one for the call"
+                )
+        for name, signature in self._results:
+            for cls in signature.returned:
+                handlers = self.behavior.commands.values()
+                if schema_of(cls)[0] not in self.behavior.commands and not any(
+                    issubclass(handler.message.cls, cls) for handler in handlers
+                ):
+                    raise InvalidAgentType(
+                        f"agent type {self.name}: {name} returns {cls.__name__}, which has no"
+                        f" on_command handler, so nobody would hear of the result: add one"
                     )
 
     def decode_command(self, name: str, version: int, body: Any) -> Any:
@@ -169,27 +239,38 @@ class AgentType(Generic[S]):
     def _read(
         self, function: Callable[..., Any], decorator: str, *, leading: int, extras: tuple[str, ...]
     ) -> Signature:
-        wants_async = decorator == "on_perform"
+        may_wait = decorator == "on_perform"
         is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         where = f"@{self.name}.{decorator} {getattr(function, '__qualname__', function)}"
-        if is_async and not wants_async:
+        if is_async and not may_wait:
             raise InvalidAgentType(
                 f"{where}: handlers are pure and can't be `async def`: write `def`, and yield"
                 " Perform(...) for work outside"
             )
-        if wants_async and not inspect.iscoroutinefunction(function):
-            raise InvalidAgentType(f"{where}: write it as `async def`")
+        if may_wait and (
+            inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
+        ):
+            raise InvalidAgentType(f"{where}: a call has one result: return it, don't yield")
         signature = read_signature(
-            function, f"{self.name}.{decorator}", leading=leading, extras=extras
+            function,
+            f"{self.name}.{decorator}",
+            leading=leading,
+            extras=extras,
+            resources=may_wait,
         )
         if decorator == "on_command":
             self._signatures.append((function.__qualname__, signature))
+            self._deciders.append(function)
+        elif may_wait:
+            self._results.append((function.__qualname__, signature))
         self._modules.add(function.__module__)
         self._modules.update(cls.__module__ for cls in signature.classes)
         return signature
 
     def _message_type(self, cls: type) -> MessageType[Any]:
         self._collect_upcasts()
+        if cls is PerformFailed:
+            return FailureType(self.performs)
         return MessageType(cls, self._upcasts)
 
     def _collect_upcasts(self) -> None:
@@ -203,11 +284,13 @@ class AgentType(Generic[S]):
             for handler in handlers.values():
                 handler.message.take_upcasts(self._upcasts)
 
-    def _add(self, table: dict[str, Handler], handler: Handler, decorator: str) -> None:
+    def _add(self, table: dict[str, H], handler: H, decorator: str) -> None:
         self._refuse_second(table, handler, decorator)
         table[handler.message.name] = handler
 
-    def _refuse_second(self, table: dict[str, Handler], handler: Handler, decorator: str) -> None:
+    def _refuse_second(
+        self, table: Mapping[str, Handler], handler: Handler, decorator: str
+    ) -> None:
         first = table.get(handler.message.name)
         if first is not None:
             raise InvalidAgentType(

@@ -17,21 +17,31 @@ from moonlet.core.schema import is_message_class
 
 
 class Signature(typing.NamedTuple):
-    """What a handler's annotations say; `classes` are those of the message parameter."""
+    """What a handler's annotations say; `classes` are those of the message parameter.
+
+    `extras` are the names of the parameters behind it, in order.
+    """
 
     classes: tuple[type, ...]
     wants_context: bool
     wants_call_id: bool
     returned: tuple[type, ...]
+    extras: tuple[str, ...] = ()
 
 
 def read_signature(
-    function: Callable[..., Any], decorator: str, *, leading: int, extras: tuple[str, ...]
+    function: Callable[..., Any],
+    decorator: str,
+    *,
+    leading: int,
+    extras: tuple[str, ...],
+    resources: bool = False,
 ) -> Signature:
     """Check `function`, decorated with `decorator`, and read it.
 
     `leading` parameters precede the message's (the state: 1, or 0); `extras` are the names that
-    may follow it. Raises `InvalidAgentType` that names the function and the fix.
+    may follow it, and, with `resources`, any other names, which are the host's resources. Raises
+    `InvalidAgentType` that names the function and the fix.
     """
     name = f"@{decorator} {getattr(function, '__qualname__', function)!s}"
     try:
@@ -40,7 +50,12 @@ def read_signature(
         raise InvalidAgentType(f"{name} is no function that can be a handler: {error}") from None
     hints = _hints(function, name)
     shape = f"{name}: {_shape(leading, extras)}"
-    context, call_id = _extras(parameters[leading + 1 :], hints, shape, extras)
+    behind = parameters[leading + 1 :]
+    if resources:
+        known = [p for p in behind if p.name in extras or Context in _members(hints.get(p.name))]
+    else:
+        known = behind
+    context, call_id = _extras(known, hints, shape, extras)
     if len(parameters) < leading + 1 or any(
         p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters
     ):
@@ -58,7 +73,7 @@ def read_signature(
                 " msgspec.Struct, a dataclass or a pydantic model"
             )
     returned = tuple(c for c in _classes_in(hints.get("return")) if is_message_class(c))
-    return Signature(classes, context, call_id, returned)
+    return Signature(classes, context, call_id, returned, tuple(p.name for p in behind))
 
 
 def _shape(leading: int, extras: tuple[str, ...]) -> str:
@@ -140,3 +155,21 @@ def _classes_in(annotation: Any) -> list[type]:
     if isinstance(annotation, type) and not get_args(annotation):
         return [annotation]
     return [cls for part in get_args(annotation) for cls in _classes_in(part)]
+
+
+def mentions(function: Callable[..., Any], wanted: object) -> bool:
+    """Whether a function's own code names `wanted`, a class, by whatever name it has there.
+
+    What it calls isn't looked into.
+    """
+    name = getattr(wanted, "__name__", "")
+    scope = getattr(function, "__globals__", {})
+
+    def in_code(code: types.CodeType) -> bool:
+        for used in (*code.co_names, *code.co_freevars):
+            if scope.get(used, wanted if used == name else None) is wanted:
+                return True
+        return any(in_code(c) for c in code.co_consts if isinstance(c, types.CodeType))
+
+    code = getattr(function, "__code__", None)
+    return code is not None and in_code(code)

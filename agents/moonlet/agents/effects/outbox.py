@@ -188,6 +188,8 @@ class Outbox:
         commit, encoding, index = job
         if index < 0:
             stack = self._stacks.get(commit.revision, "")
+            if commit.error in ("UnknownCommand", "InvalidMessage"):
+                self._alarm_unhandled(commit)
             await self._services.parked.park_commit(self._agent, commit, stack=stack)
             return
         effect = commit.effects[index]
@@ -202,6 +204,16 @@ class Outbox:
                 await self._services.timers.cancel_all(self._agent, effect.target)
             case "perform":
                 await self._perform(commit, encoding, index, effect)
+
+    def _alarm_unhandled(self, commit: Commit[Any]) -> None:
+        command = commit.command
+        self._services.alarm(
+            "a call's result is parked" if command.call else "a timer's firing is parked",
+            agent=str(self._agent),
+            command=command.name,
+            of=command.call or command.timer,
+            reason=commit.reason,
+        )
 
     async def _send(
         self, commit: Commit[Any], encoding: Encoding, index: int, effect: Effect[Any]

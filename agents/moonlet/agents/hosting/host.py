@@ -5,14 +5,14 @@ it did in between was fenced by compare-and-set, and its late effects are recogn
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from moonlet.agents.calls import CallRunner
 from moonlet.agents.deciding import Running
-from moonlet.agents.definition import AgentType
+from moonlet.agents.definition import AgentType, Resource
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.owner import OwnedPartition
@@ -46,6 +46,8 @@ class Host:
     Agents idle for `idle_after` seconds leave memory, and the least used above `max_agents`.
     A handler that keeps the loop over `handler_limit` seconds ends the process, with exit code 79
     (`EXIT_BLOCKED`), and its command is parked by the next owner; 0: it is only named.
+    `max_calls` is how many calls run at a time (256). `resources` open what calls need, by name, in
+    the place of those that types bring along; they are closed when the host stops.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class Host:
         idle_after: float = 300.0,
         max_agents: int = 100_000,
         handler_limit: float = LIMIT,
+        max_calls: int | None = None,
+        resources: Mapping[str, Resource] = MappingProxyType({}),
     ) -> None:
         if not isinstance(lease, int) or lease < 1:
             raise InvalidSettings(f"lease={lease!r}: give whole seconds, at least 1")
@@ -64,6 +68,8 @@ class Host:
             raise InvalidSettings(
                 f"handler_limit={handler_limit!r}: give seconds, at least 1, or 0 for no limit"
             )
+        if max_calls is not None and (type(max_calls) is not int or not 1 <= max_calls <= 10_000):
+            raise InvalidSettings(f"max_calls={max_calls!r}: give 1 to 10,000")
         names = [agent_type.name for agent_type in types]
         if len(set(names)) != len(names) or not names:
             raise InvalidSettings(f"a host needs agent types of different names, not {names}")
@@ -78,6 +84,8 @@ class Host:
         self.running = Running()
         self.beats: Beats | None = None
         self._loop_watch: LoopWatch | None = None
+        self._max_calls = max_calls
+        self._resources = resources
         self._revision = 0
         self._renewed = 0.0
         self._running = False
@@ -110,7 +118,9 @@ class Host:
         self.services = HostServices(bus, moon.registry, APP_VERSION, self.running)
         self._recoveries = Recoveries(self.services, self._is_cold, self._died)
         self._leases = Leases(bus, self._lease)
-        self._calls = CallRunner(self.services, self._tasks)
+        self._calls = CallRunner(self.services, most=self._max_calls, resources=self._resources)
+        for agent_type in self.types.values():
+            self._calls.check(agent_type)
         self._unhook = bus.on_reconnect(self._reconnected)
         self._watch = HostWatch(self._leases, bus.clock)
         self._ownership = Ownership(
@@ -160,6 +170,7 @@ class Host:
             raise InvalidSettings(f"agent type {agent_type.name} runs on this host already")
         agent_type.check()
         self.services.bus.topology.journal_of(agent_type.name)
+        self._calls.check(agent_type)
         await self._register([agent_type])
         self.types[agent_type.name] = agent_type
         await self._renew()

@@ -69,7 +69,8 @@ class SimProcess:
         self.connection = around.connections[name] = connection
         await connection.flush()
         entropy = NodeEntropy(around.seed.dice(f"entropy/{name}"))
-        return Bus(connection, NodeClock(self.node), entropy, topology=around.topology)
+        clock = NodeClock(self.node)
+        return Bus(connection, clock, entropy, topology=around.topology, threads=False)
 
     async def close(self) -> None:
         """Close the connection."""
