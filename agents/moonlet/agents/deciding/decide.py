@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.deciding.open_limits import over_limits
+from moonlet.agents.deciding.open_limits import within_limits
 from moonlet.agents.deciding.queued_command import QueuedCommand
 from moonlet.agents.deciding.rules import Rules
 from moonlet.agents.deciding.verdict import Verdict
@@ -286,7 +286,8 @@ def decide(
         finally:
             rules.running.work = None
     if decision.effects:
-        decision = _bounded(fold, chain, decision, state)
+        ahead = [pending.commit for pending in chain.commits]
+        decision = within_limits(fold, ahead, decision, state)
     command = _command(envelope, queued)
     body = ""
     if not envelope.number and not envelope.timer and not envelope.call:
@@ -464,15 +465,6 @@ def _blocked(mark: Blocked, envelope: Envelope) -> MoonletError | None:
     if mark.stack:
         error.add_note(mark.stack)
     return error
-
-
-def _bounded(
-    fold: Fold[Any], chain: CommitChain, decision: Decision[Any], state: Any
-) -> Decision[Any]:
-    """Park what would leave more timers or calls open than an agent may have."""
-    ahead = [effect for pending in chain.commits for effect in pending.commit.effects]
-    error = over_limits([*ahead, *decision.effects], len(fold.timers), len(fold.calls))
-    return decision if error is None else parked(state, error)
 
 
 def _command(envelope: Envelope, queued: QueuedCommand) -> Command[Any]:

@@ -1,14 +1,32 @@
 """How many timers and calls an agent may have open."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
-from moonlet.core.commit import Effect
+from moonlet.core.behavior import Decision, parked
+from moonlet.core.commit import Commit, Effect
 from moonlet.core.errors import LimitExceeded
+from moonlet.core.fold import Fold
 
 OPEN_MAX: Final = 256
 """Timers, and calls, that one agent may have open."""
+
+
+def within_limits(
+    fold: Fold[Any],
+    ahead: Sequence[Commit[Any]],
+    decision: Decision[Any],
+    state: Any,
+) -> Decision[Any]:
+    """Park what would leave more timers or calls open than an agent may have.
+
+    `ahead` are the commits that come before it and are not in the fold.
+    """
+    effects = [effect for commit in ahead for effect in commit.effects]
+    error = over_limits([*effects, *decision.effects], len(fold.timers), len(fold.calls))
+    return decision if error is None else parked(state, error)
 
 
 def over_limits(
