@@ -7,9 +7,11 @@ import msgspec
 import pytest
 
 from moonlet.agents import AgentType, Decision, Host, Reply, connect
+from moonlet.agents.histories import Verification
 from moonlet.core.ids import AgentId
-from moonlet.streams import Snapshots, Topology
+from moonlet.streams import Snapshots, Topology, read_messages
 from moonlet.streams.server.server_process import ServerProcess
+from tests.agents.sets import ROWS, Gather, gathering
 from tests.agents.states import CHANGED, Number, Show, Tick, ticking
 
 WHAT = "a state does not come back from a snapshot"
@@ -47,7 +49,7 @@ async def test_a_state_that_cannot_be_encoded_stops_neither_its_agent_nor_its_ne
         yield Reply(command.n)
 
     async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
-        async with Host(moon, [wei, fine]):
+        async with Host(moon, [wei, fine]) as host:
             for v in range(3):  # each is one short of its snapshot, and over 64 bits
                 await asyncio.gather(*(moon.tell(f"vault/{v}", Tick(1)) for _ in range(255)))
             asks: list[Any] = [moon.ask(f"vault/{v}", Tick(1), timeout=10) for v in range(3)]
@@ -55,6 +57,7 @@ async def test_a_state_that_cannot_be_encoded_stops_neither_its_agent_nor_its_ne
             answers = await asyncio.gather(*asks)
             assert answers[3:] == list(range(50))
             assert (await moon.ask("vault/0", Tick(1))) is None
+            assert host.services.alarms[WHAT] == 3, "and it is told"
 
 
 async def test_agents_of_one_type_never_share_what_they_began_with(
@@ -101,3 +104,18 @@ async def test_old_snapshots_are_not_used_with_new_folding_code(
             assert snapshot is not None and snapshot.revision == revision
             codes.add(snapshot.code)
         assert len(codes) == 3
+
+
+async def test_a_history_decided_again_in_another_order_of_its_sets_is_well(
+    shared_server: ServerProcess, name: str
+) -> None:
+    agent = AgentId("till", "a")
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, [gathering(ROWS[0])]):
+            await moon.ask("till/a", Gather(1))
+        stream = moon.bus.topology.journal_of("till")
+        verification = Verification({"till": gathering(ROWS[1])})
+        verification.meet(agent, stream)
+        async for batch in read_messages(moon.bus, stream, moon.bus.subjects.journal(agent)):
+            assert [verification.take(agent, message) for message in batch] == [None]
+        assert verification.decided == 1

@@ -55,4 +55,16 @@ STATE_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P2",
+        STATE + "test_a_history_decided_again_in_another_order_of_its_sets_is_well",
+        "sets are compared as lists",
+        (
+            (
+                AGENTS + "deciding/otherwise.py",
+                "        if isinstance(value, set | frozenset):\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
 )

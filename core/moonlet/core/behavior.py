@@ -113,23 +113,37 @@ class Behavior(Generic[S]):
         return _evolved(handler.function, state, typed)
 
     def decide(
-        self, state: S, handler: Handler, command: Any, context: DecisionContext, encoding: Encoding
+        self,
+        state: S,
+        handler: Handler,
+        command: Any,
+        context: DecisionContext,
+        encoding: Encoding,
+        yielded: list[Any] | None = None,
     ) -> Decision[S]:
         """Run the handler and record what it yields. Raises nothing of the handler's own.
+
+        What it yields is added to `yielded`, as it came, if that is given.
 
         Rejected: all yields are discarded. Whatever else it raises (a cancellation and an exit too:
         nothing of ours is awaited here), and a yield that is neither a handled event nor an effect,
         parks the command; nothing of it is kept either.
         """
         try:
-            return self._decide(state, handler, command, context, encoding)
+            return self._decide(state, handler, command, context, encoding, yielded)
         except Rejected as rejected:
             return Decision("rejected", state, reason=words(rejected.reason, MAX_REASON))
         except BaseException as error:
             return parked(state, error)
 
     def _decide(
-        self, state: S, handler: Handler, command: Any, context: DecisionContext, encoding: Encoding
+        self,
+        state: S,
+        handler: Handler,
+        command: Any,
+        context: DecisionContext,
+        encoding: Encoding,
+        yielded: list[Any] | None,
     ) -> Decision[S]:
         function = handler.function
         result = (
@@ -139,6 +153,8 @@ class Behavior(Generic[S]):
         effects: list[Effect[msgspec.Raw]] = []
         reply: msgspec.Raw | None = None
         for item in _yields(result, function):
+            if yielded is not None:
+                yielded.append(item)
             kind = type(item)
             event_handler = self._event_classes.get(kind)
             if event_handler is not None:

@@ -1,7 +1,7 @@
 """Deciding a recorded command again, with what it was decided with, and comparing what comes out.
 
-Bodies are compared as plain data: the order of an object's keys doesn't matter. An event that was
-stored at an older version is upcast first.
+Bodies are compared as plain data: the order of an object's keys doesn't matter, nor that of what
+the handler yielded as a set. An event that was stored at an older version is upcast first.
 """
 
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from moonlet.agents.deciding.decide import judge
+from moonlet.agents.deciding.otherwise import first_otherwise
 from moonlet.agents.definition import AgentType
 from moonlet.core.behavior import Decision
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit, Effect, Event
+from moonlet.core.effects import EFFECTS, Reply
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage
 from moonlet.core.schema import decode_plain
@@ -51,6 +53,7 @@ def decide_again(
     failed = commit.outcome == "parked"
     if commit.command.name not in agent_type.behavior.commands:
         return Again() if failed else Again(Difference(_no_command(agent_type, commit)))
+    yielded: list[Any] = []
     decision, readable = judge(
         agent_type,
         state,
@@ -58,13 +61,14 @@ def decide_again(
         encoding,
         revision=commit.revision - 1,
         micros=commit.time.micros,
+        yielded=yielded,
     )
     if failed:
         works = readable and decision.outcome != "parked"
         return Again(mended=works, decided=readable and not works)
     if not readable:
         return Again(Difference(f"its body can't be read: {decision.reason}"))
-    difference = _compare(agent_type, commit, decision, encoding)
+    difference = _compare(agent_type, commit, decision, yielded, encoding)
     return Again(difference, decided=difference is None)
 
 
@@ -90,6 +94,7 @@ def _compare(
     agent_type: AgentType[Any],
     commit: Commit[msgspec.Raw],
     decision: Decision[Any],
+    yielded: list[Any],
     encoding: Encoding,
 ) -> Difference | None:
     if decision.outcome != commit.outcome:
@@ -97,10 +102,13 @@ def _compare(
         return Difference(f"it was {was}, and is {decision.outcome}{_because(decision.reason)}")
     if decision.reason != commit.reason:
         return Difference(f"the reason was {commit.reason!r}, and is {decision.reason!r}")
+    replies = [item for item in yielded if type(item) is Reply]
+    effects = [item for item in yielded if type(item) in EFFECTS]
+    events = [item for item in yielded if type(item) not in (*EFFECTS, Reply)]
     return (
-        _events(agent_type, commit.events, decision.events, encoding)
-        or _effects(commit.effects, decision.effects, encoding)
-        or _reply(commit.reply, decision.reply, encoding)
+        _events(agent_type, commit.events, decision.events, events, encoding)
+        or _effects(commit.effects, decision.effects, effects, encoding)
+        or _reply(commit.reply, decision.reply, replies, encoding)
     )
 
 
@@ -112,6 +120,7 @@ def _events(
     agent_type: AgentType[Any],
     recorded: tuple[Event[msgspec.Raw], ...],
     decided: tuple[Event[msgspec.Raw], ...],
+    yielded: list[Any],
     encoding: Encoding,
 ) -> Difference | None:
     for index in range(max(len(recorded), len(decided))):
@@ -129,7 +138,7 @@ def _events(
             body = _today(agent_type, old, new.version, encoding)
         except InvalidMessage as error:
             return Difference(f"{number} can't be read: {error}", old.name)
-        path = _first(body, decode_plain(new.body, encoding))
+        path = first_otherwise(body, decode_plain(new.body, encoding), yielded[index])
         if path:
             return Difference(f"{number} differs at {path}", old.name)
     return None
@@ -149,12 +158,14 @@ def _today(
 def _effects(
     recorded: tuple[Effect[msgspec.Raw], ...],
     decided: tuple[Effect[msgspec.Raw], ...],
+    yielded: list[Any],
     encoding: Encoding,
 ) -> Difference | None:
     if len(recorded) != len(decided):
         return Difference(f"{len(recorded)} effects were yielded, and now {len(decided)} are")
     for index, (old, new) in enumerate(zip(recorded, decided, strict=True)):
-        path = _first(_plain(old, encoding), _plain(new, encoding))
+        made = {"body": _message_of(yielded[index])}
+        path = first_otherwise(_plain(old, encoding), _plain(new, encoding), made)
         if path:
             return Difference(f"effect {index + 1} ({old.kind}) differs at {path}")
     return None
@@ -173,25 +184,17 @@ def _plain(effect: Effect[msgspec.Raw], encoding: Encoding) -> dict[str, Any]:
     }
 
 
-def _reply(recorded: Any, decided: msgspec.Raw | None, encoding: Encoding) -> Difference | None:
+def _message_of(effect: Any) -> Any:
+    """What an effect carries."""
+    for name in ("command", "body", "call"):
+        if hasattr(effect, name):
+            return getattr(effect, name)
+    return None
+
+
+def _reply(
+    recorded: Any, decided: msgspec.Raw | None, yielded: list[Reply], encoding: Encoding
+) -> Difference | None:
     now = None if decided is None else decode_plain(decided, encoding)
-    path = _first(recorded, now)
+    path = first_otherwise(recorded, now, yielded[0].value if yielded else None)
     return Difference(f"the reply differs at {path}") if path else None
-
-
-def _first(old: Any, new: Any, path: str = "$") -> str:
-    """Where two plain values differ first, with both values there; '' if they don't."""
-    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
-        pairs = [(old[key], new[key], f"{path}.{key}") for key in old]
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = [(a, b, f"{path}[{i}]") for i, (a, b) in enumerate(zip(old, new, strict=True))]
-    elif old == new and type(old) is type(new):
-        return ""
-    else:
-        return f"{path}: it was {_short(old)}, and is {_short(new)}"
-    return next((found for a, b, where in pairs if (found := _first(a, b, where))), "")
-
-
-def _short(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 80 else f"{text[:77]}..."

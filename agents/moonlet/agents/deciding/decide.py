@@ -333,10 +333,11 @@ def judge(
     *,
     revision: int,
     micros: int,
+    yielded: list[Any] | None = None,
 ) -> tuple[Decision[Any], bool]:
     """What the code makes of a command on `state`, at `revision`; also whether its body was read.
 
-    `micros` is the commit's time. Raises nothing of a handler's own.
+    `micros` is the commit's time; `yielded` takes what is yielded. Raises nothing of a handler's.
     """
     handler = agent_type.behavior.commands.get(envelope.name)
     # Of a result or a firing that can't be dealt with nobody would hear: it is no sender's mistake.
@@ -360,7 +361,7 @@ def judge(
             sender=envelope.sender,
             correlation_id=envelope.correlation_id or envelope.id,
         )
-    return agent_type.behavior.decide(state, handler, command, context, encoding), True
+    return agent_type.behavior.decide(state, handler, command, context, encoding, yielded), True
 
 
 def _open(rules: Rules, agent: AgentId, queued: QueuedCommand) -> Envelope:

@@ -11,7 +11,7 @@ import msgspec
 from moonlet.agents.deciding import Difference, decide_again, fold_state
 from moonlet.agents.definition import AgentType
 from moonlet.core.commit import Commit
-from moonlet.core.digest import DIGEST_HEADER, state_digest
+from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import Corrupt, MoonletError, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
@@ -153,11 +153,13 @@ class Verifier:
     def _difference(self, commit: Commit[Any], difference: Difference) -> HistoryFault:
         name = commit.command.name
         version = f", recorded by version {commit.app_version}" if commit.app_version else ""
+        handler = self._type.behavior.commands.get(name) if self._type is not None else None
+        by = f"; its handler is {handler.function.__name__}" if handler is not None else ""
         return self._fault(
             "decision",
             commit.revision,
             commit.sequence,
-            f"{name} is decided otherwise now: {difference.message}{version}",
+            f"{name} is decided otherwise now: {difference.message}{version}{by}",
             event=difference.event,
         )
 
@@ -170,10 +172,14 @@ class Verifier:
             what = "its snapshot names another commit of this revision"
         elif self._type is None or snapshot.code != self._type.state_code():
             return None
-        elif state_digest(self._type.decode_state(snapshot.state)) == state_digest(fold.state):
-            return None
         else:
-            what = "its snapshot holds another state than these commits add up to"
+            unlike = self._type.states.unlike(fold.state, snapshot.state)
+            if unlike is None:
+                return None
+            what = (
+                "its snapshot holds another state than these commits add up to: at"
+                f" {unlike.path} they make {unlike.was}, and it holds {unlike.comes_back}"
+            )
         return self._fault("snapshot", commit.revision, commit.sequence, what)
 
     def _fault(
