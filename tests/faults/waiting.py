@@ -3,6 +3,7 @@
 from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
+CONNECTION = "tests/streams/test_connection.py::"
 SHUTDOWN = "tests/e2e/test_shutdown.py::"
 TIMEOUTS = "tests/agents/test_timeouts.py::"
 
@@ -70,6 +71,30 @@ WAITING_FAULTS: tuple[Fault, ...] = (
                 AGENTS + "hosting/host.py",
                 "_ends(self._ownership.close(self._end_tasks), HAND_OVER)",
                 "_ends(self._ownership.close(self._end_tasks), 20 * HAND_OVER)",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        CONNECTION + "test_the_one_server_that_answers_is_found_among_many",
+        "servers are tried one after the other",
+        (
+            (
+                STREAMS + "nats/reachable.py",
+                "if len(order) < 2:",
+                "if order:",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        CONNECTION + "test_credentials_that_are_changed_are_named_until_they_are_right_again",
+        "why there is no connection is not said to who sends",
+        (
+            (
+                STREAMS + "nats/wire.py",
+                '+ (self.trouble or "it is being restored, try again")',
+                '+ "it is being restored, try again"',
             ),
         ),
     ),

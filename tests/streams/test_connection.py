@@ -19,9 +19,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from moonlet.core.errors import InvalidSettings, MoonletError, PermissionDenied, Unavailable
+from moonlet.streams.api import Disconnected
 from moonlet.streams.nats import connection
 from moonlet.streams.server.server_process import ServerProcess, find_server
 from moonlet.streams.settings import Settings, from_url, resolve
+from tests.streams.support import eventually
 
 SECRET = "s3cr3t-word"
 USERS = """
@@ -134,6 +136,32 @@ async def test_of_several_servers_one_suffices(shared_server: ServerProcess) -> 
             await js.close()
 
 
+@contextmanager
+def silent(count: int) -> Iterator[list[str]]:
+    """Addresses at which somebody listens and says nothing."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        yield [f"nats://127.0.0.1:{listening.getsockname()[1]}" for listening in sockets]
+    finally:
+        for listening in sockets:
+            listening.close()
+
+
+async def test_the_one_server_that_answers_is_found_among_many(
+    shared_server: ServerProcess,
+) -> None:
+    with silent(5) as addresses:
+        dead = ["nats://127.0.0.1:1", "nats://nobody.invalid:4222"]
+        for place in (0, 3, 7):
+            urls = [*addresses, *dead]
+            urls.insert(place, shared_server.url)
+            with within(1.8):
+                js = await connection.open(from_url(",".join(urls), "test"))
+            await js.close()
+        with within(2.5), pytest.raises(Unavailable, match="no answer within"):
+            await connection.open(from_url(",".join(addresses), "test"))
+
+
 async def pretend(answer: bytes) -> tuple[asyncio.Server, str]:
     """A server that greets with `answer` and answers pings."""
 
@@ -181,6 +209,77 @@ async def test_a_server_without_jetstream_is_told(tmp_path: Path) -> None:
             await connection.open(from_url(server.url, "test"))
     finally:
         server.stop()
+
+
+async def test_the_jetstream_of_another_server_of_the_cluster_is_used() -> None:
+    """A server without JetStream, behind which another one answers."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"version":"2.14.0","headers":true,"max_payload":1048576}\r\n')
+        while words := (await reader.readline()).split():
+            if words[0] == b"PING":
+                writer.write(b"PONG\r\n")
+            if words[0] == b"SUB":
+                number = words[-1]
+            if words[0] == b"PUB" and words[1] == b"$JS.API.INFO":
+                writer.write(b"MSG %b %b 2\r\n{}\r\n" % (words[2], number))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    js = await connection.open(from_url(url, "test"))
+    await js.close()
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("domain", ["", 'domain: "hub"'])
+async def test_the_jetstream_behind_a_leaf_node_is_named(
+    new_server: Callable[..., ServerProcess], tmp_path: Path, domain: str
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    hub = new_server(extra=f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n')
+    hub.stop()
+    hub._config = hub._config.replace("jetstream {", f"jetstream {{ {domain}", 1)
+    hub.start()
+    remote = f'leafnodes {{ remotes: [ {{ url: "nats://127.0.0.1:{port}" }} ] }}\n'
+    leaf = ServerProcess(find_server(), tmp_path / "leaf", remote)
+    leaf.start()
+    try:
+        with within(3), pytest.raises(Unavailable, match=r"domain.*leaf node itself"):
+            await connection.open(from_url(leaf.url, "test"))
+    finally:
+        leaf.stop()
+
+
+async def test_credentials_that_are_changed_are_named_until_they_are_right_again(
+    new_server: Callable[..., ServerProcess],
+) -> None:
+    user = "authorization {{ user: me, password: {} }}\n"
+    server = new_server(extra=user.format("old"))
+    settings = from_url(server.url.replace("://", "://me:old@"), "test")
+    js = await connection.open(settings)
+    wrong = server._config.replace("password: old", "password: new")
+    server.stop()
+    server._config = wrong
+    server.start()
+
+    def said() -> bool:
+        try:
+            js.post("a", b"x")
+        except Disconnected as error:
+            return "refused the credentials" in str(error) and "user me" in str(error)
+        return False
+
+    await eventually(said)
+    server.stop()
+    server._config = wrong.replace("password: new", "password: old")
+    server.start()
+    await eventually(lambda: js.connected)
+    js.post("a", b"x")
+    await js.close()
 
 
 async def test_an_account_without_jetstream_is_told(

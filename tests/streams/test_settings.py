@@ -131,7 +131,7 @@ def test_no_secret_is_shown_anywhere(home: Path) -> None:
         f"nats://me:{SECRET}@host:99999",
         f"nats://me:a/{SECRET}@host:0",
         f"nats://me:{SECRET}@host/path",
-        "nats://host,",
+        " , ",
         "ws://host:80",
     ],
 )
@@ -141,6 +141,16 @@ def test_what_is_no_server_is_refused_without_showing_secrets(url: str) -> None:
     assert SECRET not in str(refusal.value)
     assert refusal.value.__cause__ is None
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nats://a:1,tls://b:2,", "NATS://a:1,TLS://b:2", " a:1 ,\n tls://b:2\n", ",a:1,,Tls://b:2/"],
+)
+def test_lists_are_taken_as_configuration_files_have_them(url: str) -> None:
+    settings = resolve(environment={"MOONLET_NATS_URL": url})
+    assert settings is not None
+    assert settings.servers == ("nats://a:1", "tls://b:2")
 
 
 def test_an_unknown_context_names_those_there_are(home: Path) -> None:

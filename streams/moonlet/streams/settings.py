@@ -87,11 +87,15 @@ def prefix(environment: Mapping[str, str] | None = None) -> str:
 
 
 def from_url(urls: str, source: str) -> Settings:
-    """Settings for one URL or several of one cluster, separated by commas."""
+    """Settings for one URL or several of one cluster, separated by commas.
+
+    What lists in configuration files are like is taken: a comma at the end, spaces, lines.
+    """
     servers: list[str] = []
     identities: set[tuple[str, str, str]] = set()
-    for text in urls.split(","):
-        server, identity = _split(text.strip(), source)
+    texts = [text.strip() for text in urls.split(",")]
+    for text in [text for text in texts if text] or texts[:1]:
+        server, identity = _split(text, source)
         servers.append(server)
         identities.add(identity)
     identities.discard(("", "", ""))
@@ -105,7 +109,7 @@ def _split(text: str, source: str) -> tuple[str, tuple[str, str, str]]:
     """One server's URL without user and password, and these (user, password, token)."""
     scheme, separator, rest = text.rpartition("://")
     userinfo, _, place = rest.rpartition("@")
-    server = f"{scheme if separator else 'nats'}://{place}"
+    server = f"{scheme.lower() if separator else 'nats'}://{place}"
     try:
         parts = urlsplit(server)
         usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0

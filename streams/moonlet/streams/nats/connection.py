@@ -10,12 +10,14 @@ from nats import errors as nats_errors
 from moonlet.core.errors import InvalidSettings, MoonletError, PermissionDenied, Unavailable
 from moonlet.streams.api import NoResponders, ServerRefused
 from moonlet.streams.nats.jetstream import NatsJetStream
+from moonlet.streams.nats.reachable import answering_first
 from moonlet.streams.nats.wire import NatsWire
 from moonlet.streams.server import MINIMUM_VERSION, parse_version
 from moonlet.streams.settings import Settings
 from moonlet.telemetry.log import get_logger
 
 OPEN_SECONDS = 1.8
+OTHERS_SECONDS = 1.0  # for the JetStream of another server, where this one has none
 PING_INTERVAL_SECONDS = 5  # a server that hangs is noticed after 15 s: at the third ping
 PINGS_OUTSTANDING_MAX = 2
 
@@ -29,8 +31,10 @@ async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:
     credentials, no inbox) or `InvalidSettings` (a certificate or key file that can't be used).
     A connection that was opened reconnects by itself, for ever.
     """
-    attempt = _Attempt(settings)
+    begun = asyncio.get_running_loop().time()
+    servers = await answering_first(settings.servers, hello=not settings.tls_first)
     wire = NatsWire()
+    attempt = _Attempt(settings, wire)
     jetstream: NatsJetStream | None = None
 
     async def reconnected() -> None:
@@ -43,8 +47,9 @@ async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:
 
     connecting = asyncio.ensure_future(
         wire.connect(
-            list(settings.servers),
+            servers,
             name=name,
+            dont_randomize=True,
             error_cb=attempt.take_error,
             reconnected_cb=reconnected,
             closed_cb=closed,
@@ -61,7 +66,7 @@ async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:
     try:
         await asyncio.wait(
             {connecting, attempt.failed},
-            timeout=OPEN_SECONDS,
+            timeout=begun + OPEN_SECONDS - asyncio.get_running_loop().time(),
             return_when=asyncio.FIRST_COMPLETED,
         )
         if not connecting.done():
@@ -83,8 +88,9 @@ async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:
 class _Attempt:
     """What went wrong while connecting; afterwards, only the log hears of errors."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, wire: NatsWire) -> None:
         self._settings = settings
+        self._wire = wire
         self._errors: list[Exception] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.opened = False
@@ -92,6 +98,9 @@ class _Attempt:
     async def take_error(self, error: Exception) -> None:
         """nats-py's `error_cb`."""
         if self.opened:
+            if _is_refusal(error):
+                self._wire.trouble = str(self.error(error))
+                log.warning("nats_credentials_refused", error=self._wire.trouble)
             log.debug("nats_error", error=f"{type(error).__name__}: {error}")
             return
         self._errors.append(error)
@@ -200,23 +209,35 @@ async def _check(jetstream: NatsJetStream, settings: Settings) -> None:
     """Refuse a server that is too old or has no JetStream for us."""
     info = await jetstream.server_info()
     where = settings.description
+    domain = str(info.get("domain", ""))
     version = str(info.get("version", ""))
     if parse_version(version) < MINIMUM_VERSION:
         raise Unavailable(
             f"the server at {where} is nats-server {version}; 2.12 or later is needed"
         )
-    if not info["jetstream"]:
-        raise Unavailable(
-            f"the server at {where} runs without JetStream: start it with --jetstream"
-        )
     try:
-        await jetstream.account_info()
-    except (NoResponders, ServerRefused):
+        async with asyncio.timeout(None if info["jetstream"] else OTHERS_SECONDS):
+            await jetstream.account_info()
+    except (NoResponders, ServerRefused, TimeoutError) as error:
+        if not info["jetstream"]:  # one without may have neighbours in its cluster that serve it
+            raise Unavailable(
+                f"the server at {where} runs without JetStream, and reaches none: start it with"
+                " --jetstream, or connect to a server that has it (if it is in a domain of a leaf"
+                " node: to the leaf node itself)"
+            ) from None
         raise Unavailable(
-            f"the user's account on {where} has no JetStream: enable it for the account"
+            f"the user's account on {where} has no JetStream"
+            f"{f' in the domain {domain}' if domain else ''}: enable it for the account"
+            f"{_said(error)}"
         ) from None
     except PermissionDenied:  # it may be allowed all the same to use its streams
         log.debug("nats_account_info_denied", server=where)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ServerRefused):
+        return f" (the server says: {error.description})"
+    return ""
 
 
 async def _abandon(wire: NatsWire, connecting: "asyncio.Future[None]") -> None:

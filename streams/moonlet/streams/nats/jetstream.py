@@ -294,6 +294,7 @@ class NatsJetStream(Administration):
 
     def take_reconnect(self) -> None:
         """The connection is there again."""
+        self._wire.trouble = ""
         log.info("nats_reconnected", server=self._description)
         for callback in list(self._reconnect_callbacks):
             _call(callback)

@@ -141,6 +141,8 @@ class NatsWire(Client):
         self._ps = _Parser(self)
         self._round_trips: set[asyncio.Future[bool]] = set()
         self._cancelled = 0
+        self.trouble = ""
+        """Why there is no connection, where it is not only a matter of time."""
         self._flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._flushed.set_result(None)
 
@@ -175,8 +177,8 @@ class NatsWire(Client):
         """Hand over whole protocol lines; `Disconnected` if they can't be sent now."""
         if self._status != Client.CONNECTED:
             raise Disconnected(
-                "not sent: there is no connection to the NATS server now; it is being "
-                "restored, try again"
+                "not sent: there is no connection to the NATS server now; "
+                + (self.trouble or "it is being restored, try again")
             )
         if self._pending_data_size > UNSENT_BYTES_MAX or (
             not self._pending and self._untaken() > UNSENT_BYTES_MAX
@@ -273,7 +275,9 @@ class NatsWire(Client):
     def select_server(self, servers: list[Server], info: dict[str, Any]) -> tuple[Server, float]:
         """Where to reconnect next and after which pause: spread out, so that no herd arrives."""
         # Spreading load needs no reproducible randomness, and only the real client does it.
-        return min(servers, key=lambda s: s.reconnects), random.uniform(*RECONNECT_WAIT_SECONDS)
+        least = min(server.reconnects for server in servers)
+        chosen = random.choice([server for server in servers if server.reconnects == least])
+        return chosen, random.uniform(*RECONNECT_WAIT_SECONDS)
 
     async def _connect_to_server(self, s: Srv) -> None:
         self.abort()  # what is left of an attempt that failed: nats-py would leave it open
