@@ -2,7 +2,8 @@
 
 `server` is a real one. `model` is the door to the model, on whatever loop runs; `wire` is the same
 model as a server of bytes inside a run, behind our adapter and an unmodified nats-py. The contract
-of `Consumer` is run on `cluster` too, three real servers whose streams have three replicas.
+of `Consumer`, and reading where replicas lag, are run on `cluster` too, three real servers whose
+streams have three replicas.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ CLUSTERED: Loops = {**LOOPS, "cluster": asyncio.new_event_loop}
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Loops:
     """Each test runs once per implementation, on the loop that it needs."""
-    return CLUSTERED if item.path.name.startswith("test_consumer") else LOOPS
+    clustered = item.path.name.startswith(("test_consumer", "test_lagging"))
+    return CLUSTERED if clustered else LOOPS
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,15 @@
 """Reads that claim to be complete, where a replica lags: they get there, or say that they can't."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from moonlet.core.errors import Conflict, Unavailable
 from moonlet.core.ids import AgentId
+from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer
+from moonlet.simulations.jetstream.wire import serve
 from moonlet.streams import (
     Bucket,
     Bus,
@@ -20,24 +22,67 @@ from moonlet.streams import (
     apply_topology,
     read_messages,
 )
+from moonlet.streams.nats import connection
 from moonlet.streams.reading.messages import find_end
+from moonlet.streams.server.server_process import ServerProcess
+from moonlet.streams.settings import from_url
+from tests.contracts.conftest import kind_of
 from tests.contracts.consumer_support import put
-from tests.faulty import bus_over, until_true
+from tests.faulty import FaultyJetStream, bus_over, until_true
 from tests.lagging import LaggingJetStream
 
 
-@pytest.fixture
-async def js(open_jetstream: Callable[[], Awaitable[JetStream]]) -> LaggingJetStream:
-    return LaggingJetStream(await open_jetstream())
+class ThreeServers(FaultyJetStream):
+    """A connection to three simulated servers, whose replicas lag when they are told to."""
+
+    def __init__(self, inner: JetStream, server: MemoryServer) -> None:
+        super().__init__(inner)
+        self._server = server
+
+    async def lag(self, stream: str) -> None:
+        """From now on replicas get nothing new."""
+        assert self._server.lag()
+
+
+class Cluster(FaultyJetStream):
+    """A connection to three real servers, whose replicas lag as they do."""
+
+    async def lag(self, stream: str) -> None:
+        """They do it by themselves: a write is acknowledged by two of three."""
+
+
+Lagging = LaggingJetStream | ThreeServers | Cluster
 
 
 @pytest.fixture
-async def bus(js: LaggingJetStream, name: str) -> Bus:
+async def js(request: pytest.FixtureRequest) -> AsyncIterator[Lagging]:
+    kind = kind_of(request)
+    if kind in ("model", "wire"):
+        server = MemoryServer(servers=3)
+        if kind == "wire":
+            serve(server)
+            inner: JetStream = await connection.open(from_url("nats://nats:4222", "the tests' own"))
+        else:
+            inner = await MemoryJetStream.connect(server)
+        yield ThreeServers(inner, server)
+    elif kind == "cluster":
+        servers: list[ServerProcess] = request.getfixturevalue("shared_cluster")
+        inner = await connection.open(from_url(servers[1].url, "the tests' own"))
+        yield Cluster(inner)
+    else:
+        shared: ServerProcess = request.getfixturevalue("shared_server")
+        inner = await connection.open(from_url(shared.url, "the tests' own"))
+        yield LaggingJetStream(inner)
+    await inner.close()
+
+
+@pytest.fixture
+async def bus(js: Lagging, name: str) -> Bus:
     """A bus with all streams of a topology, and a stream as a journal is, `<name>J`."""
-    await js.create_stream(
-        {"name": f"{name}J", "subjects": [f"{name}.his.>"], "allow_direct": True}
-    )
-    bus = bus_over(js, Topology(prefix=name))
+    replicas = 1 if isinstance(js, LaggingJetStream) else 3
+    journal = {"name": f"{name}J", "subjects": [f"{name}.his.>"], "allow_direct": True}
+    await js.create_stream({**journal, "num_replicas": replicas})
+    bus = bus_over(js, Topology(prefix=name, replicas=replicas))
     await apply_topology(bus)
     return bus
 
@@ -54,20 +99,20 @@ async def sequences(bus: Bus, name: str, subject: str, **more: Any) -> list[int]
     ("before", "after"), [(0, 3), (5, 1), (5, 70), (300, 5), (300, 70)], ids=str
 )
 async def test_a_history_is_whole_though_a_replica_lags(
-    bus: Bus, js: LaggingJetStream, name: str, before: int, after: int
+    bus: Bus, js: Lagging, name: str, before: int, after: int
 ) -> None:
     await put(bus, name, before, subject="his.a")
     await js.lag(f"{name}J")
     await put(bus, name, after, subject="his.a", first=before + 1)
     assert await sequences(bus, name, "his.a") == list(range(1, before + after + 1))
-    assert js.late
+    assert not isinstance(js, LaggingJetStream) or js.late
     assert await sequences(bus, name, "his.a", start=before + 1) == list(
         range(before + 1, before + after + 1)
     )
 
 
 async def test_a_wide_history_is_whole_though_a_replica_lags(
-    bus: Bus, js: LaggingJetStream, name: str
+    bus: Bus, js: Lagging, name: str
 ) -> None:
     await put(bus, name, 4, subject="his.a")
     await js.lag(f"{name}J")
@@ -89,7 +134,7 @@ async def test_a_histories_end_is_no_older_than_what_was_seen(bus: Bus, name: st
         await find_end(bus, f"{name}none", "none")
 
 
-async def test_a_bucket_is_as_its_leader_has_it(bus: Bus, js: LaggingJetStream) -> None:
+async def test_a_bucket_is_as_its_leader_has_it(bus: Bus, js: Lagging) -> None:
     name = bus.topology.bucket("registry")
     bucket = Bucket(bus, name)
     for key in ("a.1", "a.2", "a.3", "b.1"):
@@ -105,9 +150,7 @@ async def test_a_bucket_is_as_its_leader_has_it(bus: Bus, js: LaggingJetStream) 
         await Bucket(bus, "KV_none").entries()
 
 
-async def test_marks_of_stopped_agents_are_as_the_leader_has_them(
-    bus: Bus, js: LaggingJetStream
-) -> None:
+async def test_marks_of_stopped_agents_are_as_the_leader_has_them(bus: Bus, js: Lagging) -> None:
     registry, a, b = Registry(bus), AgentId("account", "a"), AgentId("account", "b")
     await registry.mark_stopped(a, True)
     await js.lag(bus.topology.bucket("registry"))
@@ -116,9 +159,7 @@ async def test_marks_of_stopped_agents_are_as_the_leader_has_them(
     assert await registry.stopped("account") == {b}
 
 
-async def test_hosts_and_partitions_are_as_the_leader_has_them(
-    bus: Bus, js: LaggingJetStream
-) -> None:
+async def test_hosts_and_partitions_are_as_the_leader_has_them(bus: Bus, js: Lagging) -> None:
     leases = Leases(bus, 5)
     await leases.renew(HostLease("h1", ["account"], 0), 0)
     await leases.renew(HostLease("h2", ["account"], 0), 0)

@@ -10,6 +10,7 @@ from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.fault import Fault
 from tests.faults.intruders import INTRUDER_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
+from tests.faults.reads import READ_FAULTS
 from tests.faults.states import STATE_FAULTS
 from tests.faults.topology import TOPOLOGY_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
@@ -25,6 +26,7 @@ FAULTS: tuple[Fault, ...] = (
     *NEIGHBOUR_FAULTS,
     *WAITING_FAULTS,
     *STATE_FAULTS,
+    *READ_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

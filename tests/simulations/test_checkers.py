@@ -1,10 +1,14 @@
 """Checkers see what they are for, each in a world that was made wrong on purpose."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
 
+from moonlet.agents import Client
+from moonlet.core.commit import Commit
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.simulations import Diverged, NotReached, Violation, World, faults, sweep
 from moonlet.simulations.checkers import CHECKERS, check_order
@@ -124,6 +128,27 @@ def test_what_is_wrong_is_seen_by_the_checker_of_its_promise(what: str) -> None:
     assert isinstance(found.error, Violation), found.error
     assert found.error.promise == promise
     assert passes(three, hosts=1).commits == 3
+
+
+@pytest.mark.parametrize("wrong", ["ends early", "has a hole", "nothing"])
+def test_a_history_that_is_not_whole_is_seen(wrong: str) -> None:
+    async def body(world: World) -> None:
+        await three(world)
+        async with world.client() as moon:
+            whole = [commit async for commit in moon.history(THREE)]
+            given = {"ends early": whole[:2], "has a hole": whole[::2], "nothing": []}[wrong]
+
+            async def other(*arguments: object) -> AsyncIterator[Commit[Any]]:
+                for commit in given:
+                    yield commit
+
+            with patch.object(Client, "history", other):
+                async for _ in moon.history(THREE):
+                    pass
+
+    found = run(body)
+    assert isinstance(found.error, Violation), found.error
+    assert found.error.promise == "reads are whole"
 
 
 def test_order_is_judged_by_mailbox_and_by_number() -> None:

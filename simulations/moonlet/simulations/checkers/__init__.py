@@ -14,6 +14,7 @@ from moonlet.simulations.checkers.life import check_life
 from moonlet.simulations.checkers.nothing_vanishes import check_nothing_vanishes
 from moonlet.simulations.checkers.once import check_once
 from moonlet.simulations.checkers.order import check_order
+from moonlet.simulations.checkers.reads import Reads
 from moonlet.simulations.checkers.state import check_state
 from moonlet.simulations.checkers.time import check_time
 
@@ -36,6 +37,7 @@ __all__ = [
     "Evidence",
     "Fenced",
     "Finding",
+    "Reads",
     "check_chain",
     "check_durable",
     "check_immutable",

@@ -31,8 +31,14 @@ class ModelContext:
         self.send = send
         self.listens = listens
         self.stored = 0  # messages, ever
+        self._turns = 0
         self._awake: dict[Deliverer, None] = {}
         self._released: list[tuple[Deliverer, int, int]] = []
+
+    def next_turn(self) -> int:
+        """0, 1, 2 … : what a real server leaves to chance goes by turns."""
+        self._turns += 1
+        return self._turns - 1
 
     def wake(self, consumer: Deliverer) -> None:
         """Let `consumer` deliver once what happens now is finished."""

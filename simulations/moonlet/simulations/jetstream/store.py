@@ -59,6 +59,24 @@ class MessageStore:
             return body + 16
         return body + (34 if length else 30)
 
+    def copy(self) -> "MessageStore":
+        """The same messages, for who goes by them while these change."""
+        other = MessageStore(file=self.file)
+        other.messages = dict(self.messages)
+        other.by_subject = {subject: list(same) for subject, same in self.by_subject.items()}
+        other.first, other.last = self.first, self.last
+        other.bytes, other.last_time = self.bytes, self.last_time
+        return other
+
+    def put_back(self, message: StreamMessage) -> None:
+        """Hold a message again that was removed, at its own sequence."""
+        sequence = message.sequence
+        self.messages = dict(sorted([*self.messages.items(), (sequence, message)]))
+        same = self.by_subject.setdefault(message.subject, [])
+        same.insert(bisect_left(same, sequence), sequence)
+        self.bytes += message.size
+        self.first = next(iter(self.messages))
+
     def add(self, message: StreamMessage) -> int:
         """Store at the next sequence, which is returned."""
         self.last += 1

@@ -12,6 +12,7 @@ from moonlet.agents import Client
 from moonlet.core.commit import Commit
 from moonlet.core.errors import MailboxFull, Unavailable
 from moonlet.simulations.process.process import SimProcess
+from moonlet.simulations.process.surroundings import ReadsJudge
 from moonlet.streams import Bus
 
 CONNECT_AGAIN: Final = 0.5
@@ -30,11 +31,13 @@ class PatientClient(Client):
         open_bus: Callable[[], Awaitable[Bus]],
         *,
         patience: float,
+        reads: ReadsJudge,
         agents: Any = (),
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(open_bus, agents=agents, close=close)
         self._patience = patience
+        self._reads = reads
 
     async def __aenter__(self) -> Client:
         while True:
@@ -61,13 +64,16 @@ class PatientClient(Client):
         """See `Client.history`; it goes on behind the last commit that came."""
         until = self.bus.clock.monotonic() + self._patience
         attempt = 0
+        durable = self._reads.begins(agent)
         while True:
             attempt += 1
             try:
                 async with aclosing(super().history(agent, from_, to, follow)) as commits:
                     async for commit in commits:
+                        self._reads.came(agent, from_, commit.revision)
                         from_ = commit.revision + 1
                         yield commit
+                self._reads.ended(agent, from_ - 1, durable if to is None else min(to, durable))
                 return
             except Unavailable:
                 if to is not None and from_ > to:
@@ -120,4 +126,5 @@ class SimClient(SimProcess):
             agents=self._around.agents,
             close=self.close,
             patience=self._around.patience,
+            reads=self._around.reads,
         )

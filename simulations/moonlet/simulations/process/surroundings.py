@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from moonlet.agents import AgentType
 from moonlet.simulations.jetstream import MemoryServer
@@ -12,6 +12,22 @@ from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.network import SimConnection, SimNetwork
 from moonlet.simulations.seed import Seed
 from moonlet.streams import Topology
+
+
+class ReadsJudge(Protocol):
+    """Judges what clients read."""
+
+    def begins(self, agent: str) -> int:
+        """A history is asked for; how many commits the agent has."""
+        ...
+
+    def came(self, agent: str, expected: int, revision: int) -> None:
+        """A commit of it came."""
+        ...
+
+    def ended(self, agent: str, last: int, wanted: int) -> None:
+        """It ended behind revision `last`; it should go to `wanted` at least."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,3 +47,4 @@ class Surroundings:
     connections: dict[str, SimConnection]
     lease: int
     patience: float
+    reads: ReadsJudge

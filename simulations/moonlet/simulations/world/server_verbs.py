@@ -54,6 +54,7 @@ class JetStreamVerbs:
         self._slow_until = 0
         self._refusing_until = 0
         self._refusal: dict[str, object] = _FULL
+        self._lagging_until = 0
         self._deaf_until = 0  # acknowledgements of deliveries are lost
         self._waiting: list[tuple[Packet, Arrive]] = []
 
@@ -94,6 +95,24 @@ class JetStreamVerbs:
         for stream in self._model.streams.values():
             stream.duplicates.clear()
 
+    def lag(self, lasts: Duration = "2s") -> bool:
+        """Replicas fall behind their leaders for so long: what they answer is old.
+
+        False, and nothing happens, where there is but one server.
+        """
+        if not self.server.running or not self.server.lag():
+            return False
+        self._lagging_until = max(self._lagging_until, self._until(lasts))
+        self._loop.call_at_ns(self._lagging_until, self._catch_up, context=self._loop.outside)
+        return True
+
+    def revive(self) -> bool:
+        """What had run out stands there again, for ever: for a server that is down.
+
+        False if there is nothing of the kind.
+        """
+        return not self.server.running and bool(self._model.revive())
+
     def stop(self) -> None:
         """Kill the server: all connections break."""
         if self.server.running:
@@ -119,6 +138,8 @@ class JetStreamVerbs:
         """End everything at once."""
         now = self._loop.now_ns
         self._silent_until = self._slow_until = self._refusing_until = self._deaf_until = now
+        self._lagging_until = now
+        self._catch_up()
         self._flush()
         self.start()
 
@@ -184,6 +205,10 @@ class JetStreamVerbs:
         if number is not None:
             answer = Packet(packet.client, packet.session, False, "message", back, number)
             self._network.carry(answer, connection.take, connection.context)
+
+    def _catch_up(self) -> None:
+        if self._loop.now_ns >= self._lagging_until:
+            self.server.catch_up()
 
     def _flush(self) -> None:
         if self._loop.now_ns < self._slow_until:

@@ -91,6 +91,12 @@ class Strikes:
             case "server_restart":
                 server.stop()
                 self._then(min(fault.lasts, nanoseconds("1500ms")), server.start)
+            case "revive":
+                server.stop()
+                self._then(min(fault.lasts, nanoseconds("1500ms")), server.start)
+                return server.revive()
+            case "lag":
+                return server.lag(lasts)
             case "leader_change":
                 server.change_leader()
             case "forget_acks":

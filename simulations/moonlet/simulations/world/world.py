@@ -13,7 +13,7 @@ from typing import Any
 from moonlet.agents import AgentType, Client
 from moonlet.core.commit import Commit
 from moonlet.simulations.bundle import Bundle
-from moonlet.simulations.checkers import Fenced
+from moonlet.simulations.checkers import Fenced, Reads
 from moonlet.simulations.chronicle import Chronicle
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.faults import Plan, Profile
@@ -73,6 +73,9 @@ class World(Verbs):
             epoch=loop.epoch_ns,
         )
         super().__init__(loop, server, network, connections={})
+        model = server.broker.model
+        self.chronicle = Chronicle(loop, model, self.topology, self.agents, self._landed)
+        fenced = Fenced(self.chronicle, self.violate)
         self.around = Surroundings(
             loop,
             seed,
@@ -83,10 +86,8 @@ class World(Verbs):
             self.connections,
             lease=lease,
             patience=(horizon_ns + heal_ns) / 1e9,  # until everything must have healed
+            reads=Reads(self.chronicle, self.violate),
         )
-        model = server.broker.model
-        self.chronicle = Chronicle(loop, model, self.topology, self.agents, self._landed)
-        fenced = Fenced(self.chronicle, self.violate)
         self.jetstream = JetStreamVerbs(
             loop, server, network, self.connections, self.chronicle, fenced
         )

@@ -39,6 +39,11 @@ class ConsumedStream(Protocol):
         ...
 
     @property
+    def shown(self) -> MessageStore:
+        """Its messages, as a replica has them."""
+        ...
+
+    @property
     def context(self) -> ModelContext:
         """The model around it."""
         ...
@@ -75,8 +80,13 @@ class PullConsumer:
         self.name = name
         self.created = now
         self.filters = config.filters
-        self.unread = Unread(stream.store, config)
+        # One without replicas lives on any server: every second one where the stream lags.
+        alone = stream.replicated and config.num_replicas == 1
+        self._apart = alone and stream.context.next_turn() % 2 == 0
+        self.unread = Unread(stream.shown if self._apart else stream.store, config)
         start = self.unread.start(one_per_subject=stream.config.max_msgs_per_subject == 1)
+        if self._lags:
+            start = min(start, stream.shown.last + 1)
         self.ledger = Ledger(
             start,
             ack=config.ack_policy,
@@ -94,8 +104,28 @@ class PullConsumer:
 
     # what the stream tells it
 
+    @property
+    def _lags(self) -> bool:
+        """Whether it lives where the stream lags: it hears of nothing new."""
+        return self.unread.store is not self.stream.store
+
+    def lag(self, replica: MessageStore) -> None:
+        """The replicas of the stream get nothing new; `replica` is what they have."""
+        if self._apart:
+            self.unread.store = replica
+            self.unread.find(self.ledger.sequence)
+
+    def catch_up(self) -> None:
+        """They have all of it again."""
+        if self._lags:
+            self.unread.store = self.stream.store
+            self.unread.find(self.ledger.sequence)
+            self.context.wake(self)
+
     def stored(self, sequence: int) -> None:
         """The stream stored a message that this consumer's filters cover."""
+        if self._lags:
+            return
         self.unread.stored(sequence)
         if sequence >= self.ledger.sequence and self.pulls:
             self.context.wake(self)

@@ -16,7 +16,7 @@ class Unread:
     """
 
     def __init__(self, store: MessageStore, config: ConsumerConfig) -> None:
-        self._store = store
+        self.store = store
         self.config = config
         self.skip: tuple[deque[int], int] | None = None
         self.count = 0
@@ -29,7 +29,7 @@ class Unread:
 
     def start(self, *, one_per_subject: bool) -> int:
         """The first sequence to look at (the server's selectStartingSeqNo)."""
-        store, config = self._store, self.config
+        store, config = self.store, self.config
         policy = config.deliver_policy
         if policy == "by_start_sequence":
             return max(config.opt_start_seq, store.first)
@@ -55,12 +55,12 @@ class Unread:
     def find(self, sequence: int) -> None:
         """Look for what there is from `sequence` on, and count it."""
         start = sequence if self.skip is None else self.skip[1] + 1
-        self._queue = deque(self._store.sequences(self._filters, start))
+        self._queue = deque(self.store.sequences(self._filters, start))
         self.recount(sequence)
 
     def recount(self, sequence: int) -> None:
         """Count anew what there is from `sequence` on."""
-        store = self._store
+        store = self.store
         self._counted_to = store.last
         if self.config.deliver_policy == "last_per_subject":
             last = store.last_per_subject(self.config.filters)
@@ -70,7 +70,7 @@ class Unread:
 
     def correct(self, sequence: int) -> None:
         """Correct the count, as the server does whenever it is asked for it."""
-        store = self._store
+        store = self.store
         if sequence > store.last:
             self.count = 0
         elif self.count > 0:
@@ -84,7 +84,7 @@ class Unread:
 
     def take(self, ledger: Ledger) -> StreamMessage | None:
         """The next one, after which the ledger's sequence stands; None if there is none now."""
-        messages = self._store.messages
+        messages = self.store.messages
         if self.skip is not None:
             return messages.get(self._take_last_of_subject(ledger))
         while self._queue:
@@ -93,7 +93,7 @@ class Unread:
             if message is not None and sequence >= ledger.sequence:
                 ledger.sequence = sequence + 1
                 return message
-        ledger.sequence = max(ledger.sequence, self._store.last + 1)
+        ledger.sequence = max(ledger.sequence, self.store.last + 1)
         self.count = 0
         return None
 

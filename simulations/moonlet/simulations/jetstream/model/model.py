@@ -108,6 +108,27 @@ class Model(StreamCatalog):
                 stream.restart(now)
         self._context.settle(now)
 
+    def lag(self, now: int) -> bool:
+        """From now on the replicas of streams get nothing new; False if no stream has any."""
+        self.advance(now)
+        for stream in self.streams.values():
+            stream.lag()
+        return any(stream.replicated for stream in self.streams.values())
+
+    def catch_up(self, now: int) -> None:
+        """The replicas have what their leaders have."""
+        self.advance(now)
+        for stream in self.streams.values():
+            stream.catch_up()
+        self._context.settle(now)
+
+    def revive(self) -> int:
+        """Let what had run out stand there again, for ever; how many messages.
+
+        Before a `restart`, which is the only time that a server does so.
+        """
+        return sum(stream.revive() for stream in self.streams.values())
+
     def power_loss(self, now: int, lose_last: int) -> dict[str, int]:
         """Lose the last `lose_last` sequences of every stream, then restart.
 

@@ -1,4 +1,4 @@
-"""Reading messages: `MSG.GET` from the leader, direct get from any replica."""
+"""Reading messages: `MSG.GET` from the leader, direct get from any replica, which may lag."""
 
 import base64
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import msgspec
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.consumer import status
 from moonlet.simulations.jetstream.refusals import NotSimulated, refused
-from moonlet.simulations.jetstream.store import StreamMessage
+from moonlet.simulations.jetstream.store import MessageStore, StreamMessage
 from moonlet.simulations.jetstream.stream import Stream
 from moonlet.streams.api import Headers
 
@@ -61,7 +61,7 @@ def check_get(data: bytes) -> GetRequest:
 
 def get(stream: Stream, request: GetRequest) -> dict[str, Any]:
     """Answer `STREAM.MSG.GET`. Raises `ServerRefused`."""
-    message = _find(stream, request)
+    message = _find(stream.store, request)
     if message is None:
         raise refused(10037)
     shown: dict[str, Any] = {
@@ -76,20 +76,19 @@ def get(stream: Stream, request: GetRequest) -> dict[str, Any]:
     return {"message": shown}
 
 
-def _start(stream: Stream, request: GetRequest) -> int:
+def _start(store: MessageStore, request: GetRequest) -> int:
     if request.start_time is None:
         return request.seq
     time = fields.from_rfc3339(request.start_time)
     if time is None:
         raise refused(10025, err="parsing time")
-    return stream.store.from_time(time)
+    return store.from_time(time)
 
 
-def _find(stream: Stream, request: GetRequest) -> StreamMessage | None:
-    store = stream.store
+def _find(store: MessageStore, request: GetRequest) -> StreamMessage | None:
     if request.last_by_subj:
         return store.messages.get(store.last_of(request.last_by_subj))
-    start = _start(stream, request)
+    start = _start(store, request)
     if request.next_by_subj:
         return store.messages.get(next(store.sequences((request.next_by_subj,), start), 0))
     return store.messages.get(start)
@@ -120,7 +119,7 @@ def direct_get(stream: Stream, data: bytes) -> Iterator[Answer]:
     elif request.batch:
         yield from _batch(stream, request)
     else:
-        message = _find(stream, request)
+        message = _find(stream.shown, request)
         if message is None:
             yield status(404, "Message Not Found"), b""
         else:
@@ -129,7 +128,7 @@ def direct_get(stream: Stream, data: bytes) -> Iterator[Answer]:
 
 def direct_last(stream: Stream, subject: str) -> Iterator[Answer]:
     """Answer `DIRECT.GET.<stream>.<subject>`: the subject's last message."""
-    message = stream.store.messages.get(stream.store.last_of(subject))
+    message = stream.shown.messages.get(stream.shown.last_of(subject))
     if message is None:
         yield status(404, "Message Not Found"), b""
     else:
@@ -137,8 +136,8 @@ def direct_last(stream: Stream, subject: str) -> Iterator[Answer]:
 
 
 def _batch(stream: Stream, request: GetRequest) -> Iterator[Answer]:
-    store = stream.store
-    start = _start(stream, request)
+    store = stream.shown
+    start = _start(store, request)
     patterns = (request.next_by_subj or ">",)
     pending = store.count(patterns, start)
     last = 0
@@ -157,7 +156,7 @@ def _batch(stream: Stream, request: GetRequest) -> Iterator[Answer]:
 
 
 def _last_of_many(stream: Stream, request: GetRequest) -> Iterator[Answer]:
-    store = stream.store
+    store = stream.shown
     up_to = request.up_to_seq or store.last
     found = store.last_per_subject(tuple(request.multi_last), up_to)
     if store.file and not store.first <= up_to <= store.last:

@@ -132,6 +132,16 @@ class MemoryServer:
         self.stop()
         self.start()
 
+    def lag(self) -> bool:
+        """Let replicas fall behind their leaders, until `catch_up`; False if there are none."""
+        return self.broker.model.lag(self.now())
+
+    def catch_up(self) -> None:
+        """End that."""
+        if self.running:
+            self.broker.model.catch_up(self.now())
+            self._plan()
+
     def power_loss(self, lose_last: int) -> dict[str, int]:
         """Lose the last `lose_last` sequences of every stream, then restart.
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from typing import Final
 
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.store import StreamMessage
 from moonlet.simulations.jetstream.stream.state import StreamState
+
+ENDED_MAX: Final = 16
+"""Messages that ran out of which is remembered that they stood there."""
 
 
 class Expiry:
@@ -18,6 +22,10 @@ class Expiry:
         self._stream = stream
         self._remove = remove
         self._due: list[tuple[int, int]] = []
+        self.ended: dict[str, StreamMessage] = {}
+        """The last few that ran out, by subject: a server that is stopped and then killed at the
+        wrong moments finds them again, and forgets that they should end (its log: "TTL state is
+        outdated")."""
         self._alarm = stream.context.alarms.new(self._expire)
 
     def added(self, now: int, message: StreamMessage) -> None:
@@ -66,5 +74,10 @@ class Expiry:
             while (oldest := self._oldest()) is not None and oldest.time + age <= now:
                 self._remove(now, oldest.sequence)
         while self._due and self._due[0][0] <= now:
-            self._remove(now, heappop(self._due)[1])
+            sequence = heappop(self._due)[1]
+            message = self._stream.store.messages.get(sequence)
+            if message is not None and self._remove(now, sequence):
+                self.ended[message.subject] = message
+                if len(self.ended) > ENDED_MAX:
+                    del self.ended[next(iter(self.ended))]
         self._alarm.pace(now, self._next())

@@ -25,6 +25,13 @@ class StreamState:
         self.duplicates = Duplicates(config.duplicate_window)
         self.in_flight = InFlight()
         self.last_id = ""
+        self.replica: MessageStore | None = None
+        """What a replica holds that lags; None while all have what their leader has."""
+
+    @property
+    def shown(self) -> MessageStore:
+        """What any replica may show."""
+        return self.store if self.replica is None else self.replica
 
     @property
     def replicated(self) -> bool:

@@ -247,6 +247,32 @@ class Stream(StreamState):
         self.expiry.recover(now)
         self.schedules.recover(now)
 
+    def lag(self) -> None:
+        """From now on its replicas get nothing new, if it has any; its leader does."""
+        if self.replicated and self.replica is None:
+            self.replica = self.store.copy()
+            for consumer in self.consumers.values():
+                consumer.lag(self.replica)
+
+    def catch_up(self) -> None:
+        """Its replicas have again what their leader has."""
+        if self.replica is not None:
+            self.replica = None
+            for consumer in self.consumers.values():
+                consumer.catch_up()
+
+    def revive(self) -> int:
+        """What ran out stands there again and never will run out; how many messages.
+
+        See `Expiry.ended`. Call it while the server is down.
+        """
+        ended = [m for m in self.expiry.ended.values() if m.subject not in self.store.by_subject]
+        self.expiry.ended.clear()
+        for message in ended:
+            message.expiry = 0
+            self.store.put_back(message)
+        return len(ended)
+
     def close(self, now: int) -> None:
         """The stream is deleted, and all its consumers with it."""
         for consumer in self.consumers.values():
@@ -260,6 +286,7 @@ class Stream(StreamState):
 
         Ids are read back from the stored messages, so those of removed messages are forgotten.
         """
+        self.catch_up()
         self.intake.restart()
         self.duplicates.clear()
         for sequence, message in self.store.messages.items():
