@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from moonlet.agents import Client, Host
-from moonlet.agents.recovery import pace, tail_reads
+from moonlet.agents.owner.feed import CREDIT
+from moonlet.agents.recovery import Recoveries, pace, tail_reads
 from moonlet.agents.recovery.journal_pass import JournalPass
 from moonlet.agents.recovery.pace import Pace
 from moonlet.agents.recovery.waiting_tail import WaitingTail
@@ -210,3 +211,27 @@ async def test_who_joins_while_a_batch_is_folded_misses_none_of_it(
             assert await asyncio.gather(*calls) == [60] * 15
             assert await asked[0] == 60
     assert joined[0] and not handed_back
+
+
+async def test_nobody_waits_behind_commands_of_agents_that_are_being_read(
+    moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, go_on = Recoveries.recover, asyncio.Event()
+
+    async def slowly(self: Recoveries, type_: object, agent: AgentId, urgency: object) -> object:
+        if agent.key != "warm":
+            await go_on.wait()
+        return await read(self, type_, agent, urgency)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Recoveries, "recover", slowly)
+    async with moon_server.connect() as moon, Host(moon, [account_type(partitions=1)]) as host:
+        await moon.ask("account/warm", Deposit(1))
+        cold = [
+            asyncio.create_task(moon.ask(f"account/s{n}", Deposit(1), timeout=60))
+            for n in range(3 * CREDIT["medium"])
+        ]
+        await until(lambda: host.agents >= CREDIT["medium"], within=20)
+        for _ in range(10):
+            await moon.ask("account/warm", Deposit(1), timeout=10)
+        go_on.set()
+        assert await asyncio.gather(*cold) == [1] * len(cold)

@@ -150,17 +150,23 @@ class LiveAgent:
 
     # taking commands
 
-    def offer(self, lane: int, source: Source, delivery: Delivery) -> None:
-        """Take one delivery; never raises. What can't be kept in memory is read back later."""
+    def offer(
+        self, lane: int, source: Source, delivery: Delivery, *, credited: bool = True
+    ) -> None:
+        """Take one delivery; never raises. What can't be kept in memory is read back later.
+
+        One that is `credited` holds a credit of its source until it is dealt with, or kept no more.
+        """
         waiting = self._waiting
         if self.held or self.stopped or waiting.count >= QUEUE_MAX or self.phase is Phase.BROKEN:
             if self.held is None:
                 reached("an agent has more deliveries than it keeps in memory")
                 self.held = []
             self.held.append(HeldCommand(source, lane, delivery.sequence, delivery.reply))
-            source.release()
+            if credited:
+                source.release()
             return
-        queued = QueuedCommand(source, delivery, lane, True)
+        queued = QueuedCommand(source, delivery, lane, credited)
         if not waiting.count and self._may_decide():
             self._decide(queued)
         else:
@@ -465,6 +471,11 @@ class LiveAgent:
     def urgency(self) -> int:
         """The highest lane in which something waits, 0 for critical; a question's is high."""
         return self._waiting.urgency
+
+    @property
+    def is_being_read(self) -> bool:
+        """Whether its journal is read before the next command of it is decided."""
+        return not self.held and (self.phase is Phase.COLD or self.phase is Phase.RECOVERING)
 
     @property
     def ready(self) -> bool:

@@ -133,6 +133,10 @@ class Feed:
     ) -> None:
         self._check_open()
         index, only, fed = lane_index(lane), self._only, self._fed
+        backlog = self._services.backlog
+
+        def take(agent: LiveAgent, delivery: Delivery) -> bool:
+            return backlog.take(str(agent.id), delivery.data)
 
         def deliver(consumer: Consumer, deliveries: list[Delivery]) -> None:
             for delivery in deliveries:
@@ -142,7 +146,11 @@ class Feed:
                     consumer.release()  # nobody runs that type: it comes again to who does one day
                 elif not partition.closed:
                     agent = partition.agents.get(key) or partition.agent(key)
-                    agent.offer(index, consumer, delivery)
+                    if agent.fold is None and agent.is_being_read and take(agent, delivery):
+                        agent.offer(index, consumer, delivery, credited=False)
+                        consumer.release()
+                    else:
+                        agent.offer(index, consumer, delivery)
 
         terms = owned_queue(
             stream,

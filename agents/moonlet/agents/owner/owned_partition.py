@@ -122,6 +122,7 @@ class OwnedPartition:
             if hand_over:
                 self._snapshots.at_rest(agent)
             agent.close()
+            self.services.backlog.free(str(agent.id))
         self.agents.clear()
         await self._tasks.close()
         if hand_over:
@@ -345,6 +346,12 @@ class OwnedPartition:
     # reading journals
 
     async def _recover(self, agent: LiveAgent) -> None:
+        try:
+            await self._bring_up(agent)
+        finally:
+            self.services.backlog.free(str(agent.id))
+
+    async def _bring_up(self, agent: LiveAgent) -> None:
         services = self.services
         attempt = 0
         while True:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from moonlet.agents.deciding import Running
+from moonlet.agents.services.backlog import Backlog
 from moonlet.agents.services.journal_ends import JournalEnds
 from moonlet.core.hlc import HybridClock
 from moonlet.streams import (
@@ -48,6 +49,7 @@ class HostServices:
         self.ends = JournalEnds(bus)
         self.running = running or Running()
         self.blocked = BlockedMarks(bus)
+        self.backlog = Backlog()
         self.alarms: dict[str, int] = {}
         self._alarmed: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()
