@@ -14,6 +14,7 @@ from moonlet.agents.calls import CallRunner
 from moonlet.agents.deciding import Running
 from moonlet.agents.definition import AgentType, Resource
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
+from moonlet.agents.hosting import collector
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.owner import OwnedPartition
 from moonlet.agents.placement import HostWatch
@@ -48,6 +49,8 @@ class Host:
     (`EXIT_BLOCKED`), and its command is parked by the next owner; 0: it is only named.
     `max_calls` is how many calls run at a time (256). `resources` open what calls need, by name, in
     the place of those that types bring along; they are closed when the host stops.
+    While it runs, Python's collector goes through this process's memory rarely (`collector.RARE`),
+    unless `collect_rarely` is off or the application has set thresholds of its own.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Host:
         handler_limit: float = LIMIT,
         max_calls: int | None = None,
         resources: Mapping[str, Resource] = MappingProxyType({}),
+        collect_rarely: bool = True,
     ) -> None:
         if not isinstance(lease, int) or lease < 1:
             raise InvalidSettings(f"lease={lease!r}: give whole seconds, at least 1")
@@ -86,6 +90,7 @@ class Host:
         self._loop_watch: LoopWatch | None = None
         self._max_calls = max_calls
         self._resources = resources
+        self._collects_rarely = collect_rarely
         self._revision = 0
         self._renewed = 0.0
         self._running = False
@@ -135,6 +140,8 @@ class Host:
         )
         self._running = True
         self._watch_loop()
+        if self._collects_rarely:
+            collector.collect_rarely()
         try:
             await self._watch.open()
             await self._settle()
@@ -203,6 +210,8 @@ class Host:
         if not self._running:
             return
         self._running = False
+        if self._collects_rarely:
+            collector.collect_as_before()
         self._unhook()
         if not await _ends(self._ownership.close(self._end_tasks), HAND_OVER):
             log.warning(

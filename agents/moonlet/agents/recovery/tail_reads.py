@@ -70,6 +70,7 @@ class TailReads:
         self._kept: list[KeptTails] = []
         self._alone: dict[int, str] = {}  # wide ones name their journal
         self._count = 0
+        self._hurried = 0.0
         self._soon: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
@@ -157,8 +158,10 @@ class TailReads:
     def _look(self) -> None:
         self._soon = None
         now = self._clock.monotonic()
-        for going in self._passes.values():
-            self._hurry(going)
+        if now - self._hurried >= PROGRESS:  # it goes through all that wait
+            self._hurried = now
+            for going in self._passes.values():
+                self._hurry(going)
         for stream, waiting in list(self._waiting.items()):
             if stream not in self._passes and self._is_worth_a_pass(waiting, now):
                 self._begin_pass(stream, waiting)

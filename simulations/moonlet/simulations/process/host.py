@@ -38,7 +38,9 @@ class SimHost(SimProcess):
         while True:
             try:
                 async with self.client() as client:
-                    host = Host(client, self._around.agents, lease=self._around.lease)
+                    host = Host(
+                        client, self._around.agents, lease=self._around.lease, collect_rarely=False
+                    )
                     await host.start()
                     self.host, self._draining = host, asyncio.Event()
                     await self._draining.wait()
