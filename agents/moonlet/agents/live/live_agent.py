@@ -150,13 +150,8 @@ class LiveAgent:
 
     # taking commands
 
-    def offer(
-        self, lane: int, source: Source, delivery: Delivery, *, credited: bool = True
-    ) -> None:
-        """Take one delivery; never raises. What can't be kept in memory is read back later.
-
-        One that is `credited` holds a credit of its source until it is dealt with, or kept no more.
-        """
+    def offer(self, lane: int, source: Source, delivery: Delivery, credited: bool = True) -> None:
+        """Take one delivery; never raises. What can't be kept in memory is read back later."""
         waiting = self._waiting
         if self.held or self.stopped or waiting.count >= QUEUE_MAX or self.phase is Phase.BROKEN:
             if self.held is None:
@@ -452,10 +447,8 @@ class LiveAgent:
             self._take_back(self._chain.drop_ahead())
         while self._waiting.count:
             queued = self._waiting.take()
-            delivery = queued.delivery
-            waited.append(
-                HeldCommand(queued.source, queued.lane, delivery.sequence, delivery.reply)
-            )
+            kept = queued.delivery
+            waited.append(HeldCommand(queued.source, queued.lane, kept.sequence, kept.reply))
             if queued.credited:
                 queued.source.release()
         self.held = waited + (self.held or []) or None  # what waited came before what is held
@@ -471,11 +464,6 @@ class LiveAgent:
     def urgency(self) -> int:
         """The highest lane in which something waits, 0 for critical; a question's is high."""
         return self._waiting.urgency
-
-    @property
-    def is_being_read(self) -> bool:
-        """Whether its journal is read before the next command of it is decided."""
-        return not self.held and (self.phase is Phase.COLD or self.phase is Phase.RECOVERING)
 
     @property
     def ready(self) -> bool:

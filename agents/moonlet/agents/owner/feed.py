@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from moonlet.agents.deciding import lane_index
-from moonlet.agents.live import LiveAgent
+from moonlet.agents.live import LiveAgent, Phase
 from moonlet.agents.services import HostServices
 from moonlet.core.errors import Conflict, MoonletError, Unavailable
 from moonlet.core.ids import LANES
@@ -135,8 +135,9 @@ class Feed:
         index, only, fed = lane_index(lane), self._only, self._fed
         backlog = self._services.backlog
 
-        def take(agent: LiveAgent, delivery: Delivery) -> bool:
-            return backlog.take(str(agent.id), delivery.data)
+        def holds_nobody_up(agent: LiveAgent, delivery: Delivery) -> bool:
+            being_read = agent.phase in (Phase.COLD, Phase.RECOVERING) and not agent.held
+            return being_read and backlog.take(str(agent.id), delivery.data)
 
         def deliver(consumer: Consumer, deliveries: list[Delivery]) -> None:
             for delivery in deliveries:
@@ -146,7 +147,7 @@ class Feed:
                     consumer.release()  # nobody runs that type: it comes again to who does one day
                 elif not partition.closed:
                     agent = partition.agents.get(key) or partition.agent(key)
-                    if agent.fold is None and agent.is_being_read and take(agent, delivery):
+                    if agent.fold is None and holds_nobody_up(agent, delivery):
                         agent.offer(index, consumer, delivery, credited=False)
                         consumer.release()
                     else:
