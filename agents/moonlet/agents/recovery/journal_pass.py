@@ -232,6 +232,7 @@ class JournalPass:
                 self.leave(one)
                 tail = one.tail
                 tail.passed(self._position)
+                tail.gone_over += (position - self.kept.start + 1) // len(self._served)
                 if self._commits:
                     tail.seconds = self._pace.seconds * tail.commits / self._commits
                 one.tell(False)

@@ -1,9 +1,12 @@
 """When an agent's snapshot is worth its writing: by what reading the tail behind it would cost."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from moonlet.agents.definition import AgentType
+from moonlet.agents.recovery.pace import SLICE_SECONDS
+from moonlet.agents.recovery.tail import Recovered
 from moonlet.agents.services import HostServices
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
@@ -26,6 +29,10 @@ SNAPSHOT_SECONDS: Final = 0.05
 SNAPSHOT_WORTH: Final = 4
 """Bytes of commits for each byte of state: a state is written, read and compared, all of it."""
 
+SNAPSHOT_SPAN: Final = 20_000
+"""Messages of the journal from which a tail that was spread over them is not read twice: the server
+takes a microsecond for each."""
+
 SNAPSHOT_ANYWAY: Final = 4_096
 """Commits behind the last snapshot from which another is taken however large the state is."""
 
@@ -34,6 +41,9 @@ SNAPSHOT_AT_REST: Final = 16
 
 AT_REST_SHARE: Final = 16
 """At rest a snapshot may take this many times the bytes of the commits behind the last."""
+
+UNDER_WAY: Final = 256
+"""Snapshots of one partition that are written at once when its host leaves."""
 
 
 class Snapshotted(Protocol):
@@ -64,10 +74,12 @@ class SnapshotPolicy:
         self._fold_seconds = 0.0
         self._written: set[asyncio.Future[Any]] = set()
 
-    def measured(self, commits: int, seconds: float) -> None:
-        """Reading and folding so many commits took so long."""
-        if commits >= SNAPSHOT_AT_REST:
-            self._fold_seconds = seconds / commits
+    def recovered(self, agent: Snapshotted, cost: Recovered) -> None:
+        """The agent came back at this cost: take a snapshot if that must not be paid again."""
+        if cost.commits >= SNAPSHOT_AT_REST:
+            self._fold_seconds = cost.seconds / cost.commits
+        if agent.fold is not None and cost.commits > 1 and cost.gone_over >= SNAPSHOT_SPAN:
+            self._take(agent, agent.fold)
 
     def used(self, agent: Snapshotted) -> None:
         """The agent's revision is `snapshot_due`: take a snapshot if its tail has become long.
@@ -151,7 +163,29 @@ class SnapshotPolicy:
         if not future.cancelled() and future.exception() is not None:
             log.info("a snapshot was not stored", error=str(future.exception()))
 
-    async def settled(self, seconds: float) -> None:
-        """Wait until what was written has an answer, or for so long."""
-        if self._written:
-            await asyncio.wait(set(self._written), timeout=seconds)
+    async def leaving(self, agents: Iterable[Snapshotted], seconds: float) -> None:
+        """The host leaves them all: the longest tails first, for at most so many seconds.
+
+        In slices, since the lease and the partitions that stay have their turn meanwhile. Whoever
+        goes without is only longer in coming back.
+        """
+        clock = self._services.bus.clock
+        began = sliced = clock.monotonic()
+        left = sorted(agents, key=lambda agent: agent.tail_bytes)
+        while left and clock.monotonic() - began < seconds:
+            self.at_rest(left.pop())
+            if len(self._written) >= UNDER_WAY:
+                await self._settle(seconds - (clock.monotonic() - began), asyncio.FIRST_COMPLETED)
+            elif clock.monotonic() - sliced < SLICE_SECONDS:
+                continue
+            else:
+                await asyncio.sleep(0)
+            sliced = clock.monotonic()
+        if left:
+            reached("a host leaves before all snapshots are taken")
+            log.info("agents go without a last snapshot", type=self._type.name, agents=len(left))
+        await self._settle(seconds - (clock.monotonic() - began), asyncio.ALL_COMPLETED)
+
+    async def _settle(self, seconds: float, when: str) -> None:
+        if self._written and seconds > 0:
+            await asyncio.wait(set(self._written), timeout=seconds, return_when=when)

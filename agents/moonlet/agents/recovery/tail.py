@@ -25,8 +25,9 @@ PRUNE_AT: Final = 64
 class Recovered(NamedTuple):
     """A fold, the commits to dispatch again, and what is known of the snapshot behind it.
 
-    `tail_bytes` are those of the commits after the snapshot, `commits` how many these were, and
-    `seconds` how long folding them took.
+    `tail_bytes` are those of the commits after the snapshot, `commits` how many these were,
+    `seconds` how long folding them took, and `gone_over` how many of the journal's messages the
+    server went over for them.
     """
 
     fold: Fold[Any]
@@ -36,13 +37,14 @@ class Recovered(NamedTuple):
     tail_bytes: int = 0
     commits: int = 0
     seconds: float = 0.0
+    gone_over: int = 0
 
 
 class Tail:
     """The commits of one agent up to `last`, and the fold of those before sequence `start`.
 
     `snapshot_revision` and `snapshot_bytes` are of the snapshot that the fold came from, `seconds`
-    is how long folding the `commits` behind it took. One that is `alone` is not read with others.
+    is how long folding the `commits` behind it took, `gone_over` as in `Recovered`. One that is `alone` is not read with others.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class Tail:
         "alone",
         "commits",
         "fold",
+        "gone_over",
         "last",
         "running",
         "seconds",
@@ -86,6 +89,7 @@ class Tail:
         self.running = running or Running()
         self.tail_bytes = 0
         self.seconds = 0.0
+        self.gone_over = 0
         self.commits = 0
         self._redo: Redo = []
         self._decoded: tuple[Commit[Any], Encoding] | None = None
@@ -170,4 +174,5 @@ class Tail:
             self.tail_bytes,
             self.commits,
             self.seconds,
+            self.gone_over,
         )

@@ -314,6 +314,7 @@ class TailReads:
 
     async def _read_alone(self, tail: Tail) -> None:
         pace = self._slices.pace()
+        tail.gone_over += tail.span
         messages = self._services.journal(tail.stream).messages(
             tail.agent, start=tail.start, end=tail.last.sequence, wide=tail.span > WIDE
         )

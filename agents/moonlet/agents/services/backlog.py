@@ -20,17 +20,19 @@ class Backlog:
 
     def __init__(self) -> None:
         self._bytes: dict[str, int] = {}
-        self._free = BACKLOG_BYTES
+        self._all = 0
 
     def take(self, agent: str, data: bytes) -> bool:
         """Room for a delivery with this data, until `free` is called; False if there is none."""
         size = len(data) + OVERHEAD
-        if size > self._free or buggify("a command of a cold agent keeps its credit"):
+        if self._all + size > BACKLOG_BYTES or buggify(
+            "a command of a cold agent keeps its credit"
+        ):
             return False
-        self._free -= size
+        self._all += size
         self._bytes[agent] = self._bytes.get(agent, 0) + size
         return True
 
     def free(self, agent: str) -> None:
         """The agent was read, or is given up: what it took is free; nothing if that is nothing."""
-        self._free += self._bytes.pop(agent, 0)
+        self._all -= self._bytes.pop(agent, 0)
