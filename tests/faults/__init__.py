@@ -15,6 +15,7 @@ from tests.faults.states import STATE_FAULTS
 from tests.faults.topology import TOPOLOGY_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
 from tests.faults.waiting import WAITING_FAULTS
+from tests.faults.waking import WAKING_FAULTS
 
 FAULTS: tuple[Fault, ...] = (
     *COMMAND_FAULTS,
@@ -27,6 +28,7 @@ FAULTS: tuple[Fault, ...] = (
     *WAITING_FAULTS,
     *STATE_FAULTS,
     *READ_FAULTS,
+    *WAKING_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

@@ -7,7 +7,7 @@ import pytest
 from moonlet.simulations import Scenario
 from moonlet.simulations.search import sweep
 from tests.agents.accounts import account_type
-from tests.simulations.waking import apart, away, sleepless, stalled, waking
+from tests.simulations.waking import apart, away, left, sleepless, stalled, waking
 from tests.simulations.worlds import Body, passes
 
 SEEDS = 25
@@ -24,6 +24,7 @@ def test_no_promise_breaks_while_many_are_woken(scenario: Scenario) -> None:
         (apart, "an agent of many that are read is read by itself"),
         (away, "the server was away while an agent was recovered"),
         (stalled, "a pass waits for what does not come"),
+        (left, "a host leaves before all snapshots are taken"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -155,3 +155,16 @@ async def stalled(world: World) -> None:
             world.drop("moon-journal-main", times=4)
             calls = [moon.ask(agent, Deposit(1), timeout=30) for agent in CROWD]
             assert await asyncio.gather(*calls) == [5] * len(CROWD)
+
+
+async def left(world: World) -> None:
+    """A host leaves while its snapshots have no answer: it goes without the rest of them."""
+    with pressed():
+        async with world.client() as moon:
+            await fill(moon, 13)
+            world.drop("account/a5", times=1)
+            world.drop("account/a4", times=1)
+            world.drain("h1")
+            await world.advance("15s")
+            calls = [moon.ask(agent, Deposit(1), timeout=30) for agent in CROWD]
+            assert await asyncio.gather(*calls) == [14] * len(CROWD)

@@ -44,7 +44,8 @@ class Tail:
     """The commits of one agent up to `last`, and the fold of those before sequence `start`.
 
     `snapshot_revision` and `snapshot_bytes` are of the snapshot that the fold came from, `seconds`
-    is how long folding the `commits` behind it took, `gone_over` as in `Recovered`. One that is `alone` is not read with others.
+    is how long folding the `commits` behind it took, `gone_over` as in `Recovered`. One
+    that is `alone` is not read with others.
     """
 
     __slots__ = (
