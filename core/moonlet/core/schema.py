@@ -14,6 +14,7 @@ import msgspec
 
 from moonlet.core.codec import (
     MAX_DEPTH,
+    MAX_VALUES,
     Encoding,
     check_json_depth,
     check_plain,
@@ -156,7 +157,8 @@ class MessageType(Generic[T]):
             if self._loose:
                 check_plain(msgspec.to_builtins(body))
             encoded = ENCODERS[encoding](body)
-            check_values(encoded, encoding)
+            if len(encoded) > MAX_VALUES:  # a value takes a byte at least
+                check_values(encoded, encoding)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _misfit(self.name, error) from None
         settled = self._read(encoded, self.version, encoding)
