@@ -14,7 +14,9 @@ from moonlet.agents.calls import CallRunner
 from moonlet.agents.deciding import Running
 from moonlet.agents.definition import AgentType, Resource
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
+from moonlet.agents.definition import AgentType
 from moonlet.agents.hosting import collector
+from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.owner import OwnedPartition
 from moonlet.agents.placement import HostWatch
