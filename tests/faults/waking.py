@@ -46,6 +46,20 @@ WAKING_FAULTS: tuple[Fault, ...] = (
         ),
     ),
     Fault(
+        "P2",
+        "tests/agents/test_journal_pass.py::"
+        "test_what_comes_by_of_one_that_joins_is_not_taken_for_kept",
+        "what is kept of an agent is kept on while its own tail takes what comes by",
+        (
+            (
+                AGENTS + "recovery/journal_pass.py",
+                "        self.kept.take(subject)  # what comes by is its own now: kept, it would"
+                " have a hole\n",
+                "",
+            ),
+        ),
+    ),
+    Fault(
         "P10",
         TURNS + "test_no_more_than_the_limit_have_a_turn_and_the_most_urgent_is_next",
         "recoveries have their turns in the order they came",

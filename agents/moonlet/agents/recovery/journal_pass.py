@@ -93,6 +93,7 @@ class JournalPass:
         subject, last = self._subject(one), one.tail.last.sequence
         self._tails[subject] = one
         self._served.add(subject)
+        self.kept.take(subject)  # what comes by is its own now: kept, it would have a hole
         self._sieve.forget(subject)
         self._end = max(self._end, last)
         heapq.heappush(self._ends, (last, one.number, one))
