@@ -23,7 +23,7 @@ PRESSED: tuple[tuple[Any, str, Any], ...] = (
     (tail_reads, "WIDE", 6),
     (tail_reads, "PASS_WORTH", 2),
     (tail_reads, "PASS_FIXED", 0),
-    (tail_reads, "KEPT_BYTES", 12_000),
+    (tail_reads, "KEPT_BYTES", 6_000),
     (tail_reads, "OVERHEAD", 0),
     (tail_reads, "SCAN", 3),
     (journal_pass, "STALL", 1.0),
