@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from moonlet.agents.calls import CallRunner
 from moonlet.agents.deciding import Running
 from moonlet.agents.definition import AgentType, Resource
-from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
-from moonlet.agents.definition import AgentType
 from moonlet.agents.hosting import collector
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
@@ -51,6 +49,7 @@ class Host:
     (`EXIT_BLOCKED`), and its command is parked by the next owner; 0: it is only named.
     `max_calls` is how many calls run at a time (256). `resources` open what calls need, by name, in
     the place of those that types bring along; they are closed when the host stops.
+
     While it runs, Python's collector goes through this process's memory rarely (`collector.RARE`),
     unless `collect_rarely` is off or the application has set thresholds of its own.
     """
