@@ -4,8 +4,17 @@ from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
 CONNECTION = "tests/streams/test_connection.py::"
+LARGE = "tests/agents/test_large_answers.py::"
 SHUTDOWN = "tests/e2e/test_shutdown.py::"
 TIMEOUTS = "tests/agents/test_timeouts.py::"
+
+NOTHING_INSTEAD = (
+    (
+        STREAMS + "queues/messages.py",
+        "bus._js.post(reply, smaller)",
+        "pass",
+    ),
+)
 
 WAITING_FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -97,5 +106,17 @@ WAITING_FAULTS: tuple[Fault, ...] = (
                 '+ "it is being restored, try again"',
             ),
         ),
+    ),
+    Fault(
+        "P10",
+        LARGE + "test_a_reply_too_large_for_a_message_is_read_where_it_stands",
+        "an answer too large for a message is kept back",
+        NOTHING_INSTEAD,
+    ),
+    Fault(
+        "P10",
+        LARGE + "test_the_answer_of_a_query_too_large_for_a_message_is_refused_at_once",
+        "an answer too large for a message is kept back",
+        NOTHING_INSTEAD,
     ),
 )

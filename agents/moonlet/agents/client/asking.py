@@ -1,11 +1,12 @@
 """Asking a partition's owner, and waiting for a command's outcome however it may be learned."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from moonlet.agents.client.answers import outcome_of
 from moonlet.agents.client.timeouts import in_time
 from moonlet.agents.histories import find_commit
+from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import NoHost, Unavailable, Unknown
 from moonlet.core.fold import body_digest, plain_body
@@ -16,11 +17,13 @@ from moonlet.streams import (
     Bus,
     Disconnected,
     Home,
+    Journal,
     NoResponders,
     Question,
     answer_of,
     conflict_answer,
     decode_answer,
+    decode_plain_commit,
     encode_question,
     same_command,
     stream_facts,
@@ -100,9 +103,20 @@ class CommitSearch:
                 return None
         except Unavailable:
             return None
-        if not same_command(found, self._digest):
+        return self._told(found)
+
+    async def at(self, sequence: int) -> Answer | None:
+        """The outcome that is too large for a message, where it is said to stand."""
+        stored = await Journal(self._bus, self.journal).message(sequence)
+        commit = None if stored is None else decode_plain_commit(self.journal, stored)
+        if commit is None or (commit.agent, commit.command.id) != (str(self._agent), self._id):
+            return None  # whoever answered is not to be believed
+        return self._told(commit)
+
+    def _told(self, commit: Commit[Any]) -> Answer:
+        if not same_command(commit, self._digest):
             return conflict_answer(self._id, str(self._agent))
-        return answer_of(found, self.journal)
+        return answer_of(commit, self.journal)
 
 
 async def await_outcome(
@@ -138,18 +152,24 @@ async def await_outcome(
 
     async def ask() -> Answer:
         while loop.time() < last_look:
+            if future is not None and future.done():
+                told = future.result()
+                answer = told if told.outcome != "waiting" else await search.at(told.sequence)
+                if answer is not None:
+                    return answer
             answer = await _outcome_from_owner(bus, agent, home, question, search, last_look)
             if answer is not None:
                 return answer
             left = last_look - loop.time()
             if future is not None and left > 0 and not future.done():
                 await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
-            if future is not None and future.done():
-                return future.result()
         answer = await search.look()
         if answer is not None:
             return answer
-        return await (future or loop.create_future())  # its last chance, until time is up
+        if future is not None and (not future.done() or future.result().outcome != "waiting"):
+            return await future  # its last chance, until time is up
+        never: asyncio.Future[Answer] = loop.create_future()
+        return await never
 
     def late() -> Unknown:
         why = "its host may be down or busy"
@@ -183,7 +203,10 @@ async def _outcome_from_owner(
     except Unavailable:
         answer = None
     else:
-        answer = outcome_of(decode_answer(message.data, message.headers), question)
+        answer = decode_answer(message.data, message.headers)
+        if answer.outcome == "waiting" and answer.sequence:
+            return await search.at(answer.sequence)
+        answer = outcome_of(answer, question)
     if answer is None:  # without a connection that is known at once: don't ask in a circle
         await asyncio.sleep(min(0.2, left))
     return answer

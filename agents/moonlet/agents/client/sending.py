@@ -282,7 +282,7 @@ class Sender:
             left = until - self._loop.time()
             if left > 0:
                 await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
-            if future.done():
+            if future.done() and future.result().outcome != "waiting":
                 return future.result()
             return await await_outcome(
                 self._bus, route.target, envelope, home, future, after=after, until=until

@@ -5,7 +5,7 @@ Questions and answers travel by core NATS.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -198,7 +198,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The outcome of a command, or the answer of a query (`outcome` is then 'answered').
 
     `error` names the error class if it was not the agent that refused; `stream` and `sequence`
-    say where the commit is stored. 'waiting' means: known, and not decided yet.
+    say where the commit is stored. 'waiting' means: known, and not decided yet; with a sequence:
+    decided there, and too large to be told: read it.
     """
 
     outcome: str
@@ -249,7 +250,7 @@ def post_answer(bus: Bus, replies: Iterable[str], answer: Answer, encoding: Enco
     It can be lost on the way as well: they ask again, or read the journal.
     """
     payload, headers = encode_answer(answer, encoding)
-    _post(bus, replies, payload, headers)
+    _post(bus, replies, payload, headers, lambda: answer)
 
 
 def post_outcome(
@@ -257,17 +258,47 @@ def post_outcome(
 ) -> None:
     """The same for a commit that has just been stored: `answer_of` it."""
     payload = _ANSWERS[encoding].encode_known(answer_of(commit, stream))
-    _post(bus, replies, payload, _MSGPACK if encoding == "msgpack" else None)
+    headers = _MSGPACK if encoding == "msgpack" else None
+    _post(bus, replies, payload, headers, lambda: answer_of(commit, stream))
 
 
-def _post(bus: Bus, replies: Iterable[str], payload: bytes, headers: dict[str, str] | None) -> None:
+def _post(
+    bus: Bus,
+    replies: Iterable[str],
+    payload: bytes,
+    headers: dict[str, str] | None,
+    answer: Callable[[], Answer],
+) -> None:
     ours = bus.subjects.ours
     for reply in replies:
         if reply and not reply.startswith(ours):
             try:
-                bus._js.post(reply, payload, headers=headers)
+                try:
+                    bus._js.post(reply, payload, headers=headers)
+                except PayloadTooLarge as error:
+                    smaller, _ = encode_answer(_instead_of(answer(), error), "json")
+                    bus._js.post(reply, smaller)
             except MoonletError as error:
                 log.info("an answer was not sent", reply=reply, error=str(error))
+
+
+def _instead_of(answer: Answer, error: PayloadTooLarge) -> Answer:
+    """What is said where an answer is too large for a message: where it is, or that it is."""
+    if answer.sequence and answer.outcome != "answered":
+        return Answer(
+            "waiting",
+            answer.id,
+            stream=answer.stream,
+            sequence=answer.sequence,
+            revision=answer.revision,
+        )
+    return Answer(
+        "failed",
+        answer.id,
+        reason=f"the answer takes {error.value} bytes, over the server's limit of {error.limit} for"
+        " one message: ask for less, or keep the data elsewhere and answer with a reference",
+        error="PayloadTooLarge",
+    )
 
 
 def decode_answer(data: bytes, headers: Any) -> Answer:
