@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from moonlet.agents import Host
-from moonlet.agents.deciding import CommitChain, QueuedCommand, Verdict
-from moonlet.agents.deciding.decide import _known
+from moonlet.agents.deciding import LookUp, QueuedCommand, Verdict
+from moonlet.agents.deciding.known import known
 from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold, Where, revision_of
 from moonlet.testing import MoonServer
@@ -24,13 +24,13 @@ def fold_at(revision: int, **open_: Any) -> Fold[None]:
     return fold
 
 
-def verdict(fold: Fold[None], *, sought: bool = False, **about: Any) -> Verdict | None:
+def verdict(fold: Fold[None], *, sought: bool = False, **about: Any) -> Verdict | LookUp | None:
     """Of the result of a call, or the firing of a timer."""
     envelope = Envelope(id="x", agent="account/a", name="Came", body=msgspec.Raw(b"{}"), **about)
     unused: Any = None
     item = QueuedCommand(unused, unused, 0, True)
     item.sought = sought
-    return _known(fold, CommitChain(fold), item, envelope)
+    return known(fold, item, envelope)
 
 
 CALL: dict[str, Any] = {"call": "account/a:5.0"}

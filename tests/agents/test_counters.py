@@ -3,7 +3,7 @@
 import asyncio
 
 from moonlet.agents.client.sending import Counter
-from moonlet.core.windows import WINDOW, Windows
+from moonlet.core.memory import WINDOW, Windows
 
 
 async def test_an_old_number_in_flight_holds_back_the_ones_that_would_push_it_out() -> None:

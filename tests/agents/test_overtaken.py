@@ -3,7 +3,7 @@
 import asyncio
 
 from moonlet.agents import Host, Receipt
-from moonlet.core.windows import WINDOW
+from moonlet.core.memory import WINDOW
 from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, GetBalance, account_type
 from tests.faulty import FaultyMoon, until

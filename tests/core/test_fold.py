@@ -24,6 +24,7 @@ from moonlet.core.fold import (
     plain_body,
 )
 from moonlet.core.hlc import Timestamp
+from moonlet.core.memory import id_key
 from moonlet.core.schema import encode_plain
 
 AGENT = "account/alice"
@@ -65,7 +66,9 @@ def contents(fold: Fold[Any]) -> dict[str, Any]:
     """All a fold holds, comparable."""
     fields = {name: getattr(fold, name) for name in fold.__slots__}
     # The order of ids and windows matters too: it says what is forgotten first.
-    return {**fields, "windows": fold.windows.dump(), "ids": list(fold.ids.items())}
+    past = fold.past.fresh, len(fold.past.runs), fold.past.any
+    rest = {"windows": fold.windows.dump(), "ids": list(fold.ids.items()), "past": past}
+    return {**fields, **rest}
 
 
 def test_a_fold_begins_before_the_first_revision() -> None:
@@ -219,7 +222,7 @@ def test_an_id_keeps_the_outcome_it_had_first() -> None:
     assert folded(history.commits).ids == {"x": Seen(10, body_digest("N", {"a": 1}))}
 
 
-def test_the_last_4096_ids_are_remembered() -> None:
+def test_the_last_4096_ids_are_in_memory_and_those_before_in_the_past() -> None:
     fold = Fold(0)
     digest = ""
     for revision in range(1, IDS + 11):
@@ -230,6 +233,10 @@ def test_the_last_4096_ids_are_remembered() -> None:
         digest = f"{revision:x}"
         fold.advance(place(commit, revision, digest), 0)
     assert list(fold.ids) == [f"c{n}" for n in range(11, IDS + 11)]
+    for n in range(1, 11):
+        known, fact = fold.past.find(id_key(f"c{n}"))
+        assert known and fact is not None and fact[0] == n, "where its commit stands"
+    assert fold.past.find(id_key("c0")) == (True, None)
 
 
 def test_dispatched_is_the_highest_that_any_commit_carries() -> None:

@@ -18,7 +18,7 @@ CALLS = "agents/moonlet/agents/calls/call_runner.py"
 DESK = "agents/moonlet/agents/answering/owner_service.py"
 COMMIT = "streams/moonlet/streams/journal/group_commit.py"
 SNAPSHOTS = "streams/moonlet/streams/journal/snapshots.py"
-WINDOWS = "core/moonlet/core/windows.py"
+WINDOWS = "core/moonlet/core/memory/windows.py"
 FOLD = "core/moonlet/core/fold.py"
 
 ACKNOWLEDGED: tuple[Mutant, ...] = (

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from moonlet.core.errors import InvalidSettings
-from moonlet.core.windows import Windows
+from moonlet.core.memory import Windows
 from moonlet.simulations import Trace, World, faults, run_elsewhere, simulate, sweep
 from moonlet.simulations.jetstream import Packet
 from moonlet.simulations.network import SimNetwork

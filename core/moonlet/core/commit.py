@@ -30,7 +30,10 @@ class Decodes(Protocol):
 
 
 class Command(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=False):
-    """The command as the agent received it; `sequence` is its mailbox message's."""
+    """The command as the agent received it; `sequence` is its mailbox message's.
+
+    `by_id`: its number was further ahead than a client's may be, so it is known by its id instead.
+    """
 
     id: str
     name: str
@@ -46,6 +49,7 @@ class Command(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fa
     deadline: int = 0
     timer: str = ""
     call: str = ""
+    by_id: bool = False
 
 
 class Event(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=False):

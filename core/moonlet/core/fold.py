@@ -14,8 +14,8 @@ from moonlet.core.digest import GENESIS, canonical
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt, InvalidMessage
 from moonlet.core.hlc import Timestamp
+from moonlet.core.memory import Past, Upto, Windows
 from moonlet.core.schema import decode_plain
-from moonlet.core.windows import Windows
 
 S = TypeVar("S")
 
@@ -25,7 +25,7 @@ MAX_EFFECTS: Final = 1_024
 """Events, and effects, that one commit may hold at most."""
 
 IDS: Final = 4_096
-"""How many ids of commands without a number an agent remembers."""
+"""How many ids of commands without a number an agent has in memory: the last ones."""
 
 
 def effect_number(revision: int, index: int) -> int:
@@ -68,9 +68,11 @@ class Fold(Generic[S]):
 
     __slots__ = (
         "calls",
+        "caused",
         "digest",
         "dispatched",
         "ids",
+        "past",
         "revision",
         "sequence",
         "state",
@@ -85,8 +87,11 @@ class Fold(Generic[S]):
         self.sequence = 0
         self.digest = GENESIS
         self.dispatched = 0
+        self.caused = 0
+        """The last revision that has effects, or was parked."""
         self.time = Timestamp(0, 0)
         self.windows = Windows()
+        self.past = Past()
         self.ids: dict[str, Seen] = {}
         self.timers: dict[str, Where] = {}
         self.calls: dict[str, Where] = {}
@@ -106,6 +111,8 @@ class Fold(Generic[S]):
         if commit.dispatched > self.dispatched:
             self.dispatched = commit.dispatched
         self._remember_command(commit, body)
+        if commit.effects or commit.outcome == "parked":
+            self.caused = commit.revision
         for index, effect in enumerate(commit.effects):
             if effect.kind == "schedule":
                 assert effect.message is not None
@@ -144,12 +151,28 @@ class Fold(Generic[S]):
         elif command.call:
             self.calls.pop(command.call, None)
         elif command.number and command.sender:
-            self.windows.add(command.sender, command.lane, command.number)
+            if self.past.any:
+                self.past.bring_back(self.windows, (command.sender, command.lane))
+            if command.by_id:
+                left = self.windows.doubt(command.sender, command.lane)
+                self._remember_id(commit, body)
+            else:
+                left = self.windows.add(command.sender, command.lane, command.number)
+            if left is not None:
+                self.past.add_window(*left)
         else:
-            digest = body or body_digest(command.name, plain_body(command.body))
-            self.ids.setdefault(command.id, Seen(commit.sequence, digest))
-            if len(self.ids) > IDS:
-                del self.ids[next(iter(self.ids))]
+            self._remember_id(commit, body)
+        if self.past.any and self.past.is_full:
+            self.past.settle(Upto(commit.revision, commit.sequence, commit.digest))
+
+    def _remember_id(self, commit: Commit[Any], body: str) -> None:
+        command = commit.command
+        digest = body or body_digest(command.name, plain_body(command.body))
+        self.ids.setdefault(command.id, Seen(commit.sequence, digest))
+        if len(self.ids) > IDS:
+            id = next(iter(self.ids))
+            seen = self.ids.pop(id)
+            self.past.add_id(id, seen.sequence, seen.body)
 
 
 def plain_body(body: Any) -> Any:

@@ -7,7 +7,16 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from moonlet.agents.deciding import Asked, PendingCommit, Verdict
+from moonlet.agents.answering.old_outcomes import OldOutcomes
+from moonlet.agents.deciding import (
+    Asked,
+    LookUp,
+    PendingCommit,
+    Sought,
+    Verdict,
+    is_committed,
+    seen_of,
+)
 from moonlet.agents.definition import AgentType, Context
 from moonlet.agents.live import LiveAgent, Phase
 from moonlet.agents.services import HostServices
@@ -17,8 +26,9 @@ from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidId, MoonletError, Unavailable
-from moonlet.core.fold import Fold
+from moonlet.core.fold import Fold, Seen
 from moonlet.core.ids import AgentId, check_name
+from moonlet.core.marks import reached
 from moonlet.core.schema import encode_plain
 from moonlet.streams import (
     OWNER_CONTROL,
@@ -30,7 +40,6 @@ from moonlet.streams import (
     ServerRefused,
     answer_of,
     conflict_answer,
-    decode_commit,
     decode_question,
     post_answer,
     post_outcome,
@@ -46,6 +55,12 @@ AWAITED_MAX: Final = 10_000
 RECENT: Final = 1_024
 """Commits of one partition that are remembered, to answer retries without reading the journal:
 about a kilobyte each."""
+
+SERVING_MAX: Final = 4_096
+"""Questions of one partition that are being answered; further ones are told to ask again."""
+
+LOOK_UPS: Final = 3
+"""How often what left an agent's memory is looked up for one question."""
 
 READY: Final = 5.0
 """Seconds that a question waits for its agent to be recovered."""
@@ -111,6 +126,10 @@ class Answering(Protocol):
         """Take the mark away, and go on."""
         ...
 
+    async def fetch(self, agent: LiveAgent, wanted: LookUp) -> bool:
+        """Have the agent's fold recall it; False if it has to be asked again. Raises as a read."""
+        ...
+
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         """Run something that ends with the partition."""
         ...
@@ -134,9 +153,17 @@ class OwnerService:
         self._ordered = asyncio.Lock()
         self._recent: OrderedDict[tuple[str, str], tuple[Commit[Any], Encoding]] = OrderedDict()
         self.awaited: dict[tuple[str, str], list[str]] = {}
+        self._old = OldOutcomes(partition.services, partition.journal_stream, partition.spawn)
+        self._serving = 0
 
     def ask(self, service: str, message: Message) -> None:
         """Answer a question that came by that service, or leave it to the next owner."""
+        if self._serving >= SERVING_MAX:
+            reached("more is asked than is answered at once")
+            what = f"over {SERVING_MAX} questions are being answered: ask again"
+            self._post([message.reply], _failed("", "Unavailable", what), "json")
+            return
+        self._serving += 1
         answer = self._services[service]
         self._partition.spawn(self._serve(message, answer), f"answer {message.subject}")
 
@@ -182,7 +209,8 @@ class OwnerService:
 
         async def look_up() -> None:
             try:
-                looked = await self._find(AgentId.parse(envelope.agent), envelope.id)
+                agent = partition.agent(AgentId.parse(envelope.agent).key)
+                looked = await self._find(agent, envelope.id)
             except MoonletError as error:  # the sender asks again, or reads the journal
                 log.info("an answer was not found", agent=envelope.agent, error=str(error))
                 return
@@ -193,25 +221,14 @@ class OwnerService:
 
         partition.spawn(look_up(), f"look up {envelope.id}")
 
-    async def _find(self, agent: AgentId, id: str) -> "tuple[Commit[Any], Encoding] | None":
-        """The commit of a command id, read from the journal."""
-        partition = self._partition
-        journal = partition.services.journal(partition.journal_stream)
-        async for batch in journal.messages(agent):
-            for message in batch:
-                commit, encoding = decode_commit(partition.journal_stream, message)
-                if commit.command.id == id:
-                    return commit, encoding
-        return None
-
     async def _outcome(self, question: Question, encoding: Encoding, reply: str) -> Answer | None:
         """The outcome of a command; if it is not decided yet, when it is."""
         partition = self._partition
         found = self._recent.get((question.agent, question.id))
         if found is None:
             agent = await self._warm(question)
-            if self._committed(agent, question):
-                found = await self._find(agent.id, question.id)
+            if await self._committed(agent, question):
+                found = await self._find(agent, question.id)
         if found is not None:
             commit, stored_in = found
             if not same_command(commit, question.body_digest):
@@ -232,13 +249,27 @@ class OwnerService:
             if not replies:
                 del self.awaited[key]
 
-    def _committed(self, agent: LiveAgent, question: Question) -> bool:
+    async def _committed(self, agent: LiveAgent, question: Question) -> bool:
+        asked = Sought(question.id, question.sender, question.lane, question.number)
+        for _ in range(LOOK_UPS):
+            fold = agent.fold
+            if fold is None:
+                return True  # it was forgotten meanwhile: the journal knows
+            committed = is_committed(fold, asked)
+            if not isinstance(committed, LookUp):
+                return committed
+            await self._partition.fetch(agent, committed)
+        raise Unavailable(f"{agent.id} is busy: ask again")
+
+    async def _find(self, agent: LiveAgent, id: str) -> "tuple[Commit[Any], Encoding] | None":
+        """The commit of a command that was dealt with; raises `Unavailable`."""
         fold = agent.fold
-        if fold is None:
-            return True  # it was forgotten meanwhile: the journal knows
-        if question.number:
-            return fold.windows.has(question.sender, question.lane, question.number)
-        return question.id in fold.ids
+        seen = seen_of(fold, id) if fold is not None else None
+        if isinstance(seen, LookUp):
+            await self._partition.fetch(agent, seen)
+            seen = seen_of(fold, id) if fold is not None else None
+        sequence = seen.sequence if isinstance(seen, Seen) else 0
+        return await self._old.find(agent.id, id, sequence)
 
     # queries
 
@@ -343,6 +374,12 @@ class OwnerService:
 
     async def _serve(self, message: Message, answer: Any) -> None:
         """One question; every failure is an answer too."""
+        try:
+            await self._answer(message, answer)
+        finally:
+            self._serving -= 1
+
+    async def _answer(self, message: Message, answer: Any) -> None:
         encoding: Encoding = "json"
         try:
             question, encoding = decode_question(message.data, message.headers)

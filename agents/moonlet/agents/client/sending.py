@@ -30,8 +30,8 @@ from moonlet.core.errors import (
 )
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId, Lane, check_command_id, check_lane
+from moonlet.core.memory import WINDOW
 from moonlet.core.schema import MessageType, encode_plain, is_message_class
-from moonlet.core.windows import WINDOW
 from moonlet.streams import (
     Answer,
     Bus,

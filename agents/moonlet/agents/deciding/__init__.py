@@ -13,10 +13,11 @@ from moonlet.agents.deciding.decide import (
     judge,
 )
 from moonlet.agents.deciding.folding import fold_state, initial_state
+from moonlet.agents.deciding.known import Sought, is_committed, seen_of
 from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
 from moonlet.agents.deciding.rules import Rules
 from moonlet.agents.deciding.running import Asked, Running, Work, WorkNote
-from moonlet.agents.deciding.verdict import Verdict
+from moonlet.agents.deciding.verdict import LookUp, Verdict
 from moonlet.agents.deciding.waiting import WaitingCommands, lane_index
 
 __all__ = [
@@ -26,11 +27,13 @@ __all__ = [
     "CommitChain",
     "Difference",
     "HeldCommand",
+    "LookUp",
     "PendingCommit",
     "QueuedCommand",
     "Rules",
     "Running",
     "Settled",
+    "Sought",
     "Source",
     "Verdict",
     "WaitingCommands",
@@ -40,6 +43,8 @@ __all__ = [
     "decide_ahead",
     "fold_state",
     "initial_state",
+    "is_committed",
     "judge",
     "lane_index",
+    "seen_of",
 ]

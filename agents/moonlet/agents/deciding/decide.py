@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from moonlet.agents.deciding.known import LOOK_UPS, known, known_number, with_more
 from moonlet.agents.deciding.open_limits import within_limits
 from moonlet.agents.deciding.queued_command import QueuedCommand
 from moonlet.agents.deciding.rules import Rules
-from moonlet.agents.deciding.verdict import Verdict
+from moonlet.agents.deciding.verdict import LookUp, Verdict
 from moonlet.agents.deciding.waiting import WaitingCommands
 from moonlet.agents.definition import AgentType, Context
 from moonlet.core.behavior import Decision, parked
@@ -27,12 +28,12 @@ from moonlet.core.errors import (
     PayloadTooLarge,
     UnknownCommand,
 )
-from moonlet.core.fold import Fold, body_digest, plain_body, revision_of
+from moonlet.core.fold import Fold, body_digest, plain_body
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
+from moonlet.core.memory import DOUBTED, WINDOW, sent_by_agent
 from moonlet.core.schema import decode_plain
-from moonlet.core.windows import sent_by_agent
 from moonlet.streams import Blocked, decode_envelope, encode_commit
 
 CHAIN_MAX: Final = 256
@@ -200,12 +201,13 @@ def decide_ahead(
     times: Callable[[], tuple[int, Timestamp]],
     dispatched: int,
     settled: Settled,
-) -> Verdict | None:
+) -> Verdict | LookUp | None:
     """Decide `first`, or what waits, onto `chain`: up to `most` ahead of what is in flight.
 
     `effects_room` is how many commits with effects the chain may hold; `times` gives the wall
     clock in µs and the time of a commit. What earlier commits had dealt with is added to `settled`,
-    in order. Returns READ_AGAIN or WAIT if that ended it. What is not decided waits as before.
+    in order. Returns READ_AGAIN, WAIT or what has to be looked up, if that ended it. What is not
+    decided waits as before.
     """
     while True:
         if first is not None:
@@ -235,6 +237,12 @@ def decide_ahead(
         elif verdict is Verdict.WAIT:
             waiting.put_back(queued)
             return verdict
+        elif isinstance(verdict, LookUp):
+            waiting.put_back(queued)
+            for other in waiting.first(LOOK_UPS):
+                if other.envelope is None:
+                    _open(rules, agent, other)
+            return with_more(fold, waiting, verdict)
         elif verdict is Verdict.READ_AGAIN:
             queued.sought = True
             waiting.put_back(queued)
@@ -253,7 +261,7 @@ def decide(
     now_us: int,
     time: Timestamp,
     dispatched: int,
-) -> PendingCommit | Verdict:
+) -> PendingCommit | Verdict | LookUp:
     """Decide one delivery on the state after `chain`, the commits decided ahead of it.
 
     `now_us` is the wall clock, by which deadlines are judged, `time` the commit's time unless the
@@ -290,7 +298,7 @@ def decide(
         decision = within_limits(fold, ahead, decision, state)
     command = _command(envelope, queued)
     body = ""
-    if not envelope.number and not envelope.timer and not envelope.call:
+    if (queued.by_id or not envelope.number) and not envelope.timer and not envelope.call:
         body = body_digest(command.name, plain_body(command.body))
 
     def pending(decision: "Decision[Any]") -> PendingCommit:  # quoted, or evaluated each time
@@ -401,42 +409,23 @@ def _trusted(rules: Rules, envelope: Envelope, stream: str) -> Envelope:
 
 def _known(
     fold: Fold[Any], chain: CommitChain, queued: QueuedCommand, envelope: Envelope
-) -> Verdict | None:
+) -> Verdict | LookUp | None:
     """Whether an earlier commit dealt with it; WAIT if only the fold after `chain` can say."""
-    number = envelope.number
+    number, ahead = envelope.number, chain.commits
     if envelope.timer or envelope.call or not number:
-        if chain.commits:
-            return Verdict.WAIT
-        if envelope.timer:
-            timer = fold.timers.get(envelope.timer)
-            if timer is not None and timer.revision == number:
-                return None if fold.fires(envelope) else Verdict.FOREIGN
-            return _absent(fold, queued, number)
-        if envelope.call:
-            if envelope.call in fold.calls:
-                return None
-            return _absent(fold, queued, revision_of(envelope.call))
-        seen = fold.ids.get(envelope.id)
-        if seen is None:
-            return None
-        same = seen.body == body_digest(envelope.name, plain_body(envelope.body))
-        return Verdict.ANSWER_AGAIN if same else Verdict.CONFLICT
-    windows = fold.windows
-    window = windows.of.get((envelope.sender, envelope.lane))
-    if window is not None and number <= window[0]:  # else it is newer than all
-        if windows.has(envelope.sender, envelope.lane, number):
-            return Verdict.ANSWER_AGAIN
-    if chain.commits and chain.holds(envelope.sender, envelope.lane, number):
+        return Verdict.WAIT if ahead else known(fold, queued, envelope)
+    window = fold.windows.of.get((envelope.sender, envelope.lane))
+    usual = (
+        window is not None
+        and number > window[0]
+        and (not window[1] or (number - window[0] <= WINDOW and window[1] < DOUBTED))
+    )  # the next of an agent, or of a client
+    verdict = None
+    if not usual or fold.past.any:
+        verdict = known_number(fold, queued, envelope, ahead=bool(ahead))
+    if verdict is None and ahead and chain.holds(envelope.sender, envelope.lane, number):
         return Verdict.WAIT
-    return None
-
-
-def _absent(fold: Fold[Any], queued: QueuedCommand, revision: int) -> Verdict:
-    """What it means that the timer or call of that revision is not open.
-
-    A former owner may have committed after we read the journal (found by simulation).
-    """
-    return Verdict.DONE if revision <= fold.revision or queued.sought else Verdict.READ_AGAIN
+    return verdict
 
 
 def _fatal(rules: Rules, place: str, envelope: Envelope) -> MoonletError | None:
@@ -492,4 +481,5 @@ def _command(envelope: Envelope, queued: QueuedCommand) -> Command[Any]:
         deadline=envelope.deadline,
         timer=envelope.timer,
         call=envelope.call,
+        by_id=queued.by_id,
     )

@@ -33,7 +33,7 @@ class QueuedCommand(msgspec.Struct, weakref=False):
 
     `lane` is the lane's place, critical 0. `problem` is set when it is no envelope, `readable` when
     its body was decoded by its class, `sought` when the journal was read again for the commit that
-    caused it.
+    caused it, `by_id` when its number is not believed.
     """
 
     source: Source
@@ -44,6 +44,7 @@ class QueuedCommand(msgspec.Struct, weakref=False):
     problem: MoonletError | None = None
     readable: bool = False
     sought: bool = False
+    by_id: bool = False
     encoding: Encoding = "json"
 
     @property

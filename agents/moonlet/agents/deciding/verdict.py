@@ -2,6 +2,10 @@
 
 from enum import IntEnum
 
+import msgspec
+
+from moonlet.core.memory import Key
+
 
 class Verdict(IntEnum):
     """The verdicts; what they ask for is their caller's to do."""
@@ -23,3 +27,9 @@ class Verdict(IntEnum):
 
     READ_AGAIN = 5
     """A commit that the fold doesn't have caused it, so what the fold lacks says nothing."""
+
+
+class LookUp(msgspec.Struct, frozen=True):
+    """What has to be looked up in the stored runs of the agent's past, before more is decided."""
+
+    keys: tuple[Key, ...]

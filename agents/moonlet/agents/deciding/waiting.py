@@ -1,6 +1,7 @@
 """What waits for one agent to decide it: a queue for each lane, taken from by weight."""
 
 from collections import deque
+from itertools import islice
 from typing import Final
 
 from moonlet.agents.deciding.queued_command import QueuedCommand
@@ -57,6 +58,10 @@ class WaitingCommands:
                     return waiting.popleft()
             turns[:] = WEIGHTS
         raise AssertionError("the count is wrong")
+
+    def first(self, most: int) -> list[QueuedCommand]:
+        """Up to so many of each lane, in order; they stay."""
+        return [queued for lane in self._lanes or () for queued in islice(lane or (), most)]
 
     @property
     def urgency(self) -> int:

@@ -15,9 +15,8 @@ one chain. No task, future or lock is made for it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
@@ -25,9 +24,9 @@ from moonlet.agents.deciding import (
     CHAIN_MAX,
     CommitChain,
     HeldCommand,
+    LookUp,
     PendingCommit,
     QueuedCommand,
-    Rules,
     Settled,
     Source,
     Verdict,
@@ -35,12 +34,11 @@ from moonlet.agents.deciding import (
     decide_ahead,
 )
 from moonlet.agents.effects import COMMITS_MAX, Outbox, indexes_to_dispatch, open_indexes
+from moonlet.agents.live.owner import Owner
 from moonlet.agents.live.phases import TRANSITIONS, Phase
 from moonlet.agents.recovery import Recovered
-from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, LimitExceeded, MoonletError
 from moonlet.core.fold import Fold
-from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 from moonlet.streams import Delivery
@@ -52,59 +50,6 @@ _set: Final = msgspec.structs.force_setattr
 
 QUEUE_MAX: Final = 1_024
 """Deliveries that an agent keeps in memory; of more only sequence and reply are kept."""
-
-Landed = Callable[["list[int] | MoonletError"], None]
-
-
-class Owner(Protocol):
-    """What a live agent asks of its partition's owner. None of it raises or waits."""
-
-    @property
-    def rules(self) -> Rules:
-        """By what its commands are decided."""
-
-    @property
-    def guarded(self) -> bool:
-        """Whether commands are decided one at a time, by turns: see `line_up`."""
-
-    @property
-    def times(self) -> Callable[[], tuple[int, Timestamp]]:
-        """Gives the wall clock in µs, and the time of a commit decided now."""
-
-    def append(
-        self, agent: "LiveAgent", expected: int, commits: Sequence[PendingCommit], landed: Landed
-    ) -> None:
-        """Append all or none after the agent's last sequence `expected`; call `landed` once."""
-
-    def committed(self, agent: "LiveAgent", commits: Sequence[PendingCommit]) -> None:
-        """They are stored, in order: note it, tell their senders, and who else asked."""
-
-    def used(self, agent: "LiveAgent") -> None:
-        """It was brought up to its journal."""
-
-    def snapshot(self, agent: "LiveAgent") -> None:
-        """Its revision is `snapshot_due`: see whether a snapshot is worth it."""
-
-    def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
-        """An earlier commit dealt with this: tell the sender, if it wants an answer."""
-
-    def read_journal(self, agent: "LiveAgent") -> "asyncio.Task[None]":
-        """Read its journal: `take_up`, then `go_on`; `break_down` if it can't be read.
-
-        Of one that is DOUBTING only the last commit: `go_on` if it is the fold's, else `reread`.
-        """
-
-    def read_back(self, agent: "LiveAgent") -> None:
-        """Read the messages of its held commands, in order, and hand them to `take_back`."""
-
-    def line_up(self, agent: "LiveAgent") -> None:
-        """Have a command of it decided when its turn comes, by `decide_one`."""
-
-    def wait_for_room(self, agent: "LiveAgent", error: LimitExceeded) -> None:
-        """The journal is full: raise the alarm, and `unblock` it after a pause."""
-
-    def outbox(self, agent: AgentId) -> Outbox:
-        """A new, empty outbox."""
 
 
 class LiveAgent:
@@ -121,6 +66,7 @@ class LiveAgent:
         "held",
         "id",
         "last_used",
+        "looking",
         "phase",
         "snapshot_bytes",
         "snapshot_due",
@@ -129,7 +75,7 @@ class LiveAgent:
         "tail_bytes",
     )
 
-    def __init__(self, id: AgentId, owner: Owner, *, stopped: bool = False) -> None:
+    def __init__(self, id: AgentId, owner: Owner["LiveAgent"], *, stopped: bool = False) -> None:
         self.id = id
         self._owner = owner
         self.fold: Fold[Any] | None = None
@@ -138,6 +84,7 @@ class LiveAgent:
         self.error: MoonletError | None = None
         self.held: list[HeldCommand] | None = None
         self.last_used = 0.0
+        self.looking = False  # something is looked up, without which nothing more is decided
         self.snapshot_revision = self.snapshot_bytes = self.snapshot_due = self.tail_bytes = 0
         self._waiting = WaitingCommands()
         self._chain: CommitChain | None = None
@@ -187,7 +134,7 @@ class LiveAgent:
     def _may_decide(self) -> bool:
         """Whether a command may be decided, perhaps ahead of what is in flight."""
         going_on = self.phase is Phase.RUNNING or self.phase is Phase.APPENDING
-        return going_on and not self.stopped and not self._owner.guarded
+        return going_on and not self.stopped and not self.looking and not self._owner.guarded
 
     def decide_one(self) -> bool:
         """Decide and append one command, as a guarded owner has it; False if none waits."""
@@ -210,7 +157,7 @@ class LiveAgent:
         assert fold is not None
         chain = self._chain or CommitChain(fold)
         settled: Settled = []
-        verdict: Verdict | None = None
+        verdict: Verdict | LookUp | None = None
         broken: BaseException | None = None
         try:
             verdict = decide_ahead(
@@ -230,6 +177,9 @@ class LiveAgent:
             broken = error
         for queued, dealt in settled:
             self._settle(queued, dealt)
+        if isinstance(verdict, LookUp):
+            self.looking = True
+            owner.look_up(self, verdict)
         if broken is not None:
             self._chain = chain
             self.break_down(MoonletError(f"deciding failed: {broken!r}; report this bug"))
@@ -241,6 +191,11 @@ class LiveAgent:
                 self._append(chain)
         elif self.held and self.wants_more:
             owner.read_back(self)  # all were duplicates: no append will ask for more
+
+    def looked_up(self) -> None:
+        """What had to be looked up is recalled, or another fold will ask again."""
+        self.looking = False
+        self.wake()
 
     def _settle(self, queued: QueuedCommand, verdict: Verdict) -> None:
         """Acknowledge what an earlier commit dealt with, once that commit's effects are out."""
@@ -355,6 +310,15 @@ class LiveAgent:
         self.forget()
         self._read()
 
+    def lose_past(self, fold: Fold[Any]) -> None:
+        """What left this fold's memory is stored no more: read the journal, if nothing is going on.
+
+        Else whoever asks for it again will notice.
+        """
+        if self.fold is fold and self.phase in (Phase.RUNNING, Phase.BLOCKED):
+            log.warning("what left an agent's memory is gone: its journal is read", id=str(self.id))
+            self.reread()
+
     def forget(self) -> None:
         """Drop the state; the next command, or `wake`, reads the journal again."""
         self._drop_state()
@@ -468,7 +432,7 @@ class LiveAgent:
     @property
     def ready(self) -> bool:
         """Whether it could decide a command now: it is warm, and nothing of it is in flight."""
-        return self.phase is Phase.RUNNING and not self.stopped
+        return self.phase is Phase.RUNNING and not self.stopped and not self.looking
 
     @property
     def idle(self) -> bool:

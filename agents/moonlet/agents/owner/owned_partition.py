@@ -8,14 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.agents.answering import OwnerService
-from moonlet.agents.deciding import PendingCommit, Rules, Verdict
+from moonlet.agents.deciding import LookUp, PendingCommit, Rules, Verdict
 from moonlet.agents.definition import AgentType
 from moonlet.agents.effects import Outbox
 from moonlet.agents.live import Landed, LiveAgent, Phase
 from moonlet.agents.owner.blocked_agents import BlockedAgents
 from moonlet.agents.owner.crash_guard import CrashGuard, fatal_place
+from moonlet.agents.owner.look_ups import LookUps
 from moonlet.agents.owner.read_back import ReadBack
-from moonlet.agents.recovery import Recoveries, SnapshotPolicy, assert_timers
+from moonlet.agents.recovery import PastKeeper, Recoveries, SnapshotPolicy, assert_timers
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
@@ -93,7 +94,11 @@ class OwnedPartition:
         self._service = OwnerService(self)
         self._read_back = ReadBack(bus, self.spawn)
         self._recoveries = recoveries
-        self._snapshots = SnapshotPolicy(services, agent_type, self.journal_stream)
+        keeper = PastKeeper(services, self.journal_stream)
+        self._look_ups = LookUps(bus, keeper, self.spawn)
+        self._snapshots = SnapshotPolicy(
+            services, agent_type, self.journal_stream, keeper, on_death
+        )
         self._guard = CrashGuard(self, record.note, services, self.spawn)
         self.blocked = BlockedAgents(services, self.rules, self.spawn, self._unblocked)
         self._subject_prefix = bus.subjects.journal(AgentId(agent_type.name, ""))
@@ -125,6 +130,7 @@ class OwnedPartition:
             self.services.backlog.free(str(agent.id))
         self.agents.clear()
         await self._tasks.close()
+        await self._snapshots.close()
 
     async def _finish(self) -> None:
         """Let appends and effects in flight end; nothing new is decided."""
@@ -327,6 +333,14 @@ class OwnedPartition:
     def read_back(self, agent: LiveAgent) -> None:
         """Read the messages of held deliveries, in order, and queue them again."""
         self._read_back.begin(agent)
+
+    def look_up(self, agent: LiveAgent, wanted: LookUp) -> None:
+        """Fetch what the agent's past says of these, and have it go on."""
+        self._look_ups.begin(agent, wanted)
+
+    async def fetch(self, agent: LiveAgent, wanted: LookUp) -> bool:
+        """The same, for whoever waits; False if it has to be asked again. Raises as a read."""
+        return await self._look_ups.fetch(agent, wanted)
 
     def line_up(self, agent: LiveAgent) -> None:
         """Have a command of it decided when its turn comes."""

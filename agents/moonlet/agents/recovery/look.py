@@ -6,6 +6,7 @@ import msgspec
 
 from moonlet.agents.deciding import initial_state
 from moonlet.agents.definition import AgentType
+from moonlet.agents.recovery.past_keeper import PastKeeper
 from moonlet.agents.recovery.tail import Tail
 from moonlet.agents.services import HostServices
 from moonlet.core.fold import Fold
@@ -99,6 +100,13 @@ async def _behind(
     if commit.digest != snapshot.digest or commit.revision != snapshot.revision:
         return None
     fold = restore_snapshot(snapshot, state)
+    if snapshot.past:
+        revision = decode_commit(stream, last)[0].revision
+        loaded = await PastKeeper(services, stream).load(agent, revision)
+        if loaded.runs is None or loaded.upto.revision < snapshot.past:
+            log.warning("what a snapshot relies on is gone", agent=str(agent))
+            return None
+        fold.past.adopt(loaded.runs, loaded.upto, loaded.place)
     reached("an agent is recovered from a snapshot")
     size = len(snapshot.state)
     return Tail(agent_type, agent, stream, fold, last, size, running=services.running)

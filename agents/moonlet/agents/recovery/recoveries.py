@@ -13,6 +13,7 @@ from moonlet.agents.recovery.tail import Recovered, Tail
 from moonlet.agents.recovery.tail_reads import TailReads
 from moonlet.agents.recovery.turns import Turns
 from moonlet.agents.services import HostServices, Tasks
+from moonlet.core.errors import MoonletError
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 
@@ -79,4 +80,21 @@ class Recoveries:
         if not isinstance(found, Tail):
             return Recovered(found, [])
         await self._reads.read(found, urgency)
-        return found.finish()
+        recovered = found.finish()
+        return await self._not_out(agent, recovered) if recovered.redo else recovered
+
+    async def _not_out(self, agent: AgentId, recovered: Recovered) -> Recovered:
+        """Without what was out when the agent came to rest, if that was noted then.
+
+        Where the note can't be read it goes out once more: receivers know what they had.
+        """
+        fold = recovered.fold
+        try:
+            noted = await self._services.snapshots.dispatched(agent)
+        except MoonletError:
+            return recovered
+        if noted is None or (noted.revision, noted.digest) != (fold.revision, fold.digest):
+            return recovered
+        reached("effects were out when an agent came to rest")
+        fold.dispatched = fold.revision
+        return recovered._replace(redo=[])

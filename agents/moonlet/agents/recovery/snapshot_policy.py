@@ -1,13 +1,19 @@
-"""When an agent's snapshot is worth its writing: by what reading the tail behind it would cost."""
+"""When an agent's snapshot is worth its writing: by what reading the tail behind it would cost.
+
+What left an agent's memory is stored before: a snapshot that hid it would make it forgotten.
+"""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from moonlet.agents.definition import AgentType
 from moonlet.agents.recovery.pace import SLICE_SECONDS
+from moonlet.agents.recovery.past_keeper import PastKeeper
 from moonlet.agents.recovery.tail import Recovered
-from moonlet.agents.services import HostServices
+from moonlet.agents.services import HostServices, Tasks
+from moonlet.core.errors import MoonletError
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.core.likeness import Unlike, any_key
@@ -61,18 +67,30 @@ class Snapshotted(Protocol):
         """Whether no effect is on its way: a snapshot would hide it."""
         ...
 
+    def lose_past(self, fold: Fold[Any]) -> None:
+        """The runs that the fold relies on are gone: have the journal read."""
+        ...
+
 
 class SnapshotPolicy:
     """The snapshots of one partition's agents; losing one only makes a recovery longer."""
 
     def __init__(
-        self, services: HostServices, agent_type: AgentType[Any], journal_stream: str
+        self,
+        services: HostServices,
+        agent_type: AgentType[Any],
+        journal_stream: str,
+        keeper: PastKeeper,
+        on_death: Callable[[BaseException], None],
     ) -> None:
         self._services = services
         self._type = agent_type
         self._stream = journal_stream
         self._fold_seconds = 0.0
         self._written: set[asyncio.Future[Any]] = set()
+        self._keeper = keeper
+        self._keeping: set[AgentId] = set()
+        self._tasks = Tasks(on_death)
 
     def recovered(self, agent: Snapshotted, cost: Recovered) -> None:
         """The agent came back at this cost: take a snapshot if that must not be paid again."""
@@ -88,6 +106,8 @@ class SnapshotPolicy:
         """
         fold = agent.fold
         assert fold is not None
+        if fold.past.held:
+            self._keep(agent, fold)
         tail = fold.revision - agent.snapshot_revision
         long = (
             tail >= SNAPSHOT_EVERY
@@ -109,17 +129,52 @@ class SnapshotPolicy:
         tail = fold.revision - agent.snapshot_revision
         cheap = agent.tail_bytes * AT_REST_SHARE >= agent.snapshot_bytes
         worth = tail >= SNAPSHOT_AT_REST and (cheap or tail >= SNAPSHOT_EVERY)
-        if worth or buggify("an agent at rest takes a snapshot anyway"):
-            self._take(agent, fold)
-
-    def _take(self, agent: Snapshotted, fold: Fold[Any]) -> None:
-        incarnation = self._services.ends.known_incarnation(self._stream)
-        if incarnation is None or not agent.all_out:
+        if not agent.all_out:
             return
+        if fold.past.held:
+            self._keep(agent, fold, then=lambda: self._at_rest(agent, fold, worth))
+        else:
+            self._at_rest(agent, fold, worth)
+
+    def _at_rest(self, agent: Snapshotted, fold: Fold[Any], worth: bool) -> None:
+        """All effects were out when it came to rest."""
+        taken = False
+        if worth or buggify("an agent at rest takes a snapshot anyway"):
+            taken = self._take(agent, fold)
+        if not taken and fold.caused > fold.dispatched:
+            self._watch(self._services.snapshots.note_dispatched(agent.id, fold))
+
+    def _keep(
+        self, agent: Snapshotted, fold: Fold[Any], then: Callable[[], None] | None = None
+    ) -> None:
+        """Store what left the agent's memory, unless that is going on; if it is done, `then`."""
+        if agent.id in self._keeping:
+            return
+        self._keeping.add(agent.id)
+
+        async def keep() -> None:
+            try:
+                if await self._keeper.keep(agent.id, fold):
+                    if then is not None:
+                        then()
+                else:
+                    agent.lose_past(fold)
+            except MoonletError as error:
+                log.info("the past of an agent is not stored yet", error=str(error))
+            finally:
+                self._keeping.discard(agent.id)
+
+        self._tasks.spawn(keep(), f"keep the past of {agent.id}")
+
+    def _take(self, agent: Snapshotted, fold: Fold[Any]) -> bool:
+        """Whether a snapshot is on its way."""
+        incarnation = self._services.ends.known_incarnation(self._stream)
+        if incarnation is None or not agent.all_out or fold.past.held:
+            return False
         agent.snapshot_revision, agent.tail_bytes = fold.revision, 0  # if not, not soon again
         state = self._encoded(agent, fold.state)
         if state is None:
-            return
+            return False
         agent.snapshot_bytes = len(state)
         snapshot = take_snapshot(
             fold, agent.id, state=state, incarnation=incarnation, code=self._type.state_code()
@@ -127,9 +182,14 @@ class SnapshotPolicy:
         future = self._services.snapshots.store(agent.id, snapshot)
         if future is None:
             self._services.alarm("snapshot too large", agent=str(agent.id))
-            return
-        self._written.add(future)
-        future.add_done_callback(self._stored)
+            return False
+        self._watch(future)
+        return True
+
+    def _watch(self, future: "asyncio.Future[Any] | None") -> None:
+        if future is not None:
+            self._written.add(future)
+            future.add_done_callback(self._stored)
 
     def _encoded(self, agent: Snapshotted, state: Any) -> bytes | None:
         """The state as bytes from which it comes back as it was; else the operator is told once."""
@@ -184,8 +244,15 @@ class SnapshotPolicy:
         if left:
             reached("a host leaves before all snapshots are taken")
             log.info("agents go without a last snapshot", type=self._type.name, agents=len(left))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds - (clock.monotonic() - began))):
+                await self._tasks.ended()
         await self._settle(seconds - (clock.monotonic() - began), asyncio.ALL_COMPLETED)
 
     async def _settle(self, seconds: float, when: str) -> None:
         if self._written and seconds > 0:
             await asyncio.wait(set(self._written), timeout=seconds, return_when=when)
+
+    async def close(self) -> None:
+        """Store nothing more of what left memory."""
+        await self._tasks.close()

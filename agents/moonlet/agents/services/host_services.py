@@ -1,5 +1,6 @@
 """What all agents of one host share: the bus and what writes to it, the clock, and the alarms."""
 
+import asyncio
 from typing import Any, Final
 
 from moonlet.agents.deciding import Running
@@ -50,6 +51,8 @@ class HostServices:
         self.running = running or Running()
         self.blocked = BlockedMarks(bus)
         self.backlog = Backlog()
+        self.searching = asyncio.Lock()
+        """Held by whoever goes through an old history: one of a host at a time."""
         self.alarms: dict[str, int] = {}
         self._alarmed: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()

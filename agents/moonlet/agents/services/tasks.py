@@ -32,6 +32,11 @@ class Tasks:
             log.error("a background task died", task=task.get_name(), exc_info=error)
             self._on_death(error)
 
+    async def ended(self) -> None:
+        """Wait until none runs."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     async def close(self) -> None:
         """Cancel all and wait for their end."""
         tasks = list(self._tasks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from moonlet.core.windows import sent_by_agent
+from moonlet.core.memory import sent_by_agent
 from moonlet.simulations.checkers.checker import Evidence, Finding
 from moonlet.simulations.chronicle import History
 

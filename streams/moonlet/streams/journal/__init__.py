@@ -2,12 +2,14 @@
 
 from moonlet.streams.journal.group_commit import EXPECTED_LAST, GroupCommit, encode_commit
 from moonlet.streams.journal.journal import Journal, decode_commit, decode_plain_commit
+from moonlet.streams.journal.pasts import Pasts
 from moonlet.streams.journal.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
 
 __all__ = [
     "EXPECTED_LAST",
     "GroupCommit",
     "Journal",
+    "Pasts",
     "Snapshot",
     "Snapshots",
     "decode_commit",

@@ -9,23 +9,31 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from moonlet.core import fold as folds
 from moonlet.core.codec import Codec
 from moonlet.core.errors import InvalidMessage, MoonletError
 from moonlet.core.fold import Fold, Seen, Where
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
-from moonlet.core.windows import Windows
+from moonlet.core.memory import Fact, Windows, windows
 from moonlet.streams.api import PubAck
 from moonlet.streams.bus import Bus
 
 S = TypeVar("S")
 
-FORMAT: Final = 1
-"""Raised when a snapshot's fields change; others are ignored, and recovery replays all."""
+FORMAT: Final = 2
+"""Of a fold that forgot nothing, but knows what left its memory. Hosts before it ignore these."""
+
+FORMAT_BEFORE: Final = 1
+"""Of a fold from whose memory nothing has left: hosts of before understand that too."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
-    """A fold as stored (MessagePack). `code` tells the shape of the state's class."""
+    """A fold as stored (MessagePack). `code` tells the shape of the state's class.
+
+    `fresh` left its memory and is in no run; what commits up to revision `past` pushed out before
+    is stored in runs, without which this says too little.
+    """
 
     format: int
     incarnation: str
@@ -40,17 +48,37 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     ids: dict[str, Seen]
     timers: dict[str, Where]
     calls: dict[str, Where]
+    fresh: dict[bytes, Fact] = {}
+    past: int = 0
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether nothing was forgotten: hosts of before did, when memory was full."""
+        if self.format == FORMAT_BEFORE:
+            return len(self.windows) < windows.SENDERS and len(self.ids) < folds.IDS
+        return self.format == FORMAT
+
+
+class Dispatched(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All effects up to this commit, an agent's last when it came to rest, are out."""
+
+    revision: int
+    digest: str
 
 
 _CODEC: Final = Codec[Snapshot](Snapshot, "msgpack")
+_DISPATCHED: Final = Codec[Dispatched](Dispatched, "msgpack")
 
 
 def take_snapshot(
     fold: Fold[Any], agent: AgentId, *, state: bytes, incarnation: str, code: str
 ) -> Snapshot:
-    """The snapshot of a fold whose effects are all out."""
+    """The snapshot of a fold whose effects are all out, and of whose past no run is unstored."""
+    past = fold.past
+    assert not past.held
+    full = len(fold.windows) >= windows.SENDERS or len(fold.ids) >= folds.IDS
     return Snapshot(
-        FORMAT,
+        FORMAT if past.any or full else FORMAT_BEFORE,
         incarnation,
         str(agent),
         fold.revision,
@@ -63,11 +91,13 @@ def take_snapshot(
         dict(fold.ids),
         dict(fold.timers),
         dict(fold.calls),
+        dict(past.fresh),
+        past.stored.revision,
     )
 
 
 def restore_snapshot(snapshot: Snapshot, state: S) -> Fold[S]:
-    """The fold that `take_snapshot` saw; effects up to its revision were out."""
+    """The fold that `take_snapshot` saw, its stored runs apart; effects up to it were out."""
     fold = Fold(state)
     fold.revision = snapshot.revision
     fold.sequence = snapshot.sequence
@@ -78,6 +108,8 @@ def restore_snapshot(snapshot: Snapshot, state: S) -> Fold[S]:
     fold.ids = dict(snapshot.ids)
     fold.timers = dict(snapshot.timers)
     fold.calls = dict(snapshot.calls)
+    fold.past.fresh = dict(snapshot.fresh)
+    fold.past.any = bool(snapshot.fresh or snapshot.past)
     return fold
 
 
@@ -97,16 +129,35 @@ class Snapshots:
             snapshot = _CODEC.decode(message.data)
         except InvalidMessage:
             return None
-        return snapshot if snapshot.format == FORMAT and snapshot.agent == str(agent) else None
+        return snapshot if snapshot.knows_all and snapshot.agent == str(agent) else None
 
     def store(self, agent: AgentId, snapshot: Snapshot) -> "asyncio.Future[PubAck] | None":
         """Write in the background; None if it is too large to be stored. Loss does no harm."""
         data = _CODEC.encode(snapshot)
         if len(data) > self._bus.max_payload - 1_024:
             return None
+        return self._publish(self._bus.subjects.snapshot(agent), data)
+
+    async def dispatched(self, agent: AgentId) -> Dispatched | None:
+        """Up to which commit its effects are out, if it was noted when the agent came to rest."""
+        message = await self._bus._js.last_message(self._stream, self._out(agent))
+        if message is None:
+            return None
         try:
-            return self._bus.publish(
-                self._bus.subjects.snapshot(agent), data, headers=None, timeout=5.0
-            )
+            return _DISPATCHED.decode(message.data)
+        except InvalidMessage:
+            return None
+
+    def note_dispatched(self, agent: AgentId, fold: Fold[Any]) -> "asyncio.Future[PubAck] | None":
+        """Note in the background that all effects are out. Lost, they are sent once more."""
+        data = _DISPATCHED.encode_known(Dispatched(fold.revision, fold.digest))
+        return self._publish(self._out(agent), data)
+
+    def _out(self, agent: AgentId) -> str:
+        return f"{self._bus.subjects.snapshot(agent)}.out"
+
+    def _publish(self, subject: str, data: bytes) -> "asyncio.Future[PubAck] | None":
+        try:
+            return self._bus.publish(subject, data, headers=None, timeout=5.0)
         except MoonletError:
             return None

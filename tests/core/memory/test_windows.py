@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonlet.core.windows import SENDERS, WINDOW, Windows, sent_by_agent
+from moonlet.core.memory import WINDOW, Windows, sent_by_agent
+from moonlet.core.memory.windows import SENDERS
 
 CLIENT = "c0ffee"
 AGENT = "aegis/main"

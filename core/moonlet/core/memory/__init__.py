@@ -1,0 +1,36 @@
+"""What an agent has counted: who sent what, in memory and beyond, so that nothing counts twice."""
+
+from moonlet.core.memory.past import Past
+from moonlet.core.memory.runs import (
+    Fact,
+    Key,
+    Run,
+    RunBuilder,
+    Upto,
+    find,
+    id_key,
+    items,
+    joined,
+    window_key,
+)
+from moonlet.core.memory.windows import DOUBTED, WINDOW, Window, Windows, holds, sent_by_agent
+
+__all__ = [
+    "DOUBTED",
+    "WINDOW",
+    "Fact",
+    "Key",
+    "Past",
+    "Run",
+    "RunBuilder",
+    "Upto",
+    "Window",
+    "Windows",
+    "find",
+    "holds",
+    "id_key",
+    "items",
+    "joined",
+    "sent_by_agent",
+    "window_key",
+]
