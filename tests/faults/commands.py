@@ -13,9 +13,9 @@ STREAMS = "streams/moonlet/streams/"
 CORE = "core/moonlet/core/"
 
 WINDOWS_FORGET = (
-    CORE + "windows.py",
-    "        if number > highest:\n            return False\n",
-    "        return False\n",
+    CORE + "memory/windows.py",
+    "    if number > highest:\n        return False\n",
+    "    return False\n",
 )
 NEVER_LEAVES = (
     (
@@ -49,7 +49,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "what the state in memory does not know is taken for dealt with",
         (
             (
-                AGENTS + "deciding/decide.py",
+                AGENTS + "deciding/known.py",
                 "if revision <= fold.revision or queued.sought else Verdict.READ_AGAIN",
                 "",
             ),
@@ -187,9 +187,9 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "ids of commands without a number are not remembered",
         (
             (
-                AGENTS + "deciding/decide.py",
-                "        seen = fold.ids.get(envelope.id)\n",
-                "        seen = None\n",
+                AGENTS + "deciding/known.py",
+                "    seen = fold.ids.get(id)\n",
+                "    seen = None\n",
             ),
         ),
     ),
@@ -247,9 +247,9 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "an agent's older number is taken for a new one",
         (
             (
-                CORE + "windows.py",
-                "        if sent_by_agent(sender):\n            return True\n",
-                "        if sent_by_agent(sender):\n            return number == highest\n",
+                CORE + "memory/windows.py",
+                "    if sent_by_agent(sender):\n        return True\n",
+                "    if sent_by_agent(sender):\n        return number == highest\n",
             ),
         ),
     ),
@@ -259,9 +259,9 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a firing that is not open is applied",
         (
             (
-                AGENTS + "deciding/decide.py",
-                "            return _absent(fold, queued, number)",
-                "            return None",
+                AGENTS + "deciding/known.py",
+                "return _absent(fold, queued, envelope.number)",
+                "return None",
             ),
         ),
     ),
@@ -271,7 +271,7 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         "a result whose call is closed is applied",
         (
             (
-                AGENTS + "deciding/decide.py",
+                AGENTS + "deciding/known.py",
                 "return _absent(fold, queued, revision_of(envelope.call))",
                 "return None",
             ),

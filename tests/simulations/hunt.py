@@ -12,6 +12,7 @@ import time
 from moonlet.simulations.reference import reference
 from moonlet.simulations.scenario import Scenario
 from moonlet.telemetry import configure
+from tests.simulations.hub import hubs, resting
 from tests.simulations.workshop import lossy, trickle, workshop, zombies
 
 SCENARIOS: dict[str, Scenario] = {
@@ -20,6 +21,8 @@ SCENARIOS: dict[str, Scenario] = {
     "lossy": lossy,
     "trickle": trickle,
     "reference": reference,
+    "hubs": hubs,
+    "resting": resting,
 }
 
 

@@ -6,9 +6,11 @@ text is not found exactly once is an error, so that this table can't rot unseen.
 
 from tests.simulations.mutant import Mutant
 from tests.simulations.mutants_delivered import DELIVERED
+from tests.simulations.mutants_memory import MEMORY
 
 LIVE = "agents/moonlet/agents/live/live_agent.py"
 DECIDE = "agents/moonlet/agents/deciding/decide.py"
+KNOWN = "agents/moonlet/agents/deciding/known.py"
 OUTBOX = "agents/moonlet/agents/effects/outbox.py"
 CAUSES = "agents/moonlet/agents/effects/causes.py"
 POLICY = "agents/moonlet/agents/recovery/snapshot_policy.py"
@@ -197,8 +199,8 @@ APPENDED: tuple[Mutant, ...] = (
         (
             (
                 DECIDE,
-                "    if chain.commits and chain.holds(envelope.sender, envelope.lane, number):\n",
-                "    if chain.revision < 0:\n",
+                "    if verdict is None and ahead and chain.holds(",
+                "    if verdict is None and chain.revision < 0 and chain.holds(",
             ),
         ),
     ),
@@ -346,8 +348,8 @@ REMEMBERED: tuple[Mutant, ...] = (
         (
             (
                 POLICY,
-                "if incarnation is None or not agent.all_out:\n",
-                "if incarnation is None:\n",
+                "if incarnation is None or not agent.all_out or fold.past.held:\n",
+                "if incarnation is None or fold.past.held:\n",
             ),
         ),
     ),
@@ -357,8 +359,8 @@ REMEMBERED: tuple[Mutant, ...] = (
         (
             (
                 WINDOWS,
-                "        if number > highest:\n            return False\n",
-                "        return False\n",
+                "    if number > highest:\n        return False\n",
+                "    return False\n",
             ),
         ),
     ),
@@ -373,15 +375,15 @@ REMEMBERED: tuple[Mutant, ...] = (
         (
             (
                 WINDOWS,
-                "        if number > highest:\n            return False\n",
-                "        if number >= highest:\n            return False\n",
+                "    if number > highest:\n        return False\n",
+                "    if number >= highest:\n        return False\n",
             ),
         ),
     ),
     Mutant(
         "ids-forgotten",
         "the id of a command without a number is not remembered",
-        ((DECIDE, "        seen = fold.ids.get(envelope.id)\n", "        seen = None\n"),),
+        ((KNOWN, "    seen = fold.ids.get(id)\n", "    seen = None\n"),),
     ),
     Mutant(
         "refusals-not-remembered",
@@ -400,17 +402,24 @@ REMEMBERED: tuple[Mutant, ...] = (
         "a firing that is not open is applied",
         (
             (
-                DECIDE,
-                "            return _absent(fold, queued, number)",
-                "            return None",
+                KNOWN,
+                "return _absent(fold, queued, envelope.number)",
+                "return None",
             ),
         ),
     ),
     Mutant(
         "result-twice",
         "a result whose call is closed is applied",
-        ((DECIDE, "return _absent(fold, queued, revision_of(envelope.call))", "return None"),),
+        ((KNOWN, "return _absent(fold, queued, revision_of(envelope.call))", "return None"),),
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*ACKNOWLEDGED, *APPENDED, *EFFECTS, *REMEMBERED, *DELIVERED)
+MUTANTS: tuple[Mutant, ...] = (
+    *ACKNOWLEDGED,
+    *APPENDED,
+    *EFFECTS,
+    *REMEMBERED,
+    *DELIVERED,
+    *MEMORY,
+)

@@ -26,8 +26,8 @@ from tests.simulations.mutants import MUTANTS
 from tests.tools import tree
 
 ROOTS = ("core", "streams", "agents", "simulations", "telemetry")
-TESTS = ("workshop.py", "hunt.py")
-SCENARIOS = ("workshop", "zombies", "lossy", "trickle", "reference")
+TESTS = ("workshop.py", "hub.py", "hunt.py")
+SCENARIOS = ("workshop", "zombies", "lossy", "trickle", "reference", "hubs", "resting")
 SEEDS = 2_000
 ROUNDS = (5, 45, 200, 600, 2_000)
 """The scenarios take turns: each runs its seeds up to these, one after the other."""

@@ -12,6 +12,7 @@ QUICK = (
     "timer-twice",
     "no-redo",
     "put-back-at-the-end",
+    "forgotten-sender",
 )
 """One of each kind that a seed or two find."""
 

@@ -232,15 +232,16 @@ SMALL: tuple[tuple[Any, str, Any], ...] = (
 
 
 @contextmanager
-def small_limits() -> Iterator[None]:
-    """Let limits be reached within seconds, and set them back."""
-    before = [(module, name, getattr(module, name)) for module, name, _ in SMALL]
-    for module, name, value in SMALL:
+def small_limits(more: tuple[tuple[Any, str, Any], ...] = ()) -> Iterator[None]:
+    """Let limits be reached within seconds, and `more` of them, and set them back."""
+    small = (*SMALL, *more)
+    before = [(module, name, getattr(module, name)) for module, name, _ in small]
+    for module, name, value in small:
         setattr(module, name, value)
     try:
         yield
     finally:
-        for module, name, value in before:
+        for module, name, value in reversed(before):
             setattr(module, name, value)
 
 

@@ -13,7 +13,15 @@ from moonlet.core.memory.runs import (
     joined,
     window_key,
 )
-from moonlet.core.memory.windows import DOUBTED, WINDOW, Window, Windows, holds, sent_by_agent
+from moonlet.core.memory.windows import (
+    DOUBTED,
+    WINDOW,
+    Window,
+    Windows,
+    holds,
+    joined_windows,
+    sent_by_agent,
+)
 
 __all__ = [
     "DOUBTED",
@@ -31,6 +39,7 @@ __all__ = [
     "id_key",
     "items",
     "joined",
+    "joined_windows",
     "sent_by_agent",
     "window_key",
 ]

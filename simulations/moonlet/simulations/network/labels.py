@@ -106,6 +106,8 @@ def _published(subject: str) -> str:
         return f"{family} {tokens[4]}/{tokens[5]} {tokens[3]}"
     if family in ("evt", "call", "snap", "parked") and len(tokens) == 3:
         return f"{family} {tokens[1]}/{tokens[2]}"
+    if family == "snap" and len(tokens) > 3 and tokens[3] in ("out", "past"):
+        return f"snap {tokens[1]}/{tokens[2]} {tokens[3]}"
     if family == "timer" and len(tokens) == 5:
         return f"timer {tokens[1]}/{tokens[2]} {tokens[3]}"
     return subject
