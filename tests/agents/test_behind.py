@@ -26,7 +26,8 @@ def fold_at(revision: int, **open_: Any) -> Fold[None]:
 
 def verdict(fold: Fold[None], *, sought: bool = False, **about: Any) -> Verdict | LookUp | None:
     """Of the result of a call, or the firing of a timer."""
-    envelope = Envelope(id="x", agent="account/a", name="Came", body=msgspec.Raw(b"{}"), **about)
+    about = {"id": "x", **about}
+    envelope = Envelope(agent="account/a", name="Came", body=msgspec.Raw(b"{}"), **about)
     unused: Any = None
     item = QueuedCommand(unused, unused, 0, True)
     item.sought = sought
@@ -68,7 +69,8 @@ async def test_an_owner_that_is_behind_reads_the_journal_before_it_lets_a_timer_
 def test_what_is_open_is_decided() -> None:
     where = Where(5, 9, 0)
     assert verdict(fold_at(6, calls={"account/a:5.0": where}), **CALL) is None
-    assert verdict(fold_at(6, timers={"wake": where}), **TIMER) is None
+    firing = {**TIMER, "id": "account/a:5.0"}
+    assert verdict(fold_at(6, timers={"wake": where}), **firing) is None
     later = Where(7, 12, 0)
     assert verdict(fold_at(7, timers={"wake": later}), **TIMER) is Verdict.DONE, "it was set again"
 

@@ -18,7 +18,7 @@ from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
-from moonlet.core.memory import WINDOW, Past, Run, find, items, joined, past, runs, windows
+from moonlet.core.memory import WINDOW, Past, SortedRun, find, items, joined, past, runs, windows
 from moonlet.streams import restore_snapshot, take_snapshot
 
 AGENT = AgentId("hub", "a")
@@ -45,7 +45,7 @@ class Hub:
         self.commits: list[Commit[Any]] = []
         self.done: set[str] = set()
         self.disk: dict[str, list[bytes]] = {}
-        self.listed: tuple[list[Run], Any] = [], None
+        self.listed: tuple[list[SortedRun], Any] = [], None
         self.looked_up = 0
 
     def judge(self, envelope: Envelope) -> tuple[Any, QueuedCommand]:

@@ -16,7 +16,7 @@ from moonlet.core.errors import (
     Unavailable,
     Unknown,
 )
-from moonlet.core.windows import WINDOW
+from moonlet.core.memory import WINDOW
 from moonlet.streams import decode_plain_commit
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, GetBalance, account_type

@@ -9,6 +9,7 @@ from tests.faults.calls_and_clocks import CALL_AND_CLOCK_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.fault import Fault
 from tests.faults.intruders import INTRUDER_FAULTS
+from tests.faults.memory import MEMORY_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.reads import READ_FAULTS
 from tests.faults.states import STATE_FAULTS
@@ -29,6 +30,7 @@ FAULTS: tuple[Fault, ...] = (
     *STATE_FAULTS,
     *READ_FAULTS,
     *WAKING_FAULTS,
+    *MEMORY_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

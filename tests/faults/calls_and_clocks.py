@@ -19,7 +19,7 @@ CALL_AND_CLOCK_FAULTS: tuple[Fault, ...] = (
         "a firing is believed to be what its timer was set for",
         (
             (
-                AGENTS + "deciding/decide.py",
+                AGENTS + "deciding/known.py",
                 "return None if fold.fires(envelope) else Verdict.FOREIGN",
                 "return None",
             ),

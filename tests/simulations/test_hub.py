@@ -16,4 +16,4 @@ def test_what_left_memory_is_stored_merged_and_looked_up_there() -> None:
     run = hubs.run(3)
     assert run.error is None
     wanted = {"what left an agent's memory is stored", "what left an agent's memory is looked up"}
-    assert wanted <= set(run.places), run.places
+    assert wanted <= set(run.reached), run.reached

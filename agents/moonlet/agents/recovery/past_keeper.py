@@ -14,7 +14,7 @@ from moonlet.core.errors import Conflict, InvalidMessage
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
-from moonlet.core.memory import Fact, Key, Past, Run, Upto, find, items, joined, past
+from moonlet.core.memory import Fact, Key, Past, SortedRun, Upto, find, items, joined, past
 from moonlet.streams import Pasts, decode_commit
 
 FANOUT: Final = 6
@@ -27,7 +27,7 @@ KEEP_TRIES: Final = 3
 class Loaded(NamedTuple):
     """A stored past; `runs` is None if there is none that fits the journal."""
 
-    runs: list[Run] | None
+    runs: list[SortedRun] | None
     upto: Upto
     place: int
 
@@ -111,7 +111,9 @@ class PastKeeper:
         for name in sorted(await self._pasts.names(agent) - names):
             await self._pasts.remove(agent, name)
 
-    async def _merged(self, agent: AgentId, runs: list[Run]) -> AsyncIterator[tuple[Key, Fact]]:
+    async def _merged(
+        self, agent: AgentId, runs: list[SortedRun]
+    ) -> AsyncIterator[tuple[Key, Fact]]:
         """The facts of all these runs, sorted, each key once."""
         sources = [self._items(agent, run) for run in runs]
         heap = []
@@ -134,13 +136,13 @@ class PastKeeper:
         if said is not None:
             yield last, said
 
-    async def _items(self, agent: AgentId, run: Run) -> AsyncIterator[tuple[Key, Fact]]:
+    async def _items(self, agent: AgentId, run: SortedRun) -> AsyncIterator[tuple[Key, Fact]]:
         for number in range(len(run.fences)):
             await asyncio.sleep(0)  # others have their turn at every page
             for item in items(await self._page(agent, run, number)):
                 yield item
 
-    async def _page(self, agent: AgentId, run: Run, number: int) -> bytes:
+    async def _page(self, agent: AgentId, run: SortedRun, number: int) -> bytes:
         if run.pages is not None:
             return run.pages[number]
         page = await self._pasts.page(agent, run, number)
@@ -171,7 +173,7 @@ class PastKeeper:
         return False
 
     async def _find(self, agent: AgentId, known: Past, keys: list[Key]) -> dict[Key, Fact]:
-        pages: dict[tuple[str, int], tuple[Run, list[Key]]] = {}
+        pages: dict[tuple[str, int], tuple[SortedRun, list[Key]]] = {}
         for run in known.runs:
             if run.pages is None:
                 for key in keys:
@@ -190,7 +192,7 @@ class PastKeeper:
         return facts
 
 
-def to_merge(runs: list[Run]) -> list[Run]:
+def to_merge(runs: list[SortedRun]) -> list[SortedRun]:
     """Which runs become one: all in memory alone, and those stored of which there are too many.
 
     So there are at most `FANOUT` of each size, each some times larger than the one before, and a

@@ -13,7 +13,7 @@ from typing import Final
 from moonlet.core.memory.runs import (
     Fact,
     Key,
-    Run,
+    SortedRun,
     Upto,
     fact_of,
     find,
@@ -47,7 +47,7 @@ class Past:
         self.any = False
         self.keeps = True
         self.fresh: dict[Key, Fact] = {}
-        self.runs: list[Run] = []
+        self.runs: list[SortedRun] = []
         self.recalled: dict[Key, Fact | None] = {}
         self.whole: set[tuple[str, str]] = set()
         """Clients whose window in memory says all that the past says of them."""
@@ -134,11 +134,11 @@ class Past:
             del self.recalled[next(iter(self.recalled))]
 
     @property
-    def held(self) -> list[Run]:
+    def held(self) -> list[SortedRun]:
         """The runs that are in memory alone, in order."""
         return [run for run in self.runs if run.pages is not None]
 
-    def adopt(self, runs: Iterable[Run], stored: Upto, place: int) -> None:
+    def adopt(self, runs: Iterable[SortedRun], stored: Upto, place: int) -> None:
         """These are the stored runs now, and hold all up to `stored`."""
         later = [run for run in self.held if run.upto.revision > stored.revision]
         self.runs = [*runs, *later]

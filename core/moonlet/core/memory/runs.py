@@ -107,7 +107,7 @@ class Upto(msgspec.Struct, frozen=True, array_like=True):
     digest: str = ""
 
 
-class Run:
+class SortedRun:
     """One run. Stored under `name`, or with its `pages` in memory and no name yet.
 
     `fences` are the first keys of its pages, `prints` three bytes of each key of a page; without
@@ -182,11 +182,11 @@ class RunBuilder:
         return _PAGES.encode_known(Page(b"".join(keys), facts))
 
 
-def make_run(facts: Iterator[tuple[Key, Fact]], upto: Upto) -> Run:
+def make_run(facts: Iterator[tuple[Key, Fact]], upto: Upto) -> SortedRun:
     """A run in memory of sorted facts."""
     builder = RunBuilder()
     pages = [page for key, fact in facts if (page := builder.add(key, fact)) is not None]
     last = builder.flush()
     if last is not None:
         pages.append(last)
-    return Run("", builder.count, builder.fences, builder.prints, pages, upto)
+    return SortedRun("", builder.count, builder.fences, builder.prints, pages, upto)

@@ -10,7 +10,7 @@ from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import InvalidId, MoonletError, PermissionDenied
 from moonlet.core.ids import LANES, AgentId, check_name
-from moonlet.core.windows import sent_by_agent
+from moonlet.core.memory import sent_by_agent
 from moonlet.streams.api import NoResponders, ServerRefused, StoredMessage
 from moonlet.streams.bus import Bus
 from moonlet.streams.journal import decode_plain_commit

@@ -14,7 +14,7 @@ import msgspec
 from moonlet.core.codec import Codec
 from moonlet.core.errors import Conflict, InvalidMessage
 from moonlet.core.ids import AgentId
-from moonlet.core.memory import Fact, Key, Run, RunBuilder, Upto
+from moonlet.core.memory import Fact, Key, RunBuilder, SortedRun, Upto
 from moonlet.streams.api import PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_conflict
@@ -83,12 +83,12 @@ class Pasts:
         ours = found.format == FORMAT and found.agent == str(agent)
         return found if ours else None, stored.sequence
 
-    async def runs(self, agent: AgentId, found: PastList) -> list[Run] | None:
+    async def runs(self, agent: AgentId, found: PastList) -> list[SortedRun] | None:
         """The runs that the list names, ready to be asked; None if something of them is gone."""
         runs = await asyncio.gather(*(self._run(agent, head, found.upto) for head in found.runs))
         return [run for run in runs if run is not None] if None not in runs else None
 
-    async def _run(self, agent: AgentId, head: RunHead, upto: Upto) -> Run | None:
+    async def _run(self, agent: AgentId, head: RunHead, upto: Upto) -> SortedRun | None:
         fences: list[bytes] = []
         prints: list[bytes] = []
         for number in range(-(-head.pages // INDEX_PAGES)):
@@ -103,9 +103,9 @@ class Pasts:
             prints += index.prints
         if len(fences) != head.pages or len(prints) != head.pages:
             return None
-        return Run(head.name, head.count, fences, prints, None, upto)
+        return SortedRun(head.name, head.count, fences, prints, None, upto)
 
-    async def page(self, agent: AgentId, run: Run, number: int) -> bytes | None:
+    async def page(self, agent: AgentId, run: SortedRun, number: int) -> bytes | None:
         """One page of a stored run; None if it is gone."""
         return await self._read(agent, run.name, str(number))
 
@@ -116,7 +116,7 @@ class Pasts:
 
     async def store(
         self, agent: AgentId, facts: AsyncIterator[tuple[Key, Fact]], upto: Upto
-    ) -> Run:
+    ) -> SortedRun:
         """Store sorted facts as a run under a new name; no list names it yet.
 
         Cancelled or refused it leaves pages that nobody reads.
@@ -151,10 +151,10 @@ class Pasts:
         finally:
             for future in flying:
                 future.add_done_callback(_seen)
-        return Run(name, builder.count, builder.fences, builder.prints, None, upto)
+        return SortedRun(name, builder.count, builder.fences, builder.prints, None, upto)
 
     async def put_list(
-        self, agent: AgentId, incarnation: str, upto: Upto, runs: list[Run], *, place: int
+        self, agent: AgentId, incarnation: str, upto: Upto, runs: list[SortedRun], *, place: int
     ) -> int:
         """Name the runs, if the list is still that at sequence `place` (0: none); returns its new.
 
