@@ -35,7 +35,8 @@ class Leaver(SnapshotPolicy):
     def __init__(self, each: float) -> None:
         self.clock = SlowClock()
         services: Any = SimpleNamespace(bus=SimpleNamespace(clock=self.clock))
-        super().__init__(services, account_type(), "journal")
+        nobody: Any = None
+        super().__init__(services, account_type(), "journal", nobody, nobody)
         self.each = each
         self.taken: list[int] = []
         self.turns = 0
