@@ -236,3 +236,30 @@ async def test_nobody_waits_behind_commands_of_agents_that_are_being_read(
             await moon.ask("account/warm", Deposit(1), timeout=10)
         go_on.set()
         assert await asyncio.gather(*cold) == [1] * len(cold)
+
+
+async def test_what_is_critical_does_not_wait_for_the_end_of_a_pass(
+    moon_server: MoonServer, many_are_few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold, passes_on, begun = JournalPass._fold, asyncio.Event(), asyncio.Event()
+
+    async def folding(going: JournalPass, batch: Sequence[StoredMessage]) -> None:
+        begun.set()
+        await passes_on.wait()
+        await fold(going, batch)
+
+    monkeypatch.setattr(JournalPass, "_fold", folding)
+    monkeypatch.setattr(tail_reads, "WIDE", 10)
+    async with moon_server.connect() as moon:
+        await write_deposits(moon, 20, 60)
+        async with Host(moon, [account_type()]):
+            calls = [moon.query(f"account/s{n}", GetBalance(), timeout=60) for n in range(15)]
+            many = asyncio.gather(*calls)
+            async with asyncio.timeout(20):
+                await begun.wait()
+            later = asyncio.create_task(moon.ask("account/s18", Deposit(1), timeout=60))
+            urgent = moon.ask("account/s19", Deposit(1), lane="critical", timeout=20)
+            assert await urgent == 61
+            assert not later.done() and not many.done()
+            passes_on.set()
+            assert await later == 61 and await many == [60] * 15

@@ -15,6 +15,7 @@ from tests.benchmarks import (
     sim_agents,
     sim_loop,
     sim_seeds,
+    waking,
 )
 from tests.benchmarks.rows import Work
 
@@ -23,6 +24,7 @@ WORKS: tuple[Work, ...] = (
     *journal.WORKS,
     *asking.WORKS,
     *activation.WORKS,
+    *waking.WORKS,
     *replay.WORKS,
     *folding.WORKS,
     *memory.WORKS,

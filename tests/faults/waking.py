@@ -61,6 +61,29 @@ WAKING_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "P10",
+        WAKING + "test_what_is_critical_does_not_wait_for_the_end_of_a_pass",
+        "what is critical waits for the end of a pass like all else",
+        (
+            (
+                AGENTS + "recovery/tail_reads.py",
+                "if going is None or (one.urgent and self._has_place_beside(going)) or not"
+                " going.join(one):",
+                "if going is None or not going.join(one):",
+            ),
+            (
+                AGENTS + "recovery/tail_reads.py",
+                "if going.ahead > WIDE and self._has_place_beside(going):",
+                "if False:",
+            ),
+            (
+                AGENTS + "recovery/tail_reads.py",
+                "beside = going is None or self._has_place_beside(going)",
+                "beside = going is None",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
         TURNS + "test_no_more_than_the_limit_have_a_turn_and_the_most_urgent_is_next",
         "recoveries have their turns in the order they came",
         (
