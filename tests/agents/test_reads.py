@@ -130,7 +130,7 @@ async def test_what_an_owner_cannot_reach_is_never_told_as_a_refusal(
         async def fail(*arguments: Any, **more: Any) -> None:
             raise error
 
-        faults.last_message = fail
+        faults.last_message = faults.stream_info = fail
         with pytest.raises(Unavailable):
             await moon.query("account/a", GetBalance(), timeout=3)
 

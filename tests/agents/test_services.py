@@ -39,10 +39,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> HostServices:
     """Of a host that saw the journal's first incarnation up to 9, and was cut off then."""
     monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", lambda *_: None)
-    for name in ("Mailboxes", "Timers", "ParkedStream", "Snapshots"):
+    for name in ("Mailboxes", "Timers", "ParkedStream", "Snapshots", "BlockedMarks"):
         monkeypatch.setattr(f"moonlet.agents.services.host_services.{name}", lambda _: None)
     monkeypatch.setattr(
-        "moonlet.agents.services.journal_ends.stream_facts", lambda _, name: server.facts(name)
+        "moonlet.agents.services.journal_ends.facts_up_to",
+        lambda _, name, end: server.facts(name),
     )
     made = HostServices(cast(Bus, server), cast(Registry, None), "")
     monkeypatch.setattr(made.ends, "journal", lambda _: server)

@@ -20,6 +20,7 @@ from moonlet.streams import (
     StreamGone,
     Topology,
     apply_topology,
+    count_up_to,
     read_messages,
 )
 from moonlet.streams.nats import connection
@@ -126,7 +127,10 @@ async def test_a_wide_history_is_whole_though_a_replica_lags(
 async def test_a_histories_end_is_no_older_than_what_was_seen(bus: Bus, name: str) -> None:
     await put(bus, name, 3, subject="his.a")
     await put(bus, name, 1, subject="his.b", first=4)
-    assert await find_end(bus, f"{name}J", f"{name}.his.a", at_least=4) == 3
+    assert await find_end(bus, f"{name}J", f"{name}.his.a") == 3
+    assert await sequences(bus, name, "his.a", at_least=4) == [1, 2, 3]
+    assert await count_up_to(bus, f"{name}J", f"{name}.his.a", 4) == (3, 4)
+    assert await count_up_to(bus, f"{name}J", f"{name}.his.none", 4) == (0, 4)
     assert await find_end(bus, f"{name}J", f"{name}.his.none") == 0
     with pytest.raises(Unavailable, match="ends at 4, but 5 was seen of it"):
         await sequences(bus, name, "his.a", at_least=5)

@@ -54,9 +54,9 @@ class Hurt:
         self._reach(stream)
         return await self._inner.create_consumer(stream, config)
 
-    async def stream_info(self, name: str) -> dict[str, Any] | None:
+    async def stream_info(self, name: str, *, subjects: str = "") -> dict[str, Any] | None:
         self._reach(name)
-        return await self._inner.stream_info(name)
+        return await self._inner.stream_info(name, subjects=subjects)
 
     async def message(self, stream: str, sequence: int, **options: Any) -> Any:
         self._reach(stream)

@@ -49,6 +49,8 @@ async def write_and_read(world: World, moon: Client, dice: Dice) -> None:
                 world.forget_agents(host)
         if not dice.below(3):
             world.jetstream.lag(dice.between(50, 1_500) / 1_000)
+        if not dice.below(6):
+            world.jetstream.old_leader(dice.between(50, 1_000) / 1_000)
         agent = dice.pick(AGENTS)
         match dice.below(3):
             case 0:
@@ -89,7 +91,9 @@ lagging = Scenario(
     name=f"{__name__}:lagging",
     body=read,
     agents=(account_type(partitions=2),),
-    faults=faults.only("lag", "crash", "forget_agents", "drop_reply", "cut", "buggify"),
+    faults=faults.only(
+        "lag", "old_leader", "crash", "forget_agents", "drop_reply", "cut", "buggify"
+    ),
     hosts=2,
     horizon="8s",
     replicas=(3,),

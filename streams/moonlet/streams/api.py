@@ -334,8 +334,12 @@ class JetStream(Protocol):
 
     # administration, in the server's own JSON
 
-    async def stream_info(self, name: str) -> dict[str, Any] | None:
-        """`config`, `state`, `created`, … as the server gives them; None if there is none."""
+    async def stream_info(self, name: str, *, subjects: str = "") -> dict[str, Any] | None:
+        """`config`, `state`, `created`, … as the server gives them; None if there is none.
+
+        With `subjects`, a filter, the state says how many messages each under it has, as of the
+        same moment, in `subjects`; not there if there are none.
+        """
         ...
 
     async def stream_names(self) -> list[str]:

@@ -40,6 +40,7 @@ from moonlet.streams import (
     ServerRefused,
     answer_of,
     conflict_answer,
+    count_up_to,
     decode_question,
     post_answer,
     post_outcome,
@@ -343,9 +344,10 @@ class OwnerService:
         """
         if agent.fold is None or agent.fold.sequence >= at_least:
             return
-        partition = self._partition
-        last = await partition.services.journal(partition.journal_stream).last(agent.id)
-        while last is not None and agent.fold is not None and agent.fold.sequence < last.sequence:
+        bus, stream = self._partition.services.bus, self._partition.journal_stream
+        subject = bus.subjects.journal(agent.id)
+        stored, _ = await count_up_to(bus, stream, subject, at_least)
+        while agent.fold is not None and agent.fold.revision < stored:
             if agent.phase in (Phase.RUNNING, Phase.BLOCKED):
                 agent.forget()  # somebody else wrote it
             await self._until_ready(agent)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from moonlet.agents.deciding import QueuedCommand
 from moonlet.agents.live import LiveAgent
 from moonlet.core.codec import ENCODING_HEADER
-from moonlet.core.errors import MoonletError
-from moonlet.streams import Bus, Delivery, stored_message
+from moonlet.core.errors import MoonletError, Unavailable
+from moonlet.streams import Bus, Delivery, StoredMessage, facts_up_to, stored_message
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ class ReadBack:
             while agent.held and agent.wants_more and not agent.stopped:
                 first = agent.held[0]
                 try:
-                    stored = await stored_message(self._bus, first.source.stream, first.sequence)
+                    stored = await self._stored(first.source.stream, first.sequence)
                 except MoonletError as error:
                     attempt += 1
                     log.info("reading back waits", agent=str(agent.id), error=str(error))
@@ -61,3 +61,13 @@ class ReadBack:
         finally:
             self._reading.discard(agent.id.key)
         agent.wake()
+
+    async def _stored(self, stream: str, sequence: int) -> StoredMessage | None:
+        """The message, None if it was acknowledged; raises `Unavailable` if that isn't known."""
+        stored = await stored_message(self._bus, stream, sequence)
+        if stored is None:
+            facts = await facts_up_to(self._bus, stream, sequence)
+            if facts is None or facts.last < sequence:
+                raise Unavailable(f"the server that answers for {stream} is not up to date")
+            stored = await stored_message(self._bus, stream, sequence)
+        return stored

@@ -4,7 +4,7 @@ from typing import Any
 
 from moonlet.agents.effects import caused_envelope
 from moonlet.agents.services import HostServices
-from moonlet.core.errors import MoonletError
+from moonlet.core.errors import MoonletError, Unavailable
 from moonlet.core.fold import Fold, Where
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
@@ -45,7 +45,7 @@ async def _assert(
     stream = services.bus.topology.journal_of(agent.type)
     stored = await services.journal(stream).message(where.sequence)
     if stored is None:
-        return
+        raise Unavailable(f"the server that answers for {stream} is not up to date")
     commit, encoding = decode_commit(stream, stored)
     envelope = caused_envelope(commit, where.index, agent=str(agent), lane="high", timer=name)
     due = commit.effects[where.index].due

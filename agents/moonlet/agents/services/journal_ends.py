@@ -1,7 +1,7 @@
 """How far each journal went, and which stream of its name it is: a journal that went back shows."""
 
 from moonlet.core.errors import Corrupt
-from moonlet.streams import Bus, Journal, stream_facts
+from moonlet.streams import Bus, Journal, facts_up_to
 
 
 class JournalEnds:
@@ -54,7 +54,7 @@ class JournalEnds:
         if stream not in self._doubted:
             return
         incarnation, end = self._ends[stream]
-        facts = await stream_facts(self._bus, stream)
+        facts = await facts_up_to(self._bus, stream, end)
         now = await self.incarnation(stream)
         if facts is not None and now == incarnation and facts.last < end:
             raise Corrupt(

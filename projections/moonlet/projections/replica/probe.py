@@ -11,7 +11,7 @@ from moonlet.core.errors import Unavailable, Undecodable
 from moonlet.core.frontier import Frontier
 from moonlet.projections.errors import Break, DeltaRefused, JournalFault
 from moonlet.projections.values import UNMARKED, JournalId, Mark
-from moonlet.streams import Bus, Journal, StoredMessage, decode_commit, stream_facts
+from moonlet.streams import Bus, Journal, StoredMessage, decode_commit, facts_up_to, stream_facts
 
 _UNKNOWN_END: Final = 2**62
 
@@ -41,7 +41,7 @@ async def probe(bus: Bus, journal: JournalId, frontier: int, mark: Mark = UNMARK
     Raises `JournalFault`; `Unavailable` if the journal can't be asked now.
     """
     name = journal.name
-    facts = await stream_facts(bus, name)
+    facts = await facts_up_to(bus, name, frontier)
     if facts is None:
         raise _gone(name)
     check_incarnation(journal, await Journal(bus, name).incarnation())

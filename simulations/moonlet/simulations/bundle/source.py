@@ -23,6 +23,7 @@ from moonlet.streams import (
     StreamFacts,
     Topology,
     next_message,
+    read_messages,
     read_page,
     server_facts,
     standing_topology,
@@ -32,9 +33,6 @@ from moonlet.streams import (
 
 PAGE: Final = 500
 """Messages asked for at a time."""
-
-RECORDS: Final = 65_536
-"""Records of partitions: 256 for each of 256 agent types."""
 
 PAUSE: Final = 0.05
 """Seconds between two rounds."""
@@ -142,13 +140,12 @@ class _Taker:
         start = known[-1].sequence + 1 if known else max(state.first, 1)
         found: list[StoredMessage] = []
         while start <= state.last and len(found) + len(known) < state.messages:
-            if direct:
-                page = await read_page(bus, name, ">", start=start, most=PAGE)
-            else:
+            page = await read_page(bus, name, ">", start=start, most=PAGE) if direct else []
+            if not page:  # a replica that lags has no more: the leader may have
                 one = await next_message(bus, name, ">", start=start)
-                page = [one] if one is not None else []
-            if not page:
-                break
+                if one is None:
+                    break
+                page = [one]
             found += [message for message in page if message.sequence <= state.last]
             start = page[-1].sequence + 1
             self._tell(len(known) + len(found))
@@ -165,7 +162,12 @@ class _Taker:
         facts = self._facts.get(self._leases)
         if facts is not None:
             subject = f"$KV.{self._topology.prefix}-leases.part.>"
-            records = await read_page(self._bus, self._leases, subject, start=1, most=RECORDS)
+            newest = {
+                record.subject: record
+                async for page in read_messages(self._bus, self._leases, subject)
+                for record in page
+            }
+            records = sorted(newest.values(), key=lambda record: record.sequence)
             ends = [record.sequence for record in records]
             last = max([facts.last, *ends])
             state = _State(min(ends, default=last + 1), last, len(records))

@@ -45,6 +45,7 @@ HOSTS: Final = {
 SERVER: Final = {
     "server_restart": "the server is killed and started again: ids of removed messages are gone",
     "revive": "the same; what had run out stands there again, and never will run out",
+    "old_leader": "a server that is the leader no longer answers as one, up to a second",
     "lag": "replicas fall behind their leaders: what any replica answers is old",
     "leader_change": "streams have no leader for a moment; waiting pulls die silently",
     "forget_acks": "acknowledgements of deliveries are lost, as when a consumer changes its leader",

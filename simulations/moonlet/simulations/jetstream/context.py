@@ -31,6 +31,8 @@ class ModelContext:
         self.send = send
         self.listens = listens
         self.stored = 0  # messages, ever
+        self.old_leader = False
+        """Whether a server answers as the leader that no longer is: where replicas lag, too."""
         self._turns = 0
         self._awake: dict[Deliverer, None] = {}
         self._released: list[tuple[Deliverer, int, int]] = []

@@ -11,6 +11,7 @@ from typing import Any, Final
 from moonlet.agents import Client
 from moonlet.core.commit import Commit
 from moonlet.core.errors import MailboxFull, Unavailable
+from moonlet.core.ids import AgentId
 from moonlet.simulations.process.process import SimProcess
 from moonlet.simulations.process.surroundings import ReadsJudge
 from moonlet.streams import Bus
@@ -64,7 +65,8 @@ class PatientClient(Client):
         """See `Client.history`; it goes on behind the last commit that came."""
         until = self.bus.clock.monotonic() + self._patience
         attempt = 0
-        durable = self._reads.begins(agent)
+        stream = self.bus.topology.journal_of(AgentId.parse(agent).type)
+        had = self._reads.begins(agent, self._seen.get(stream, 0))
         while True:
             attempt += 1
             try:
@@ -73,7 +75,7 @@ class PatientClient(Client):
                         self._reads.came(agent, from_, commit.revision)
                         from_ = commit.revision + 1
                         yield commit
-                self._reads.ended(agent, from_ - 1, durable if to is None else min(to, durable))
+                self._reads.ended(agent, from_ - 1, had, to)
                 return
             except Unavailable:
                 if to is not None and from_ > to:

@@ -17,16 +17,16 @@ from moonlet.streams import Topology
 class ReadsJudge(Protocol):
     """Judges what clients read."""
 
-    def begins(self, agent: str) -> int:
-        """A history is asked for; how many commits the agent has."""
+    def begins(self, agent: str, seen: int) -> tuple[int, int]:
+        """A history is asked for: how many commits the agent has, and up to sequence `seen`."""
         ...
 
     def came(self, agent: str, expected: int, revision: int) -> None:
         """A commit of it came."""
         ...
 
-    def ended(self, agent: str, last: int, wanted: int) -> None:
-        """It ended behind revision `last`; it should go to `wanted` at least."""
+    def ended(self, agent: str, last: int, had: tuple[int, int], to: int | None) -> None:
+        """It ended behind revision `last`, `to` at most, and began when there was what it `had`."""
         ...
 
 

@@ -20,6 +20,9 @@ Arrive = Callable[[Packet], None]
 ELECTION: Final = "20ms"
 """How long a planned change of leader leaves a stream without one (measured: 18 to 22 ms)."""
 
+LEADS_ON: Final = "1s"
+"""How long a leader that slept takes itself for one at most: until the new one's next sign."""
+
 SWALLOWED_ONE_IN: Final = 15
 """Of the publishes during a change of leader, one in so many gets no answer at all (measured)."""
 
@@ -102,8 +105,23 @@ class JetStreamVerbs:
         """
         if not self.server.running or not self.server.lag():
             return False
-        self._lagging_until = max(self._lagging_until, self._until(lasts))
+        self._lag_until(self._until(lasts))
+        return True
+
+    def _lag_until(self, end: int) -> None:
+        self._lagging_until = max(self._lagging_until, end)
         self._loop.call_at_ns(self._lagging_until, self._catch_up, context=self._loop.outside)
+
+    def old_leader(self, lasts: Duration = "500ms") -> bool:
+        """A server was the leader of all streams, slept, and wakes: for so long it answers as one.
+
+        A second at most, after which it has heard of the new one. False where it is alone.
+        """
+        if not self.server.running or not self.server.lag(old_leader=True):
+            return False
+        end = min(self._until(lasts), self._until(LEADS_ON))
+        self._lag_until(end)
+        self._loop.call_at_ns(end, self.server.step_down, context=self._loop.outside)
         return True
 
     def revive(self) -> bool:

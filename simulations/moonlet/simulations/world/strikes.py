@@ -97,6 +97,8 @@ class Strikes:
                 return server.revive()
             case "lag":
                 return server.lag(lasts)
+            case "old_leader":
+                return server.old_leader(lasts)
             case "leader_change":
                 server.change_leader()
             case "forget_acks":

@@ -86,7 +86,7 @@ class World(Verbs):
             self.connections,
             lease=lease,
             patience=(horizon_ns + heal_ns) / 1e9,  # until everything must have healed
-            reads=Reads(self.chronicle, self.violate),
+            reads=Reads(self.chronicle, lambda: model.old_leaders > 0, self.violate),
         )
         self.jetstream = JetStreamVerbs(
             loop, server, network, self.connections, self.chronicle, fenced

@@ -151,9 +151,10 @@ class Administration:
         """The account's JetStream usage and limits; `ServerRefused` if it has none."""
         return await self._api("INFO", "")
 
-    async def stream_info(self, name: str) -> dict[str, Any] | None:
+    async def stream_info(self, name: str, *, subjects: str = "") -> dict[str, Any] | None:
         """`config`, `state`, `created`, … as the server gives them; None if there is none."""
-        return await self._found(STREAM_NOT_FOUND, "STREAM.INFO", name)
+        body = {"subjects_filter": subjects} if subjects else None
+        return await self._found(STREAM_NOT_FOUND, "STREAM.INFO", name, body)
 
     async def stream_names(self) -> list[str]:
         """The names of all streams, sorted."""

@@ -4,6 +4,8 @@ from moonlet.streams.reading.blobs import BLOB_HEADER, stands_apart, store_apart
 from moonlet.streams.reading.consumer import Consumer
 from moonlet.streams.reading.facts import (
     StreamFacts,
+    count_up_to,
+    facts_up_to,
     last_message,
     next_message,
     purge_subject,
@@ -23,6 +25,8 @@ __all__ = [
     "Consumer",
     "HistoryReader",
     "StreamFacts",
+    "count_up_to",
+    "facts_up_to",
     "last_message",
     "next_message",
     "owned_queue",

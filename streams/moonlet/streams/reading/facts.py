@@ -1,13 +1,17 @@
 """What stands in the streams, as typed facts, and single messages of them."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from moonlet.core.errors import Unavailable
+from moonlet.core.marks import reached
 from moonlet.streams.api import StoredMessage
 from moonlet.streams.bus import Bus
 from moonlet.streams.nats import decode_time
+
+LOOKS_MAX: Final = 7
+"""Looks at a stream's end, in some two seconds, after which an older one is believed."""
 
 
 class StreamFacts(msgspec.Struct, frozen=True):
@@ -51,6 +55,47 @@ async def stream_facts(bus: Bus, stream: str) -> StreamFacts | None:
         time=_nanoseconds(info["ts"]) if "ts" in info else created,
         config=config,
     )
+
+
+async def facts_up_to(bus: Bus, stream: str, sequence: int) -> StreamFacts | None:
+    """The facts of a stream as of when it goes up to `sequence`; else, in the end, as they are.
+
+    On a cluster a server that was replaced as the stream's leader, and doesn't know it yet, tells
+    of an older end for a moment. So before a stream is said to have gone back it is asked again,
+    for some two seconds.
+    """
+    attempt = 0
+    while True:
+        facts = await stream_facts(bus, stream)
+        if facts is None or facts.last >= sequence or int(facts.config["num_replicas"]) == 1:
+            return facts
+        reached("a stream's end is older than what was seen of it")
+        attempt += 1
+        if attempt >= LOOKS_MAX:
+            return facts
+        await bus.backoff(attempt)
+
+
+async def count_up_to(bus: Bus, stream: str, subject: str, sequence: int) -> tuple[int, int]:
+    """How many messages the literal `subject` has, and the sequence that the stream goes up to.
+
+    Both come in one answer, so the number is no older than that, whoever gives it. Asked again, as
+    for `facts_up_to`, while that is before `sequence`.
+    """
+    attempt = 0
+    while True:
+        info = await bus._js.stream_info(stream, subjects=subject)
+        if info is None:
+            return 0, 0
+        state = info["state"]
+        last = int(state["last_seq"])
+        if last < sequence and int(info["config"]["num_replicas"]) > 1:
+            reached("a stream's end is older than what was seen of it")
+            attempt += 1
+            if attempt < LOOKS_MAX:
+                await bus.backoff(attempt)
+                continue
+        return int((state.get("subjects") or {}).get(subject, 0)), last
 
 
 def _nanoseconds(text: str) -> int:

@@ -16,6 +16,7 @@ from moonlet.streams.api import ServerRefused, StoredMessage, StreamGone
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_missing
 from moonlet.streams.reading.blobs import stands_apart, with_record
+from moonlet.streams.reading.facts import LOOKS_MAX, count_up_to
 from moonlet.streams.reading.history_reader import HistoryReader
 from moonlet.telemetry import get_logger
 
@@ -34,38 +35,12 @@ STALL: Final = 2.0
 STALLS_MAX: Final = 10
 """Tries in a row that gave nothing, after which the server is said to be away."""
 
-LOOKS_MAX: Final = 6
-"""Looks at a stream's end, in about a second, that may say less than the reader has seen."""
 
-
-async def find_end(bus: Bus, stream: str, subject: str, *, at_least: int = 0) -> int:
+async def find_end(bus: Bus, stream: str, subject: str) -> int:
     """The sequence of the last message of `subject` (wildcards allowed), 0 if it has none.
 
-    Of the leader, and as of a moment when the stream went up to `at_least`, or farther: a server
-    that has just been replaced as the leader, and doesn't know it yet, is not believed.
-    Raises `StreamGone`, and `Unavailable` if the stream does not go that far.
+    As the leader has it. Raises `StreamGone`.
     """
-    attempt = 0
-    while True:
-        end = await _last_sequence(bus, stream, subject)
-        if end >= at_least:
-            return end
-        info = await bus._js.stream_info(stream)
-        last = 0 if info is None else int(info["state"]["last_seq"])
-        if last >= at_least:
-            return max(end, await _last_sequence(bus, stream, subject))
-        attempt += 1
-        if attempt >= LOOKS_MAX:
-            raise Unavailable(
-                f"stream {stream} ends at {last}, but {at_least} was seen of it: the server that"
-                " answers is not up to date, which passes, or it was restored from an older state,"
-                " which `moonlet doctor` shows"
-            )
-        reached("a stream's end is older than what was seen of it")
-        await bus.backoff(attempt)
-
-
-async def _last_sequence(bus: Bus, stream: str, subject: str) -> int:
     try:
         last = await bus._js.last_message(stream, subject)
     except ServerRefused as error:
@@ -88,23 +63,26 @@ async def read_messages(
 ) -> AsyncGenerator[list[StoredMessage], None]:
     """Batches of the messages of `subject` from sequence `start` on, in order.
 
-    Up to `end`, if the caller has it from the leader, else to the end as of the beginning, which is
-    no older than `at_least` (see `find_end`); with `follow` for ever. What is given is whole up to
-    its last message, whatever replica it came from; a few beyond the end may come too. Survives
-    reconnects. Raises `StreamGone`, and `Unavailable` if the server stays away.
+    Up to `end`, if the caller has it from the leader, else to the end as of the beginning; with
+    `follow` for ever. What is given is whole up to its last message, whatever replica it came from;
+    a few beyond the end may come too. Survives reconnects.
+    With `at_least`, for a literal subject from its start, nothing is missing up to that sequence of
+    the stream: a server that was replaced as the leader, and doesn't know it yet, is not believed.
+    Raises `StreamGone`, and `Unavailable` if the server stays away, or knows less than `at_least`.
     With `wide`, for few messages among very many, no direct get is made: the server does that in
     the connection's own turn, at about a microsecond a message passed over, and all else waits.
     """
     if follow:
         end = None
     elif end is None:
-        end = await find_end(bus, stream, subject, at_least=at_least)
-    reading = _Reading(bus, stream, subject, start, end)
+        end = await find_end(bus, stream, subject)
+    assert not at_least or start == 1
+    reading = _Reading(bus, stream, subject, start, end, 0 if follow else at_least)
     if not wide and not reading.done:
         if batch := await reading.page():
             yield batch
     stalls = 0
-    while not reading.done:
+    while not reading.done or await reading.lacks():
         before = reading.start
         try:
             async with aclosing(reading.go_on(wide=wide)) as batches:
@@ -132,11 +110,15 @@ class _Reading:
     What is given is whole: records that stand apart are brought in.
     """
 
-    def __init__(self, bus: Bus, stream: str, subject: str, start: int, end: int | None) -> None:
+    def __init__(
+        self, bus: Bus, stream: str, subject: str, start: int, end: int | None, at_least: int
+    ) -> None:
         self._bus = bus
         self._stream = stream
         self._subject = subject
         self._end = end
+        self._at_least = at_least
+        self._count = self._absent = 0
         self.start = start
         self._lags = False  # whoever was asked last ended too early: ask the leader next
 
@@ -144,6 +126,24 @@ class _Reading:
     def done(self) -> bool:
         """Whether all is read."""
         return self._end is not None and self.start > self._end
+
+    async def lacks(self) -> bool:
+        """Whether there is more up to the sequence that was asked for than was read to the end."""
+        if self.start > self._at_least:
+            return False
+        seen = self._at_least
+        count, last = await count_up_to(self._bus, self._stream, self._subject, seen)
+        if last < seen:
+            raise Unavailable(
+                f"stream {self._stream} ends at {last}, but {seen} was seen of it: the server that"
+                " answers is not up to date, which passes, or it was restored from an older state,"
+                " which `moonlet doctor` shows"
+            )
+        if self._count >= count:
+            self._at_least = 0
+            return False
+        self._end = await find_end(self._bus, self._stream, self._subject)
+        return True
 
     async def go_on(self, *, wide: bool) -> AsyncGenerator[list[StoredMessage], None]:
         """Batches, until whoever is asked has no more to say."""
@@ -174,12 +174,22 @@ class _Reading:
         self._lags = False
         while len(batch) < LEADER_BATCH and (self._end is None or start <= self._end):
             message = await js.next_message(self._stream, self._subject, start=start)
-            if message is None:  # what stood at the end was removed, as happens in queues
-                self._end = await find_end(self._bus, self._stream, self._subject)
+            if message is None:
+                self._miss(start)
                 break
+            self._absent = 0
             batch.append(message)
             start = message.sequence + 1
         return await self._take(batch)
+
+    def _miss(self, start: int) -> None:
+        """Whoever answers has no more, though the end is further on.
+
+        It was replaced as the leader, and learns it soon; or what stood there was removed.
+        """
+        self._absent += 1
+        if self._absent >= LOOKS_MAX:
+            self._end = start - 1
 
     async def _by_consumer(self) -> AsyncGenerator[list[StoredMessage], None]:
         """What one consumer gives, until it breaks, or stalls before the end."""
@@ -205,4 +215,5 @@ class _Reading:
             batch = [await with_record(self._bus, self._stream, message) for message in batch]
         if batch:
             self.start = batch[-1].sequence + 1
+            self._count += len(batch)
         return batch

@@ -290,10 +290,11 @@ class MemoryJetStream(Connection):
 
     # administration
 
-    async def stream_info(self, name: str) -> dict[str, Any] | None:
+    async def stream_info(self, name: str, *, subjects: str = "") -> dict[str, Any] | None:
         """See `moonlet.streams.api.JetStream`."""
+        request = {"subjects_filter": subjects} if subjects else None
         try:
-            return await self._ask(f"STREAM.INFO.{name}")
+            return await self._ask(f"STREAM.INFO.{name}", request)
         except ServerRefused as error:
             if error.err_code == 10059:
                 return None

@@ -152,7 +152,7 @@ def _show_stream(model: StreamCatalog, now: int, tokens: list[str], data: bytes)
     stream = _stream(model, tokens[2])
     shown = stream_info(stream, now, model)
     if request.subjects_filter:
-        totals = {s: len(same) for s, same in stream.store.matching(request.subjects_filter)}
+        totals = {s: len(same) for s, same in stream.led.matching(request.subjects_filter)}
         if totals:
             names = sorted(totals)[request.offset : request.offset + SUBJECTS_PAGE]
             shown["state"]["subjects"] = {name: totals[name] for name in names}

@@ -20,6 +20,9 @@ class Model(StreamCatalog):
     `commit_latency` (ns) is how long a replicated stream takes to store.
     """
 
+    old_leaders = 0
+    """How often a server that was the leader no longer answered as one."""
+
     def receive(
         self, now: int, subject: str, reply: str, headers: Headers | None, data: bytes
     ) -> bool:
@@ -99,6 +102,7 @@ class Model(StreamCatalog):
     def restart(self, now: int) -> None:
         """Stop and start the server: only what it has stored is remembered."""
         self.advance(now)
+        self.step_down()
         for stream in list(self.streams.values()):
             if stream.config.storage == "memory":
                 if stream.replicated:
@@ -108,19 +112,31 @@ class Model(StreamCatalog):
                 stream.restart(now)
         self._context.settle(now)
 
-    def lag(self, now: int) -> bool:
-        """From now on the replicas of streams get nothing new; False if no stream has any."""
+    def lag(self, now: int, *, old_leader: bool = False) -> bool:
+        """From now on the replicas of streams get nothing new; False if no stream has any.
+
+        With `old_leader` one of them takes itself for the leader, and answers for it.
+        """
         self.advance(now)
+        if not any(stream.replicated for stream in self.streams.values()):
+            return False
+        self._context.old_leader = self._context.old_leader or old_leader
+        self.old_leaders += old_leader
         for stream in self.streams.values():
             stream.lag()
-        return any(stream.replicated for stream in self.streams.values())
+        return True
 
     def catch_up(self, now: int) -> None:
         """The replicas have what their leaders have."""
         self.advance(now)
+        self.step_down()
         for stream in self.streams.values():
             stream.catch_up()
         self._context.settle(now)
+
+    def step_down(self) -> None:
+        """Who takes itself for the leader, and isn't, learns of it."""
+        self._context.old_leader = False
 
     def revive(self) -> int:
         """Let what had run out stand there again, for ever; how many messages.

@@ -61,7 +61,7 @@ def check_get(data: bytes) -> GetRequest:
 
 def get(stream: Stream, request: GetRequest) -> dict[str, Any]:
     """Answer `STREAM.MSG.GET`. Raises `ServerRefused`."""
-    message = _find(stream.store, request)
+    message = _find(stream.led, request)
     if message is None:
         raise refused(10037)
     shown: dict[str, Any] = {

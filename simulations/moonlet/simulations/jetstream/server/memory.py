@@ -132,9 +132,16 @@ class MemoryServer:
         self.stop()
         self.start()
 
-    def lag(self) -> bool:
-        """Let replicas fall behind their leaders, until `catch_up`; False if there are none."""
-        return self.broker.model.lag(self.now())
+    def lag(self, *, old_leader: bool = False) -> bool:
+        """Let replicas fall behind their leaders, until `catch_up`; False if there are none.
+
+        With `old_leader` one of them answers as the leader, until then or `step_down`.
+        """
+        return self.broker.model.lag(self.now(), old_leader=old_leader)
+
+    def step_down(self) -> None:
+        """The old leader learns that it is none."""
+        self.broker.model.step_down()
 
     def catch_up(self) -> None:
         """End that."""

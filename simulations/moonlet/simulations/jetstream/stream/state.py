@@ -29,6 +29,11 @@ class StreamState:
         """What a replica holds that lags; None while all have what their leader has."""
 
     @property
+    def led(self) -> MessageStore:
+        """What whoever takes itself for the leader has: a server that was just replaced, too."""
+        return self.shown if self.context.old_leader else self.store
+
+    @property
     def shown(self) -> MessageStore:
         """What any replica may show."""
         return self.store if self.replica is None else self.replica

@@ -205,7 +205,7 @@ class Stream(StreamState):
 
     def state(self) -> dict[str, Any]:
         """The server's `state` of a stream."""
-        store = self.store
+        store = self.led
         first = store.messages.get(store.first)
         never = "0001-01-01T00:00:00Z"
         shown: dict[str, Any] = {
