@@ -47,6 +47,10 @@ class Anything(msgspec.Struct, frozen=True):
     value: Any = None
 
 
+class Kept(msgspec.Struct, frozen=True):
+    value: Any = None
+
+
 class OfBase(msgspec.Struct, frozen=True):
     item: Base = Base()
 

@@ -156,7 +156,7 @@ def test_handlers_get_state_command_and_the_context_if_they_want_it() -> None:
 def test_events_of_every_kind_evolve_the_state_in_order_as_a_reader_will_see_them(
     encoding: Encoding,
 ) -> None:
-    decision = decide(yielding(Deposited((1, 2)), Audited("x"), Flagged(why="y")), encoding)
+    decision = decide(yielding(Deposited([1, 2]), Audited("x"), Flagged(why="y")), encoding)
     assert decision.state == ("before", Deposited([1, 2]), Audited("x"), Flagged(why="y"))
     replayed: State = ("before",)
     for event in decision.events:

@@ -8,11 +8,24 @@ import pytest
 
 from moonlet.agents import AgentType, Decision, Host, Reply, connect
 from moonlet.agents.histories import Verification
+from moonlet.core.errors import InvalidMessage
 from moonlet.core.ids import AgentId
 from moonlet.streams import Snapshots, Topology, read_messages
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.sets import ROWS, Gather, gathering
-from tests.agents.states import CHANGED, Number, Show, Tick, ticking
+from tests.agents.states import (
+    CHANGED,
+    Anything,
+    Base,
+    Color,
+    Derived,
+    Kept,
+    Number,
+    OfBase,
+    Show,
+    Tick,
+    ticking,
+)
 
 WHAT = "a state does not come back from a snapshot"
 
@@ -119,3 +132,37 @@ async def test_a_history_decided_again_in_another_order_of_its_sets_is_well(
         async for batch in read_messages(moon.bus, stream, moon.bus.subjects.journal(agent)):
             assert [verification.take(agent, message) for message in batch] == [None]
         assert verification.decided == 1
+
+
+async def test_what_a_handler_gets_is_what_was_sent_or_the_sender_is_told(
+    shared_server: ServerProcess, name: str
+) -> None:
+    kept: AgentType[Anything] = AgentType("kept", Anything, partitions=1)
+
+    @kept.on_command
+    def keep(state: Anything, command: OfBase | Anything) -> Decision:
+        yield Reply(repr(command))
+
+    @kept.on_command
+    def tick(state: Anything, command: Tick) -> Decision:
+        yield Kept((1, 2))  # of which a reader would get a list
+
+    @kept.on_event
+    def was_kept(state: Anything, event: Kept) -> Anything:
+        return Anything(event.value)
+
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, [kept]):
+            fine: list[Any] = [OfBase(Base(1)), Anything({"k": [1, 2.5, "x", 2**60 + 1]})]
+            for sent in fine:
+                assert await moon.ask("kept/a", sent) == repr(sent)
+            changed: list[Any] = [OfBase(Derived(1, 2)), Anything(Color.RED), Anything({1: 2})]
+            for sent in changed:
+                with pytest.raises(InvalidMessage, match="changes when it is stored"):
+                    await moon.tell("kept/a", sent)
+            await moon.tell("kept/a", Tick(1))
+            commits = [commit async for commit in moon.history("kept/a")]
+            while len(commits) < 3:
+                commits = [commit async for commit in moon.history("kept/a")]
+    assert [commit.outcome for commit in commits] == ["accepted", "accepted", "parked"]
+    assert "Kept changes when it is stored and read again: $.value is (1, 2)" in commits[2].reason

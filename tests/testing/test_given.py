@@ -206,7 +206,9 @@ def test_a_handler_that_raises_shows_its_stack() -> None:
 
 
 def test_every_message_goes_through_its_codec() -> None:
-    given(account).events(Noted((1, (2,)))).when(Run("")).then(state=Account(0, ([1, [2]],)))
+    given(account).events(Noted([1, [2]])).when(Run("")).then(state=Account(0, ([1, [2]],)))
+    with pytest.raises(InvalidMessage, match="and would come back as"):
+        given(account).events(Noted((1, (2,))))
     with fails("InvalidMessage.*what is nan"):
         given(account).when(Run("nan")).then()
     with pytest.raises(InvalidMessage) as refused:

@@ -123,7 +123,8 @@ class Behavior(Generic[S]):
     ) -> Decision[S]:
         """Run the handler and record what it yields. Raises nothing of the handler's own.
 
-        What it yields is added to `yielded`, as it came, if that is given.
+        If `yielded` is given, what it yields is added as it came, and recorded also if a reader
+        would get something else: as it was once.
 
         Rejected: all yields are discarded. Whatever else it raises (a cancellation and an exit too:
         nothing of ours is awaited here), and a yield that is neither a handled event nor an effect,
@@ -159,7 +160,11 @@ class Behavior(Generic[S]):
             event_handler = self._event_classes.get(kind)
             if event_handler is not None:
                 message = event_handler.message
-                body, settled = message.settle(item, encoding)
+                body, settled = (
+                    message.settle(item, encoding)
+                    if yielded is None
+                    else message.write(item, encoding)
+                )
                 events.append(Event(message.name, msgspec.Raw(body), message.version))
                 state = _evolved(event_handler.function, state, settled)
             elif kind is Reply:
@@ -171,7 +176,7 @@ class Behavior(Generic[S]):
                 else:
                     reply = msgspec.Raw(encode_plain(value, encoding))
             elif kind in EFFECTS:
-                effects.append(self._record(item, context, encoding))
+                effects.append(self._record(item, context, encoding, yielded is not None))
             else:
                 raise Invalid(_not_an_event(item))
             if len(events) > MAX_EFFECTS or len(effects) > MAX_EFFECTS:
@@ -179,27 +184,27 @@ class Behavior(Generic[S]):
         return Decision("accepted", state, tuple(events), tuple(effects), reply)
 
     def _record(
-        self, effect: Any, context: DecisionContext, encoding: Encoding
+        self, effect: Any, context: DecisionContext, encoding: Encoding, anyway: bool
     ) -> Effect[msgspec.Raw]:
         if isinstance(effect, Send):
             target = str(AgentId.parse(effect.agent))
-            message = self._message(effect.command, encoding)
+            message = self._message(effect.command, encoding, anyway)
             return Effect("send", target, lane=check_lane(effect.lane), message=message)
         if isinstance(effect, Publish):
             body = effect.body
             if is_message_class(type(body)):
-                message = self._message(body, encoding)
+                message = self._message(body, encoding, anyway)
             else:
                 message = Event("", msgspec.Raw(encode_plain(body, encoding)))
             return Effect("publish", check_topic(effect.topic), message=message)
         if isinstance(effect, Schedule):
             due = _due(effect, context.now_us)
-            message = self._message(effect.command, encoding)
+            message = self._message(effect.command, encoding, anyway)
             return Effect("schedule", check_name(effect.name, "timer"), message=message, due=due)
         if isinstance(effect, Cancel):
             return Effect("cancel", check_name(effect.name, "timer"))
         assert isinstance(effect, Perform)
-        message = self._message(effect.call, encoding)
+        message = self._message(effect.call, encoding, anyway)
         if self.performs is not None and message.name not in self.performs:
             raise Invalid(
                 f"Perform({message.name}) was yielded, and no on_perform takes {message.name}: add"
@@ -207,7 +212,7 @@ class Behavior(Generic[S]):
             )
         return Effect("perform", message=message)
 
-    def _message(self, message: Any, encoding: Encoding) -> Event[msgspec.Raw]:
+    def _message(self, message: Any, encoding: Encoding, anyway: bool) -> Event[msgspec.Raw]:
         cls = type(message)
         if not is_message_class(cls):
             raise Invalid(
@@ -215,7 +220,8 @@ class Behavior(Generic[S]):
                 " model"
             )
         known = self.message_type(cls)
-        return Event(known.name, msgspec.Raw(known.encode(message, encoding)), known.version)
+        body, _ = (known.write if anyway else known.settle)(message, encoding)
+        return Event(known.name, msgspec.Raw(body), known.version)
 
 
 def parked(state: S, error: BaseException) -> Decision[S]:

@@ -23,6 +23,7 @@ from moonlet.core.codec import (
 )
 from moonlet.core.errors import InvalidAgentType, InvalidMessage, in_words
 from moonlet.core.ids import check_name
+from moonlet.core.likeness import can_differ, declared_by, first_unlike
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -100,7 +101,18 @@ class MessageType(Generic[T]):
     Raises `InvalidAgentType` for a class with a field that has no encoding.
     """
 
-    __slots__ = ("_decoders", "_loose", "_pydantic", "_upcasts", "cls", "name", "version")
+    __slots__ = (
+        "_blind",
+        "_changes",
+        "_declared",
+        "_decoders",
+        "_loose",
+        "_pydantic",
+        "_upcasts",
+        "cls",
+        "name",
+        "version",
+    )
 
     def __init__(self, cls: type[T], upcasts: Mapping[tuple[str, int], Upcast] = {}) -> None:
         self.cls = cls
@@ -117,6 +129,8 @@ class MessageType(Generic[T]):
                 "msgpack": msgspec.msgpack.Decoder(target).decode,
             }
             self._loose = self._pydantic or _holds_float_or_any(cls)
+            self._changes, self._blind = can_differ(cls)
+            self._declared = declared_by(cls)
         except (NameError, TypeError) as error:
             raise InvalidAgentType(
                 f"message class {cls.__qualname__}: a field can't be stored ({error}): annotate it"
@@ -148,8 +162,16 @@ class MessageType(Generic[T]):
     def settle(self, message: T, encoding: Encoding) -> tuple[bytes, T]:
         """The encoded body, and the message as a reader will decode it.
 
-        Constructors don't validate, so a wrong field would otherwise be stored for ever.
+        Constructors don't validate, so a wrong field would otherwise be stored for ever. Raises
+        `InvalidMessage` for it, and if the reader would get something else than was sent.
         """
+        encoded, settled = self.write(message, encoding)
+        if self._changes and (self._blind or settled != message):
+            self._compare(message, settled)
+        return encoded, settled
+
+    def write(self, message: T, encoding: Encoding) -> tuple[bytes, T]:
+        """As `settle`, also if the reader gets something else: so histories were written once."""
         try:
             body: Any = message
             if self._pydantic:
@@ -161,13 +183,22 @@ class MessageType(Generic[T]):
                 check_values(encoded, encoding)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _misfit(self.name, error) from None
-        settled = self._read(encoded, self.version, encoding)
-        if self._pydantic and vars(settled) != vars(message):
+        return encoded, self._read(encoded, self.version, encoding)
+
+    def _compare(self, message: T, settled: T) -> None:
+        """Tell the sender if a reader would get something else; a model's private parts apart."""
+        sent: Any = message
+        got: Any = settled
+        if self._pydantic:
+            sent, got = ({**vars(m), **(m.__pydantic_extra__ or {})} for m in (sent, got))
+        unlike = first_unlike(sent, got, self._declared)
+        if unlike is not None:
             raise InvalidMessage(
-                f"{self.name} changes when it is stored and read again: {message!r:.200} came back"
-                f" as {settled!r:.200}"
+                f"{self.name} changes when it is stored and read again: {unlike.path} is"
+                f" {unlike.was}, and would come back as {unlike.comes_back}; annotate the field"
+                " with its type, or send what its type says",
+                path=unlike.path,
             )
-        return encoded, settled
 
     def decode(self, body: bytes, version: int, encoding: Encoding) -> T:
         """The message of an encoded body stored at `version`; raises `InvalidMessage`.

@@ -152,7 +152,7 @@ def _today(
         return decode_plain(event.body, encoding)
     message = agent_type.behavior.events[event.name].message
     typed = message.decode(event.body, event.version, encoding)
-    return decode_plain(message.encode(typed, encoding), encoding)
+    return decode_plain(message.write(typed, encoding)[0], encoding)
 
 
 def _effects(

@@ -1,6 +1,6 @@
 """What a class says of its fields: where anything may stand, and where one type alone."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from msgspec import inspect as mi
@@ -17,11 +17,33 @@ _OBJECTS: Final = (mi.StructType, mi.DataclassType, mi.TypedDictType, mi.NamedTu
 
 
 def declared_by(cls: type) -> Declared:
-    """What msgspec reads from a class; `ANY` for one that it doesn't know."""
+    """What msgspec reads from a class; of a pydantic model only whether anything may stand in it.
+
+    `ANY` for a class that is not known.
+    """
+    if hasattr(cls, "__pydantic_fields__") and hasattr(cls, "model_validate"):
+        return ANY if _has_free_field(cls, set()) else LEAF
     try:
         return mi.type_info(cls)
     except (TypeError, NameError):
         return ANY
+
+
+def _has_free_field(annotation: Any, seen: set[Any]) -> bool:
+    """Whether a pydantic model, or a type that it names, leaves open what stands there."""
+    if annotation in (Any, object, list, dict, tuple, set, frozenset) or isinstance(
+        annotation, TypeVar
+    ):
+        return True
+    fields = getattr(annotation, "__pydantic_fields__", None)
+    if isinstance(annotation, type) and isinstance(fields, dict):
+        if annotation in seen:
+            return False
+        seen.add(annotation)
+        if annotation.model_config.get("extra") == "allow":  # type: ignore[attr-defined]
+            return True
+        return any(_has_free_field(field.annotation, seen) for field in fields.values())
+    return any(_has_free_field(part, seen) for part in get_args(annotation))
 
 
 def is_free(declared: Declared) -> bool:
@@ -86,7 +108,7 @@ def can_differ(cls: type) -> tuple[bool, bool]:
     second: times, whose `==` is blind in the hour that comes twice, or places for anything.
     """
     info = declared_by(cls)
-    if is_free(info):
+    if is_free(info) or info is LEAF:
         return True, True
     differs = hasattr(cls, "__post_init__")
     blind = _has_own_eq(cls)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache, partial
@@ -156,7 +156,14 @@ def _first_of_structs(names: tuple[str, ...], a: Any, b: Any, declared: Declared
 
 
 def _same_time(a: Any, b: Any, strict: bool) -> bool:
-    """One wall clock, one offset, and in the hour that comes twice the same one of the two."""
+    """One wall clock, one offset, and in the hour that comes twice the same one of the two.
+
+    Not `strict`, one instant is enough where there is an offset.
+    """
+    if a.tzinfo is b.tzinfo and a.fold == b.fold:
+        return bool(a == b)
+    if not strict and isinstance(a, datetime) and a.tzinfo and b.tzinfo:
+        return bool(a.astimezone(UTC) == b.astimezone(UTC))
     if a.replace(tzinfo=None) != b.replace(tzinfo=None) or a.utcoffset() != b.utcoffset():
         return False
     if a.tzinfo is None or b.tzinfo is None:
