@@ -1,5 +1,6 @@
 """The contract of `Consumer`: the same tests on the model, on its wire, on a server, on R3."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from moonlet.streams import (
     owned_queue,
     shared_queue,
 )
+from moonlet.streams.api import PullStatus
 from moonlet.streams.reading.consumer import window_of
 from tests.contracts.conftest import kind_of
 from tests.contracts.consumer_support import Reader, hooked, left, put, quick, reading
@@ -256,6 +258,30 @@ async def test_a_reconnect_makes_it_anew_and_what_is_unacknowledged_comes_again(
 
 async def _one_left(bus: Bus, name: str, count: int) -> bool:
     return await left(bus, name) == count
+
+
+async def test_a_consumer_that_its_server_does_not_know_is_made_anew_at_a_bounded_pace(
+    bus: Bus, js: FaultyJetStream, name: str
+) -> None:
+    """Of three servers the one asked may not know a new consumer yet: 503 to each of its pulls."""
+    made: list[float] = []
+    opened = js.open_pull
+
+    async def open_pull(
+        stream: str, consumer: str, on_deliveries: Any, on_status: Any, *rest: Any
+    ) -> Any:
+        made.append(asyncio.get_running_loop().time())
+        pull = await opened(stream, consumer, on_deliveries, on_status, *rest)
+        if len(made) <= 5:
+            unknown = PullStatus(503, "no responders", 1)
+            asyncio.get_running_loop().call_soon(on_status, unknown)
+        return pull
+
+    js.__dict__["open_pull"] = open_pull
+    await put(bus, name, 2)
+    async with reading(bus, name) as reader:
+        await until(lambda: len(made) > 5 and reader.numbers[-2:] == [1, 2])
+    assert made[5] - made[0] > 0.3  # 25, 50, 100 and 200 ms at the least, behind the first
 
 
 # owners

@@ -104,6 +104,9 @@ class Consumer:
         self._unanswered: deque[tuple[int, int, str]] = deque()
         self._closed = False
         self._renewing = False
+        self._fruitless = 0
+        """How often in a row it was made anew and then nothing came, not even that there is none:
+        of three servers the one that is asked may not know a new consumer for a while."""
         self._watch: asyncio.TimerHandle | None = None
         self._confirm_watch: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -304,6 +307,7 @@ class Consumer:
             count = len(deliveries)
             self._arrived += count
             self._held += count
+            self._fruitless = 0
             if deliveries[-1].sequence > self._last:
                 self._last = deliveries[-1].sequence
             if self._end and self._arrived >= self._end and not gap:
@@ -341,6 +345,7 @@ class Consumer:
         if self._closed or self._renewing:
             return
         if status.code in (404, 408):
+            self._fruitless = 0
             if not self._end:
                 return
             end, self._end = self._end, 0
@@ -388,6 +393,9 @@ class Consumer:
     async def _recreate(self) -> None:
         js = self._bus._js
         attempt = 0
+        self._fruitless += 1
+        if self._fruitless > 1:
+            await self._bus.backoff(self._fruitless - 1)
         while not self._closed:
             attempt += 1
             try:
