@@ -3,6 +3,7 @@
 from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
+CLOCKS = "tests/agents/test_clocks.py::"
 OUTSIDE = "tests/agents/test_calls_outside.py::"
 EDGES = "tests/agents/test_timers_at_the_edges.py::"
 
@@ -102,6 +103,60 @@ CALL_AND_CLOCK_FAULTS: tuple[Fault, ...] = (
         OUTSIDE + "test_what_calls_need_is_given_by_the_host_and_closed_with_it",
         "what was opened for calls is left open",
         ((AGENTS + "calls/call_loop.py", "await self._resources.close()", "pass"),),
+    ),
+    Fault(
+        "time",
+        CLOCKS + "test_with_a_clock_hours_off_times_timers_and_deadlines_are_the_servers",
+        "a host's own clock is believed",
+        (
+            (
+                AGENTS + "services/server_time.py",
+                "self._hlc.offset_us = (",
+                "known = (",
+            ),
+        ),
+    ),
+    Fault(
+        "time",
+        CLOCKS + "test_a_host_whose_clock_is_off_gives_way_to_one_whose_is_right",
+        "shares are dealt whatever the clocks",
+        ((AGENTS + "placement/shares.py", "sorted(living - off or living)", "sorted(living)"),),
+    ),
+    Fault(
+        "time",
+        CLOCKS + "test_a_clock_that_jumps_under_a_host_moves_nothing",
+        "what was measured is added to the wall clock",
+        (
+            (
+                "core/moonlet/core/hlc.py",
+                "            wall_us = int(clock.monotonic() * 1_000_000) + offset",
+                "            wall_us = clock.now_us()",
+            ),
+        ),
+    ),
+    Fault(
+        "time",
+        CLOCKS + "test_an_agent_whose_time_was_dragged_ahead_is_not_late",
+        "a handler's now is the commit's time, however far ahead",
+        (
+            (
+                AGENTS + "deciding/decide.py",
+                "    if micros > now_us + MAX_AHEAD_US:",
+                "    if now_us < 0:",
+            ),
+        ),
+    ),
+    Fault(
+        "time",
+        "tests/simulations/test_errands.py::test_clocks_that_are_hours_off_drag_no_time_along",
+        "the server's time is never measured",
+        (
+            (
+                AGENTS + "services/server_time.py",
+                "        known = self._hlc.offset_us\n        self._hlc.offset_us =",
+                "        known = self._hlc.offset_us\n        known =",
+            ),
+        ),
     ),
     Fault(
         "P10",

@@ -194,3 +194,26 @@ errands = Scenario(
     faults=faults.all(),
     horizon="6s",
 )
+
+
+async def clocks_body(world: World) -> None:
+    """Each host's clock is somewhere else, and jumps while it runs."""
+    dice = world.seed.dice("clocks")
+
+    def move() -> None:
+        for host in world.hosts:
+            world.skew(host, f"{dice.pick((-10_800, -15, 0, 2, 15, 10_800))}s")
+
+    move()
+    asyncio.get_running_loop().call_later(3.0, move)
+    await errands_body(world)
+
+
+clocks = Scenario(
+    name=f"{__name__}:clocks",
+    body=clocks_body,
+    agents=(clerk,),
+    faults=faults.only("skew", "drift", "crash", "pause", "partition", "drain"),
+    horizon="6s",
+)
+"""The same with wrong clocks, hours off, and what makes their hosts begin again."""

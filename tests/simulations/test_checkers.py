@@ -81,6 +81,11 @@ def fired_otherwise(world: World) -> None:
     commits[2] = msgspec.structs.replace(commits[2], command=command)
 
 
+def hours_ahead(world: World) -> None:
+    """A host's clock was believed."""
+    world.chronicle.histories[THREE].ahead.append("r2 is 10800.0 s ahead")
+
+
 def overtaken(world: World) -> None:
     """Two commands of one lane were committed in the other order."""
     commits = world.chronicle.histories[THREE].commits
@@ -103,6 +108,7 @@ WRONG: dict[str, tuple[Callable[[World], None], str]] = {
     "P1": (vanished, "P1 nothing vanishes"),
     "P2": (another_state, "P2 state is the fold"),
     "P3": (twice, "P3 exactly once"),
+    "time": (hours_ahead, "time is the server's"),
     "P3, a timer": (fired_otherwise, "P3 exactly once"),
     "P4": (overtaken, "P5 one writer"),  # revisions out of order are seen first
     "P5": (broken, "P5 one writer"),

@@ -1,13 +1,17 @@
 """Calls outside in worlds under all faults: each errand ends once, tried as often as it says."""
 
 from moonlet.simulations.search import sweep
-from tests.simulations.errands import errands
+from tests.simulations.errands import clocks, errands
 
 SEEDS = 8
 
 
 def test_every_errand_ends_once_and_as_it_must() -> None:
     sweep(errands, range(SEEDS)).report()
+
+
+def test_clocks_that_are_hours_off_drag_no_time_along() -> None:
+    sweep(clocks, range(SEEDS)).report()
 
 
 def test_attempts_and_their_waits_are_the_seeds() -> None:

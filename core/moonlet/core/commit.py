@@ -80,7 +80,9 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
 
     `revision` counts an agent's commits from 1; `sequence` is the journal's. `reason` says why it
     was not accepted, `error` names the error class when it was not the agent itself that refused.
-    `dispatched` is the revision up to which effects were known to be out. `digest` covers the
+    `time` grows from commit to commit; where it is over a second ahead of the wall time, since a
+    clock was wrong once, `wall` has that, in µs since 1970. `dispatched` is the revision up to
+    which effects were known to be out. `digest` covers the
     stored bytes, which hold `previous_digest`: a chain per agent.
     """
 
@@ -99,6 +101,12 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     dispatched: int = 0
     sequence: int = 0
     digest: str = ""
+    wall: int = 0
+
+    @property
+    def wall_us(self) -> int:
+        """The wall time by which it was decided, in µs since 1970."""
+        return self.wall or self.time.micros
 
     def decode(self, agent_type: Decodes) -> "Decoded":
         """The typed command and events, by the agent type's own classes.

@@ -10,8 +10,8 @@ import msgspec
 
 from moonlet.core.ports import Clock
 
-MAX_AHEAD_US: Final = 300_000_000
-"""A remote time further ahead of our wall clock than this (µs) is not followed."""
+MAX_AHEAD_US: Final = 1_000_000
+"""A time further ahead of the wall clock than this (µs) is not followed: some clock was wrong."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -29,12 +29,17 @@ class Timestamp(msgspec.Struct, frozen=True, order=True, array_like=True, gc=Fal
 
 
 class HybridClock:
-    """One per process or per agent; `tick` gives strictly increasing times."""
+    """One per process or per agent; `tick` gives strictly increasing times.
 
-    __slots__ = ("_last",)
+    `offset_us` is what has to be added to the monotonic clock to have the wall time by which we
+    go, in µs; without one it is the wall clock's own.
+    """
+
+    __slots__ = ("_last", "offset_us")
 
     def __init__(self, last: Timestamp | None = None) -> None:
         self._last = last or Timestamp(0, 0)
+        self.offset_us: int | None = None
 
     def tick(self, wall_us: int) -> Timestamp:
         """The time of a new happening: later than all ticked and observed before."""
@@ -45,10 +50,23 @@ class HybridClock:
             self._last = Timestamp(last.micros, last.counter + 1)
         return self._last
 
+    def wall_us(self, clock: Clock) -> int:
+        """The wall time by which we go, in µs since 1970."""
+        if self.offset_us is None:
+            return clock.now_us()
+        return int(clock.monotonic() * 1_000_000) + self.offset_us
+
     def now(self, clock: Clock) -> tuple[int, Timestamp]:
-        """The wall clock in µs, and the time of what happens now."""
-        wall_us, last = clock.now_us(), self._last
-        if wall_us > last.micros:
+        """The wall time in µs, and the time of what happens now.
+
+        That is later than all before, unless those were far ahead: then a clock was mended.
+        """
+        offset, last = self.offset_us, self._last
+        if offset is None:
+            wall_us = clock.now_us()
+        else:
+            wall_us = int(clock.monotonic() * 1_000_000) + offset
+        if wall_us > last.micros or wall_us < last.micros - MAX_AHEAD_US:
             time = self._last = Timestamp(wall_us, 0)
         else:
             time = self._last = Timestamp(last.micros, last.counter + 1)

@@ -2,6 +2,19 @@
 
 import secrets
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+
+def _monotonic() -> Callable[[], float]:
+    """The clock of the system that goes on while it sleeps, as far as it has one."""
+    with suppress(AttributeError, OSError):
+        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    return time.monotonic
+
+
+_awake_or_not = _monotonic()
 
 
 class SystemClock:
@@ -12,8 +25,8 @@ class SystemClock:
         return time.time_ns() // 1_000
 
     def monotonic(self) -> float:
-        """Seconds from an unnamed start."""
-        return time.monotonic()
+        """Seconds from an unnamed start; those in which the machine slept count too."""
+        return _awake_or_not()
 
 
 class SystemEntropy:

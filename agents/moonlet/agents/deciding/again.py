@@ -45,7 +45,7 @@ def decide_again(
     """
     if commit.outcome == "expired":
         deadline = commit.command.deadline
-        if deadline and commit.time.micros > deadline:
+        if deadline and commit.wall_us > deadline:
             return Again()
         return Again(Difference("it expired, but had no deadline that had passed"))
     if commit.error:
@@ -60,7 +60,7 @@ def decide_again(
         _envelope(commit),
         encoding,
         revision=commit.revision - 1,
-        micros=commit.time.micros,
+        micros=commit.wall_us,
         yielded=yielded,
     )
     if failed:

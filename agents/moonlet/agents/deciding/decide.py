@@ -29,7 +29,7 @@ from moonlet.core.errors import (
     UnknownCommand,
 )
 from moonlet.core.fold import Fold, body_digest, plain_body
-from moonlet.core.hlc import Timestamp
+from moonlet.core.hlc import MAX_AHEAD_US, Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 from moonlet.core.memory import DOUBTED, WINDOW, sent_by_agent
@@ -276,6 +276,10 @@ def decide(
     if time <= chain.time:  # a former owner's clock was far ahead
         reached("a commit's time is that of the one before, and a bit")
         time = Timestamp(chain.time.micros, chain.time.counter + 1)
+    micros, wall = time.micros, 0
+    if micros > now_us + MAX_AHEAD_US:  # a clock was far ahead, and drags neither `now` nor timers
+        reached("an agent's time is ahead of the wall clock")
+        micros = wall = now_us
     state = chain.state
     problem = queued.problem
     if problem is None and (rules.fatal or rules.blocked):
@@ -289,7 +293,7 @@ def decide(
         try:
             decision, queued.readable = judge(
                 rules.agent_type, state, envelope, queued.encoding,
-                revision=chain.revision, micros=time.micros,
+                revision=chain.revision, micros=micros,
             )  # fmt: skip
         finally:
             rules.running.work = None
@@ -316,6 +320,7 @@ def decide(
             app_version=rules.app_version,
             previous_digest=chain.digest,
             dispatched=dispatched,
+            wall=wall,
         )
         return PendingCommit(
             queued, envelope, commit, decision.state, decision.stack, body, rules.record_limit

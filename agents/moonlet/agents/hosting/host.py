@@ -19,7 +19,7 @@ from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.owner import OwnedPartition
 from moonlet.agents.placement import HostWatch
 from moonlet.agents.recovery import Recoveries
-from moonlet.agents.services import HostServices, Tasks
+from moonlet.agents.services import REFUSE, TELL, HostServices, ServerTime, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
 from moonlet.core.ids import AgentId, partition_of
 from moonlet.streams import HostLease, Leases, settle_topology
@@ -35,6 +35,9 @@ HAND_OVER: Final = 8.5
 
 LET_GO: Final = 0.5
 """Seconds for each of what follows: ending its tasks, dropping its agents, leaving."""
+
+STAND_BACK: Final = 2.0
+"""Seconds after its start in which a host whose clock is off takes nothing, whoever is there."""
 
 SWEEP: Final = 5.0
 """Seconds between two looks for idle agents."""
@@ -124,6 +127,10 @@ class Host:
         self.services = HostServices(bus, moon.registry, APP_VERSION, self.running)
         self._recoveries = Recoveries(self.services, self._is_cold, self._died)
         self._leases = Leases(bus, self._lease)
+        self._time = ServerTime(bus.clock, self.services.hlc)
+        self._renewing = asyncio.Lock()
+        self._stamp = 0, 0.0, 0.0
+        self._clock_off = 0.0
         self._calls = CallRunner(self.services, most=self._max_calls, resources=self._resources)
         for agent_type in self.types.values():
             self._calls.check(agent_type)
@@ -289,14 +296,18 @@ class Host:
         self._lives += 1
         self.id = f"{self._process}-{self._lives}"
         self._started = bus.clock.now_us()
+        self._joined = bus.clock.monotonic()
         self._revision = 0
         await self._renew()
 
     async def _renew(self) -> None:
-        asked = self.services.bus.clock.monotonic()
-        lease = HostLease(self.id, sorted(self.types), self._started)
-        self._revision = await self._leases.renew(lease, self._revision)
-        self._renewed = asked
+        clock = self.services.bus.clock
+        async with self._renewing:  # two at a time would take each other for another host
+            asked = clock.monotonic()
+            lease = HostLease(self.id, sorted(self.types), self._started, self._clock_off)
+            self._revision = await self._leases.renew(lease, self._revision)
+            self._stamp = self._revision, asked, clock.monotonic()
+            self._renewed = asked
         self._leases.tell(self.id)
 
     async def _renew_for_ever(self) -> None:
@@ -336,9 +347,34 @@ class Host:
         """One look at who lives and owns what, and what follows; whether nothing had to."""
         hosts, records = await self._leases.look()
         self._watch.saw(lease.host for lease in hosts)
+        if self._judge_clock():
+            await self._renew()
+            self._leases.tell()
+            hosts, records = await self._leases.look()
         for host in await self._leases.end_overdue():
             self.services.alarm("the server did not end a lease that had run out", host=host)
-        return await self._ownership.follow(self.id, hosts, records)
+        return await self._ownership.follow(self.id, hosts, records, claims=self._may_claim)
+
+    @property
+    def _may_claim(self) -> bool:
+        """Of a host whose clock is off others come first, who may just be starting."""
+        return not self._clock_off or (
+            self.services.bus.clock.monotonic() - self._joined >= STAND_BACK
+        )
+
+    def _judge_clock(self) -> bool:
+        """Compare our clock with the server's stamp; whether what the others know has changed."""
+        revision, asked, answered = self._stamp
+        stored = self._leases.stored(self.id)
+        if stored is not None and stored.revision == revision:
+            self._time.measure(asked, answered, stored.time)
+        off = self._time.off
+        if abs(off) > TELL:
+            self.services.alarm(
+                "this host's clock is off", host=self.id, seconds=round(off, 3), limit=REFUSE
+            )
+        known, self._clock_off = self._clock_off, round(off, 3) if abs(off) > REFUSE else 0.0
+        return bool(known) is not bool(self._clock_off)
 
     # keeping house
 

@@ -51,16 +51,23 @@ class Ownership:
         self._closed = False
 
     async def follow(
-        self, host: str, hosts: Sequence[HostLease], records: Mapping[Place, Partition]
+        self,
+        host: str,
+        hosts: Sequence[HostLease],
+        records: Mapping[Place, Partition],
+        *,
+        claims: bool = True,
     ) -> bool:
         """Claim and release what `host` should, as these leases have it, and feed what is owned.
 
         Returns whether there was nothing to do, also when this is closed. Raises what the server
-        says of a claim; the others are done all the same.
+        says of a claim; the others are done all the same. Without `claims` it takes nothing now.
         """
         registry = self._services.registry
         homes = {name: await registry.home(name) for name in self._types}
         moves = plan_moves(host, homes, hosts, records, self.partitions)
+        if not claims:
+            moves = moves._replace(claim=[], short=moves.short + len(moves.claim))
         async with self._changing:
             if self._closed:
                 return True

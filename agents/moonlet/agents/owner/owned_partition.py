@@ -382,7 +382,7 @@ class OwnedPartition:
                 log.info("recovery waits", agent=str(agent.id), error=str(error))
                 await services.bus.backoff(attempt)
         fold = recovered.fold
-        services.hlc.observe(fold.time, services.bus.clock.now_us())
+        services.hlc.observe(fold.time, services.hlc.wall_us(services.bus.clock))
         await agent.take_up(recovered)
         if fold.timers:
             await assert_timers(services, agent.id, fold)

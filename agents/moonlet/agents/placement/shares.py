@@ -1,7 +1,8 @@
 """Which partitions a host should own: an even share, decided by each host for itself.
 
 Pure. Hosts that see the same leases come to the same shares; where they don't, compare-and-set
-lets one of them have the partition. Types of one pool that the same hosts run are dealt together:
+lets one of them have the partition. A host whose clock is off has a share of a type only while no
+other runs it. Types of one pool that the same hosts run are dealt together:
 partition 2 of all of them goes to one host, so that one consumer can serve them.
 """
 
@@ -52,17 +53,23 @@ def plan_moves(
 
 
 class _Group(NamedTuple):
-    """Types of one pool that the same hosts run: each number of theirs is dealt as one."""
+    """Types of one pool that the same hosts run: each number of theirs is dealt as one.
+
+    It is dealt to `runners`; what others who are `living` have is theirs until they release it.
+    """
 
     host: str
     pool: str
     partitions: int
     runners: tuple[str, ...]
+    living: frozenset[str]
     types: list[str]
 
     def deal(self, records: Mapping[Place, Partition], mine: frozenset[Place], moves: Move) -> int:
         """Add this group's moves; returns how many of its numbers are still others'."""
-        share = _share(self.pool, self.partitions, self.runners, self.host)
+        share = 0
+        if self.host in self.runners:
+            share = _share(self.pool, self.partitions, self.runners, self.host)
         kept: list[int] = []
         free: list[int] = []
         for number in range(self.partitions):
@@ -93,7 +100,7 @@ class _Group(NamedTuple):
         return Counter(
             record.owner
             for record in others
-            if record is not None and record.owner in self.runners and record.owner != self.host
+            if record is not None and record.owner in self.living and record.owner != self.host
         )
 
     def _claimable(
@@ -102,7 +109,7 @@ class _Group(NamedTuple):
         """What nobody who lives owns; our own record without ownership is a former life's."""
         for type_ in self.types:
             record = records.get((type_, number), Partition(type_, number))
-            taken = record.owner in self.runners and record.owner != self.host
+            taken = record.owner in self.living and record.owner != self.host
             if (type_, number) not in mine and not taken:
                 yield record
 
@@ -114,11 +121,13 @@ def _groups(host: str, types: Mapping[str, Home], hosts: Sequence[HostLease]) ->
         for type_ in lease.types:
             if type_ in runners:
                 runners[type_].add(lease.host)
-    groups: dict[tuple[str, int, tuple[str, ...]], _Group] = {}
+    off = {lease.host for lease in hosts if lease.clock_off}
+    groups: dict[tuple[str, int, frozenset[str]], _Group] = {}
     for type_, home in types.items():
-        pool, who = home.pool or type_, tuple(sorted(runners[type_]))
-        key = pool, home.partitions, who
-        group = groups.setdefault(key, _Group(host, pool, home.partitions, who, []))
+        pool, living = home.pool or type_, frozenset(runners[type_])
+        who = tuple(sorted(living - off or living))
+        key = pool, home.partitions, living
+        group = groups.setdefault(key, _Group(host, pool, home.partitions, who, living, []))
         group.types.append(type_)
     return list(groups.values())
 

@@ -7,6 +7,7 @@ from moonlet.console.doctor.finding import Finding
 from moonlet.streams import (
     Bus,
     Home,
+    HostLease,
     Leases,
     Registry,
     foreign_commands,
@@ -47,9 +48,9 @@ class PresenceChecks:
         types = counted(len(homes), "agent type")
         said = f"{counted(len(hosts), 'host')} here, for {len(run)} of {types}"
         if not idle or self._is_ours:
-            return [Finding("hosts", "OK", said)]
+            return [Finding("hosts", "OK", said), *_clocks(hosts)]
         fix = f"start a host for {', '.join(idle)}: `moonlet run MODULE`"
-        return [Finding("hosts", "WARN", said, fix)]
+        return [Finding("hosts", "WARN", said, fix), *_clocks(hosts)]
 
     async def foreign_records(self) -> list[Finding]:
         """Records in the buckets of leases and types that hosts pass over."""
@@ -128,3 +129,12 @@ class PresenceChecks:
 def _some(found: list[str]) -> str:
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return "; ".join(found[:SHOWN]) + more
+
+
+def _clocks(hosts: list[HostLease]) -> list[Finding]:
+    """Hosts whose clocks are too far off for them to take partitions that another can have."""
+    off = [f"{host.host} by {host.clock_off:+.0f} s" for host in hosts if host.clock_off]
+    if not off:
+        return []
+    fix = "mend the clocks of their machines (NTP); if all are off, it is the server's"
+    return [Finding("hosts", "WARN", f"clocks are off: {_some(off)}", fix)]

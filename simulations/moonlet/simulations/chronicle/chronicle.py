@@ -7,7 +7,7 @@ command was acknowledged, which commit landed, which effect stood in a stream.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +24,9 @@ from moonlet.simulations.loop import SimLoop
 from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope
 from moonlet.streams.reading import BLOB_HEADER
 from moonlet.streams.subjects import Subjects
+
+AHEAD: Final = 2.5
+"""Seconds that a commit may be ahead of the server: one that is let pass, and what clocks drift."""
 
 
 class Chronicle:
@@ -179,6 +182,9 @@ class Chronicle:
             except MoonletError as error:
                 history.broken = str(error)
         history.commits.append(commit)
+        seconds = commit.time.micros / 1e6 - message.time / 1e9
+        if seconds > AHEAD and message.time >= self._loop.epoch_ns:
+            history.ahead.append(f"r{commit.revision} is {seconds:.1f} s ahead")
         id = commit.command.id
         if id in history.by_id:
             history.twice.append(id)

@@ -25,11 +25,15 @@ class AcceptedCommand(msgspec.Struct, gc=False):
 
 
 class History(msgspec.Struct):
-    """One agent's commits, as they landed, and what they add up to."""
+    """One agent's commits, as they landed, and what they add up to.
+
+    `ahead` are those whose time the server's clock had not come to.
+    """
 
     agent: str
     fold: Fold[Any]
     commits: list[Commit[Any]] = []
     by_id: dict[str, int] = {}
     twice: list[str] = []
+    ahead: list[str] = []
     broken: str = ""

@@ -17,7 +17,8 @@ DELAYS: Final = (5 * MS, 50 * MS, 600 * MS, 1_500 * MS, 5_500 * MS)
 """The last is longer than any publish waits for its answer."""
 
 LASTING: Final = (20 * MS, 100 * MS, 500 * MS, 1_500 * MS, 4_000 * MS)
-SKEWS: Final = (-10_000 * MS, -700 * MS, 700 * MS, 10_000 * MS)
+HOURS: Final = 3 * 3_600_000 * MS
+SKEWS: Final = (-HOURS, -10_000 * MS, -700 * MS, 700 * MS, 10_000 * MS, HOURS)
 DRIFTS: Final = (-50_000, -200, 200, 50_000)
 """Parts in a million; the large ones are five per cent."""
 

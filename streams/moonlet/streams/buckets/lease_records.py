@@ -12,11 +12,16 @@ from moonlet.streams.buckets.odd_records import OddRecords
 
 
 class HostLease(msgspec.Struct, frozen=True):
-    """What a living host says of itself; `started` is in microseconds since 1970."""
+    """What a living host says of itself; `started` is in microseconds since 1970.
+
+    `clock_off` is how many seconds its clock is ahead of the server's, if that is too much for it
+    to take partitions that another host can have; else 0.
+    """
 
     host: str
     types: list[str]
     started: int
+    clock_off: float = 0.0
 
 
 class Partition(msgspec.Struct, frozen=True):

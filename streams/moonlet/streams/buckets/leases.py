@@ -136,6 +136,10 @@ class Leases:
                     records[record.type, record.number] = record
         return hosts, records
 
+    def stored(self, host: str) -> Entry | None:
+        """The host's lease as the last look has seen it."""
+        return next((entry for entry in self._standing if entry.key == f"host.{host}"), None)
+
     async def hosts(self) -> list[HostLease]:
         """The living hosts, sorted by name, for who looks but once.
 
