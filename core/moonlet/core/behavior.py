@@ -3,7 +3,7 @@
 A handler is a generator, or a function that returns None or an iterable of events and effects.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from types import GeneratorType
 from typing import Any, Generic, Protocol, TypeVar
@@ -64,14 +64,12 @@ class Decision(msgspec.Struct, Generic[S]):
 class Behavior(Generic[S]):
     """The tables of one agent type: command and event handlers by schema name."""
 
-    __slots__ = ("_classes", "_event_classes", "commands", "events", "initial", "performs")
+    __slots__ = ("_classes", "_event_classes", "commands", "events", "initial")
 
     def __init__(self, initial: Callable[[], S]) -> None:
         self.initial = initial
         self.commands: dict[str, Handler] = {}
         self.events: dict[str, Handler] = {}
-        self.performs: Mapping[str, Handler] | None = None
-        """The handlers of calls, if they are known: then a call without one is a mistake."""
         self._event_classes: dict[type, Handler] = {}
         self._classes: dict[type, MessageType[Any]] = {}
 
@@ -204,13 +202,7 @@ class Behavior(Generic[S]):
         if isinstance(effect, Cancel):
             return Effect("cancel", check_name(effect.name, "timer"))
         assert isinstance(effect, Perform)
-        message = self._message(effect.call, encoding, anyway)
-        if self.performs is not None and message.name not in self.performs:
-            raise Invalid(
-                f"Perform({message.name}) was yielded, and no on_perform takes {message.name}: add"
-                " one to the agent type"
-            )
-        return Effect("perform", message=message)
+        return Effect("perform", message=self._message(effect.call, encoding, anyway))
 
     def _message(self, message: Any, encoding: Encoding, anyway: bool) -> Event[msgspec.Raw]:
         cls = type(message)

@@ -299,7 +299,7 @@ def decide(
             rules.running.work = None
     if decision.effects:
         ahead = [pending.commit for pending in chain.commits]
-        decision = within_limits(fold, ahead, decision, state)
+        decision = within_limits(rules.agent_type, fold, ahead, decision, state)
     command = _command(envelope, queued)
     body = ""
     if (queued.by_id or not envelope.number) and not envelope.timer and not envelope.call:

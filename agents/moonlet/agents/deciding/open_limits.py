@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
+from moonlet.agents.definition import AgentType
 from moonlet.core.behavior import Decision, parked
 from moonlet.core.commit import Commit, Effect
-from moonlet.core.errors import LimitExceeded
+from moonlet.core.errors import Invalid, LimitExceeded
 from moonlet.core.fold import Fold
 
 OPEN_MAX: Final = 256
@@ -15,16 +16,22 @@ OPEN_MAX: Final = 256
 
 
 def within_limits(
+    agent_type: AgentType[Any],
     fold: Fold[Any],
     ahead: Sequence[Commit[Any]],
     decision: Decision[Any],
     state: Any,
 ) -> Decision[Any]:
-    """Park what would leave more timers or calls open than an agent may have.
+    """Park what would leave more timers or calls open than an agent may have, or a call to nobody.
 
     `ahead` are the commits that come before it and are not in the fold.
     """
     effects = [effect for commit in ahead for effect in commit.effects]
+    for effect in decision.effects:
+        call = effect.message if effect.kind == "perform" else None
+        if call is not None and call.name not in agent_type.performs:
+            nobody = f"Perform({call.name}) was yielded, and no on_perform takes it: add one"
+            return parked(state, Invalid(nobody))
     error = over_limits([*effects, *decision.effects], len(fold.timers), len(fold.calls))
     return decision if error is None else parked(state, error)
 

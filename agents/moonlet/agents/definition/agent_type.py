@@ -69,7 +69,6 @@ class AgentType(Generic[S]):
         self.behavior: Behavior[S] = Behavior(_initial(name, state, initial))
         self.queries: dict[str, Handler] = {}
         self.performs: dict[str, CallHandler] = {}
-        self.behavior.performs = self.performs
         if max_calls is not None and (type(max_calls) is not int or not 1 <= max_calls <= 10_000):
             raise InvalidAgentType(f"agent type {name}: max_calls={max_calls!r}: give 1 to 10,000")
         self.max_calls = max_calls
