@@ -273,13 +273,10 @@ def decide(
     verdict = _known(fold, chain, queued, envelope)
     if verdict is not None:
         return verdict
-    if time <= chain.time:  # a former owner's clock was far ahead
-        reached("a commit's time is that of the one before, and a bit")
-        time = Timestamp(chain.time.micros, chain.time.counter + 1)
-    micros, wall = time.micros, 0
-    if micros > now_us + MAX_AHEAD_US:  # a clock was far ahead, and drags neither `now` nor timers
-        reached("an agent's time is ahead of the wall clock")
-        micros = wall = now_us
+    if time <= chain.time or time.micros > now_us + MAX_AHEAD_US:
+        time, micros = _times_apart(chain, time, now_us)
+    else:
+        micros = time.micros
     state = chain.state
     problem = queued.problem
     if problem is None and (rules.fatal or rules.blocked):
@@ -320,7 +317,7 @@ def decide(
             app_version=rules.app_version,
             previous_digest=chain.digest,
             dispatched=dispatched,
-            wall=wall,
+            wall=micros if micros != time.micros else 0,
         )
         return PendingCommit(
             queued, envelope, commit, decision.state, decision.stack, body, rules.record_limit
@@ -330,6 +327,17 @@ def decide(
         return pending(decision)
     except PayloadTooLarge as error:
         return pending(parked(state, error))
+
+
+def _times_apart(chain: CommitChain, time: Timestamp, now_us: int) -> tuple[Timestamp, int]:
+    """The commit's time where a clock was ahead, and the decision's, which goes far with none."""
+    if time <= chain.time:
+        reached("a commit's time is that of the one before, and a bit")
+        time = Timestamp(chain.time.micros, chain.time.counter + 1)
+    if time.micros <= now_us + MAX_AHEAD_US:
+        return time, time.micros
+    reached("an agent's time is ahead of the wall clock")
+    return time, now_us
 
 
 class Moment(msgspec.Struct, gc=False):
