@@ -141,8 +141,8 @@ CALL_AND_CLOCK_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "deciding/decide.py",
-                "    if micros > now_us + MAX_AHEAD_US:",
-                "    if now_us < 0:",
+                "    if time.micros <= now_us + MAX_AHEAD_US:",
+                "    if now_us:",
             ),
         ),
     ),

@@ -273,10 +273,9 @@ def decide(
     verdict = _known(fold, chain, queued, envelope)
     if verdict is not None:
         return verdict
-    if time <= chain.time or time.micros > now_us + MAX_AHEAD_US:
+    micros = time.micros
+    if time <= chain.time or micros > now_us + MAX_AHEAD_US:
         time, micros = _times_apart(chain, time, now_us)
-    else:
-        micros = time.micros
     state = chain.state
     problem = queued.problem
     if problem is None and (rules.fatal or rules.blocked):
