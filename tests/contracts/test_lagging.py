@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from moonlet.core.errors import Conflict, Unavailable
+from moonlet.core.digest import DIGEST_HEADER, record_digest
+from moonlet.core.errors import Conflict, Corrupt, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.simulations.jetstream import MemoryJetStream, MemoryServer
 from moonlet.simulations.jetstream.wire import serve
@@ -22,7 +23,10 @@ from moonlet.streams import (
     apply_topology,
     count_up_to,
     read_messages,
+    store_apart,
+    with_record,
 )
+from moonlet.streams.api import StoredMessage
 from moonlet.streams.nats import connection
 from moonlet.streams.reading.messages import find_end
 from moonlet.streams.server.server_process import ServerProcess
@@ -171,6 +175,30 @@ async def test_hosts_and_partitions_are_as_the_leader_has_them(bus: Bus, js: Lag
     await leases.leave("h1")
     await leases.renew(HostLease("h3", ["account"], 0), 0)
     assert [host.host for host in (await leases.look())[0]] == ["h2", "h3"]
+
+
+async def test_what_stands_apart_is_not_gone_because_an_old_leader_lacks_it(
+    bus: Bus, js: Lagging
+) -> None:
+    payload = b"outcome" * 100
+    kept, headers = await store_apart(bus, record_digest(payload), payload)
+    headers[DIGEST_HEADER] = record_digest(payload)
+    message = StoredMessage("j.a", 7, 0, headers, kept)
+    misses: list[str] = []
+
+    async def last_message(stream: str, subject: str, **more: Any) -> StoredMessage | None:
+        if len(misses) < 2:
+            misses.append(subject)
+            return None
+        found: StoredMessage | None = await js.inner.last_message(stream, subject, **more)
+        return found
+
+    js.__dict__["last_message"] = last_message
+    if isinstance(js, LaggingJetStream):  # a single server knows
+        with pytest.raises(Corrupt, match="is gone"):
+            await with_record(bus, "J", message)
+    else:
+        assert (await with_record(bus, "J", message)).data == payload
 
 
 async def test_a_lease_that_stands_though_it_ran_out_is_no_sign_of_life(bus: Bus) -> None:

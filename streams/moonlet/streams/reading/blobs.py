@@ -14,6 +14,7 @@ from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import Corrupt
 from moonlet.streams.api import StoredMessage
 from moonlet.streams.bus import Bus
+from moonlet.streams.reading.facts import LOOKS_MAX
 from moonlet.streams.storing import store
 
 BLOB_HEADER: Final = "Moonlet-Blob"
@@ -56,9 +57,7 @@ async def with_record(bus: Bus, stream: str, message: StoredMessage) -> StoredMe
             stream=stream,
             sequence=message.sequence,
         )
-    chunks = await asyncio.gather(
-        *(bus._js.last_message(store, bus.subjects.blob(digest, n)) for n in range(count))
-    )
+    chunks = await _chunks(bus, store, [bus.subjects.blob(digest, n) for n in range(count)])
     if any(chunk is None for chunk in chunks):
         raise Corrupt(
             f"{stream}: the outcome of the commit at sequence {message.sequence} is gone from"
@@ -69,3 +68,18 @@ async def with_record(bus: Bus, stream: str, message: StoredMessage) -> StoredMe
     kept = {key: value for key, value in headers.items() if key != BLOB_HEADER}
     data = b"".join(chunk.data for chunk in chunks if chunk is not None)
     return msgspec.structs.replace(message, data=data, headers=kept)
+
+
+async def _chunks(bus: Bus, store: str, subjects: list[str]) -> list[StoredMessage | None]:
+    """The last of each subject, None for one that isn't there.
+
+    On a cluster that is believed after some two seconds: a server that was replaced as the leader
+    may not have it, nor know that yet.
+    """
+    attempt = 0
+    while True:
+        found = await asyncio.gather(*(bus._js.last_message(store, each) for each in subjects))
+        attempt += 1
+        if bus.topology.replicas == 1 or attempt >= LOOKS_MAX or all(found):
+            return list(found)
+        await bus.backoff(attempt)
