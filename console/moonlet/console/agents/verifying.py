@@ -20,7 +20,7 @@ from moonlet.console.common import (
     opened,
     progress,
 )
-from moonlet.core.errors import Corrupt, Invalid
+from moonlet.core.errors import Corrupt, Invalid, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bus,
@@ -83,7 +83,7 @@ class _Check:
         if facts is None:
             return []
         faults = [] if target is not None else _holes(facts)
-        self._incarnation = facts.incarnation
+        self._incarnation, self._last = facts.incarnation, facts.last
         subject = bus.subjects.journal(target) if target is not None else ">"
         total = facts.messages
         if target is not None:
@@ -98,6 +98,12 @@ class _Check:
                     self._advance(done, max(done, total))
         except Corrupt as error:
             faults.append(await self._unreadable(error))
+            return faults
+        if done < total:
+            raise Unavailable(
+                f"{stream} held {total:,} commits when this began, and {done:,} could be read: a"
+                " server that answers is not up to date; verify again"
+            )
         return faults
 
     async def _take(self, batch: list[StoredMessage]) -> list[HistoryFault]:
@@ -113,11 +119,14 @@ class _Check:
         return found
 
     async def _snapshot(self, agent: AgentId) -> tuple[AgentId, Snapshot | None]:
-        """The agent's snapshot, if it is of this journal and not of one that was here before."""
+        """The agent's snapshot, if it is of this journal and not of one that was here before.
+
+        One that was taken since this began may tell of commits that are not read any more.
+        """
         snapshot = await Snapshots(self._bus).load(agent)
-        if snapshot is not None and snapshot.incarnation != self._incarnation:
+        if snapshot is None or snapshot.incarnation != self._incarnation:
             return agent, None
-        return agent, snapshot
+        return agent, snapshot if snapshot.sequence <= self._last else None
 
     async def _unreadable(self, error: Corrupt) -> HistoryFault:
         """An outcome that stands apart and is gone: what follows in this stream was not read."""

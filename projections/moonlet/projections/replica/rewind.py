@@ -2,11 +2,11 @@
 
 from contextlib import aclosing
 
-from moonlet.core.errors import Invalid
+from moonlet.core.errors import Invalid, Unavailable
 from moonlet.core.frontier import Frontier
 from moonlet.projections.replica.materialized_view import MaterializedView
 from moonlet.projections.replica.probe import probe
-from moonlet.streams import Bus, read_messages
+from moonlet.streams import Bus, facts_up_to, read_messages
 
 
 async def check_reachable(bus: Bus, materialized: MaterializedView, target: Frontier) -> None:
@@ -28,6 +28,12 @@ async def fold_until(bus: Bus, materialized: MaterializedView, target: Frontier)
         until = target.at(journal.name)
         if until <= at:
             continue
+        facts = await facts_up_to(bus, journal.name, until)
+        if facts is None or facts.last < until:
+            raise Unavailable(
+                f"the journal {journal.name} does not go up to {until} just now: the server that"
+                " answers is not up to date; seek again"
+            )
         for subject in journal.subjects:
             start = at + 1
             async with aclosing(read_messages(bus, journal.name, subject, start=start)) as batches:
