@@ -142,6 +142,7 @@ def test_the_plain_form_has_every_key_and_is_json() -> None:
     assert list(shown) == [
         "agent", "revision", "outcome", "command", "time", "reason", "error", "events", "effects",
         "reply", "app_version", "previous_digest", "dispatched", "sequence", "digest",
+        "wall",
     ]  # fmt: skip
     assert {
         "id", "name", "version", "lane", "sequence", "sender", "number", "correlation_id",

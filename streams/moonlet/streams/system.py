@@ -2,19 +2,10 @@
 
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
+from typing import Final
 
-
-def _monotonic() -> Callable[[], float]:
-    """The clock of the system that goes on while it sleeps, as far as it has one."""
-    with suppress(AttributeError, OSError):
-        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-    return time.monotonic
-
-
-_awake_or_not = _monotonic()
+_SLEEPS_COUNT: Final = getattr(time, "CLOCK_BOOTTIME", None)
+"""The clock of the system that goes on while it sleeps, where there is one."""
 
 
 class SystemClock:
@@ -26,7 +17,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Seconds from an unnamed start; those in which the machine slept count too."""
-        return _awake_or_not()
+        if _SLEEPS_COUNT is not None:
+            return time.clock_gettime(_SLEEPS_COUNT)
+        return time.monotonic()
 
 
 class SystemEntropy:

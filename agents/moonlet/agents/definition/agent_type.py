@@ -140,7 +140,7 @@ class AgentType(Generic[S]):
                 self._message_type(cls),
                 function,
                 signature.wants_call_id,
-                signature.extras,
+                tuple(inspect.signature(function).parameters)[1:],
                 policy,
                 inspect.iscoroutinefunction(function),
             )

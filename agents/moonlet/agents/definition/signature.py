@@ -17,16 +17,12 @@ from moonlet.core.schema import is_message_class
 
 
 class Signature(typing.NamedTuple):
-    """What a handler's annotations say; `classes` are those of the message parameter.
-
-    `extras` are the names of the parameters behind it, in order.
-    """
+    """What a handler's annotations say; `classes` are those of the message parameter."""
 
     classes: tuple[type, ...]
     wants_context: bool
     wants_call_id: bool
     returned: tuple[type, ...]
-    extras: tuple[str, ...] = ()
 
 
 def read_signature(
@@ -73,7 +69,7 @@ def read_signature(
                 " msgspec.Struct, a dataclass or a pydantic model"
             )
     returned = tuple(c for c in _classes_in(hints.get("return")) if is_message_class(c))
-    return Signature(classes, context, call_id, returned, tuple(p.name for p in behind))
+    return Signature(classes, context, call_id, returned)
 
 
 def _shape(leading: int, extras: tuple[str, ...]) -> str:
