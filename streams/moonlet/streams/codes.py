@@ -1,6 +1,6 @@
 """What the server's error codes mean to us. The codes are JetStream's own (`err_code`)."""
 
-from typing import Final
+from typing import Any, Final
 
 from moonlet.core.errors import LimitExceeded, MoonletError
 from moonlet.streams.api import ServerRefused, StreamGone
@@ -36,6 +36,12 @@ NO_MESSAGE: Final = frozenset({10037, 10043})
 
 STREAM_NOT_FOUND: Final = 10059
 
+MAX_BYTES_REQUIRED: Final = 10113
+"""The account takes no stream without a limit of bytes."""
+
+MAILBOX_FULL: Final = "per subject"
+"""What the server says of a mailbox that is full, and of nothing else."""
+
 
 LIMIT_CODES: Final = frozenset({10002, 10026, 10027, 10028})
 """The account's resources, the number of consumers, of streams, the memory: no more of them."""
@@ -57,6 +63,34 @@ def in_our_words(error: ServerRefused, what: str, stream: str) -> MoonletError:
             stream=stream,
         )
     return error
+
+
+def no_room(error: ServerRefused, config: dict[str, Any]) -> MoonletError:
+    """What a refusal to make the stream `config` means where a limit is the cause; else itself."""
+    reserved = int(config.get("max_bytes") or 0)
+    if error.err_code == MAX_BYTES_REQUIRED:
+        needs = (
+            "the account demands that each stream has a limit of bytes (max_bytes_required), and a"
+            " journal may have none: take that off the account"
+        )
+    elif error.err_code in STORAGE_CODES and reserved:
+        needs = (
+            f"it reserves {reserved >> 20} MiB (max_bytes), and the server or the account has less:"
+            " raise max_file_store of the server, or max_file (max_storage) of the account, above"
+            " that"
+        )
+    elif error.err_code in STORAGE_CODES or error.err_code in LIMIT_CODES:
+        needs = (
+            "raise the limit of the account (max_streams, max_file, replicas), or remove streams"
+            " that nobody needs"
+        )
+    else:
+        return error
+    return LimitExceeded(
+        f"stream {config['name']} can't be made ({error.description}): {needs}; then start again,"
+        " which goes on from here",
+        limit=reserved,
+    )
 
 
 def is_conflict(error: ServerRefused) -> bool:

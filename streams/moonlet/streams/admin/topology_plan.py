@@ -12,7 +12,7 @@ import msgspec
 from moonlet.core.errors import InvalidSettings, UnknownAgentType
 from moonlet.streams.api import ServerRefused
 from moonlet.streams.bus import Bus
-from moonlet.streams.codes import is_taken
+from moonlet.streams.codes import is_taken, no_room
 from moonlet.streams.topology import Topology
 
 
@@ -86,13 +86,19 @@ async def carry_out(bus: Bus, steps: Sequence[Step], *, only: str = "") -> None:
             "; ".join(f"stream {step.stream}: {', '.join(step.differences)}" for step in refused)
             + ": set it back with the `nats` tool, or use another prefix"
         )
-    for step in sorted(steps, key=lambda step: step.action == "create"):
+    # What the account may have no room for comes first: then nothing is left half made.
+    for step in sorted(steps, key=lambda step: (step.action == "create", -_reserved(step.config))):
         if only not in ("", step.stream):
             continue
         if step.action == "create":
             await create_stream(bus, step.config)
         else:
             await _update(bus, step)
+
+
+def _reserved(config: dict[str, Any]) -> int:
+    """The bytes that the server keeps free for it, and must have from the beginning."""
+    return int(config.get("max_bytes") or 0)
 
 
 async def _update(bus: Bus, step: Step) -> None:
@@ -141,7 +147,10 @@ async def restore_queue(bus: Bus, stream: str) -> bool:
 
 
 async def create_stream(bus: Bus, config: dict[str, Any]) -> None:
-    """Make a stream, or confirm an equal one; raises `InvalidSettings` if it can't be made."""
+    """Make a stream, or confirm an equal one.
+
+    Raises `InvalidSettings` if it can't be made, `LimitExceeded` if the account has no room for it.
+    """
     try:
         await bus._js.create_stream(config)
     except ServerRefused as error:
@@ -150,4 +159,4 @@ async def create_stream(bus: Bus, config: dict[str, Any]) -> None:
                 f"stream {config['name']}: another stream has its subjects already"
                 f" ({', '.join(config['subjects'])}): remove it, or use another prefix"
             ) from None
-        raise
+        raise no_room(error, config) from None

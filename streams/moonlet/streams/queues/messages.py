@@ -22,12 +22,12 @@ from moonlet.core.codec import (
 )
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import MailboxFull, MoonletError, PayloadTooLarge
+from moonlet.core.errors import LimitExceeded, MailboxFull, MoonletError, PayloadTooLarge
 from moonlet.core.fold import body_digest, plain_body
 from moonlet.core.ids import AgentId
 from moonlet.streams.api import PubAck, ServerRefused
 from moonlet.streams.bus import Bus
-from moonlet.streams.codes import is_full
+from moonlet.streams.codes import MAILBOX_FULL, is_full
 from moonlet.streams.storing import MESSAGE_ID, is_stored, store, store_anyway
 from moonlet.streams.subjects import Home
 from moonlet.telemetry import get_logger
@@ -180,6 +180,12 @@ class Mailboxes:
 
 def explain_refusal(error: ServerRefused, agent: AgentId, limit: int) -> Exception:
     """The error for a sender whose command the server refused."""
+    if is_full(error) and MAILBOX_FULL not in error.description:
+        return LimitExceeded(
+            f"the server has no room for commands ({error.description}): nothing was stored; free"
+            " its disk, or raise max_file_store of the server or max_file (max_storage) of the"
+            " account, then send again"
+        )
     if is_full(error):
         return MailboxFull(
             f"the mailbox of {agent} is full ({error.description}): wait and send again, or run"
