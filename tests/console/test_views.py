@@ -39,6 +39,7 @@ def test_get_prints_all_a_field_or_a_key_as_of_now(folder: Path) -> None:
     value = {"by_account": {"account/alice": 7, "account/bob": 13}, "total": 20}
     assert json.loads(view("totals", "get").out) == value
     assert record("totals", "get", "by_account", "account/bob")["value"] == 13
+    assert record("totals", "get", "by_account")["value"] == value["by_account"]
     found = record("totals", "get", "total")
     assert (found["value"], found["version"], found["field"]) == (20, 1, "total")
     assert sum(found["frontier"].values()) >= 3

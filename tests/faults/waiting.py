@@ -3,6 +3,8 @@
 from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
+ACCOUNTS = "tests/agents/test_account_limits.py::"
+LINE = "tests/console/test_command_line.py::"
 CONNECTION = "tests/streams/test_connection.py::"
 LARGE = "tests/agents/test_large_answers.py::"
 SHUTDOWN = "tests/e2e/test_shutdown.py::"
@@ -118,5 +120,59 @@ WAITING_FAULTS: tuple[Fault, ...] = (
         LARGE + "test_the_answer_of_a_query_too_large_for_a_message_is_refused_at_once",
         "an answer too large for a message is kept back",
         NOTHING_INSTEAD,
+    ),
+    Fault(
+        "P10",
+        ACCOUNTS + "test_what_an_account_has_no_room_for_is_named",
+        "what a refusal to make a stream means is not said",
+        (
+            (
+                (STREAMS + "admin/topology_plan.py"),
+                "raise no_room(error, config) from None",
+                "raise error",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        LINE + "test_a_mistake_in_the_command_line_is_json_where_that_is_asked_for",
+        "mistakes in the command line are text alone",
+        (
+            (
+                ("console/moonlet/console/__main__.py"),
+                'if "--json" not in sys.argv[1:]:',
+                "if sys.argv:",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        LINE + "test_a_host_runs_nothing_that_was_not_named",
+        "a host that was named nothing runs the satellites",
+        (
+            (
+                ("console/moonlet/console/agents/serving.py"),
+                "types = list(find_own(modules).values())",
+                "from moonlet.console.common import find; types = list(find(modules).values())",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        LINE + "test_the_traceback_of_a_handler_stands_in_the_history",
+        "a parked command's traceback is not shown",
+        (
+            (
+                ("console/moonlet/console/agents/reading.py"),
+                "stack = await stacks.of(commit)",
+                'stack = ""',
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        LINE + "test_the_end_of_who_ran_the_server_is_explained_to_those_attached",
+        "why nobody answers is not looked for",
+        (((STREAMS + "opening.py"), "why_gone=ended", "why_gone=None"),),
     ),
 )

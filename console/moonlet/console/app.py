@@ -1,6 +1,6 @@
 """The `moonlet` command: its sub-commands, and what `moonlet --help` says of all of them."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -11,18 +11,30 @@ from moonlet.console.demo import demo
 from moonlet.console.doctor import doctor
 from moonlet.console.sim import sim_app
 from moonlet.console.topology import topology_app
+from moonlet.console.version import say_version
 from moonlet.console.view import view_app, views
 
 _EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 app = typer.Typer(
     name="moonlet",
-    help="Event-sourced agents on NATS JetStream: run them, talk to them, see what they did.",
     epilog=f"Exit codes:\n{_EXITS}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def moonlet(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=say_version, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """Event-sourced agents on NATS JetStream: run them, talk to them, see what they did."""
+
 
 app.command()(demo)
 app.command()(up)

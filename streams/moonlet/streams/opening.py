@@ -28,11 +28,12 @@ async def open_bus(
     it; who started it stops it. The topology is the one that stands on the server, if any does;
     raises `InvalidSettings` if another one is given.
     """
-    found = settings.resolve(url, context=context)
+    found, ended = settings.resolve(url, context=context), None
     if found is None:
         server = await stack.enter_async_context(await open_embedded(folder or Path.cwd()))
-        found = settings.from_url(server.url, "the embedded server")
-    js = await open_connection(found)
+        found = settings.from_url(server.url, server.description)
+        ended = server.why_ended
+    js = await open_connection(found, why_gone=ended)
     stack.push_async_callback(js.close)
     clock, entropy = SystemClock(), SystemEntropy()
     told = topology or Topology(prefix=settings.prefix())

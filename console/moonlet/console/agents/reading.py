@@ -14,7 +14,7 @@ from moonlet.core.commit import Commit, Effect, plain
 from moonlet.core.digest import state_digest
 from moonlet.core.errors import Invalid, UnknownAgentType
 from moonlet.core.ids import AgentId
-from moonlet.streams import Bus, stream_facts, subject_counts
+from moonlet.streams import Bus, ParkedStacks, stream_facts, subject_counts
 
 COLORS = {"accepted": "green", "rejected": "yellow", "expired": "yellow", "parked": "red"}
 
@@ -67,10 +67,13 @@ async def history(
     count = 0
     async with opened(options) as session:
         commits = session.moon.history(str(target), from_=first, to=last, follow=follow)
+        stacks = ParkedStacks(session.moon.bus, target)
         async with aclosing(commits):
             async for commit in commits:
                 count += 1
-                options.output.result(plain(commit), in_words(commit))
+                stack = await stacks.of(commit)
+                record = {**plain(commit), "traceback": stack} if stack else plain(commit)
+                options.output.result(record, in_words(commit, stack))
     if not count:
         between = "" if first == 1 and last is None else f" from {first} to {last or 'the end'}"
         options.output.remark(
@@ -78,8 +81,11 @@ async def history(
         )
 
 
-def in_words(commit: Commit[Any]) -> str:
-    """A commit as text: a line for the command, one for each event and effect, and the reply."""
+def in_words(commit: Commit[Any], stack: str = "") -> str:
+    """A commit as text: a line for the command, one for each event and effect, and the reply.
+
+    Of a parked one also the traceback of its handler.
+    """
     command = commit.command
     outcome = typer.style(f"{commit.outcome:<8}", fg=COLORS[commit.outcome])
     moment = commit.time.datetime.isoformat(sep=" ", timespec="milliseconds")
@@ -90,6 +96,7 @@ def in_words(commit: Commit[Any]) -> str:
     lines[0] += f"{compact(command.body)}{sender}"
     if commit.reason:
         lines.append(f"why    {commit.reason}")
+    lines += [f"       {line}" for line in stack.splitlines()]
     lines += [f"event  {event.name} {compact(event.body)}" for event in commit.events]
     lines += [_effect(effect) for effect in commit.effects]
     if commit.reply is not None:

@@ -20,7 +20,7 @@ from moonlet.console.common import (
     Session,
     asked_topology,
     command,
-    find,
+    find_own,
     on_stop,
     opened,
 )
@@ -65,7 +65,10 @@ async def run(
     options: Options,
     modules: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODULE[:NAME]...", help="As --module elsewhere."),
+        typer.Argument(
+            metavar="MODULE[:NAME]...",
+            help="Where the agent types are, else what ./pyproject.toml lists.",
+        ),
     ] = None,
     lease: Annotated[
         int, typer.Option(help="Seconds after which others take over if this is killed.", min=1)
@@ -82,7 +85,7 @@ async def run(
 
     The first host stores replicas and sizes; later `moonlet topology apply` alone changes them.
     """
-    types = list(find(modules).values())
+    types = list(find_own(modules).values())
     asked = asked_topology(Topology(prefix=options.prefix), replicas, mailbox, internal)
     stop = asyncio.Event()
     on_stop(stop.set)

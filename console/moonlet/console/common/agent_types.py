@@ -31,6 +31,16 @@ class Code(msgspec.Struct, frozen=True):
     views: dict[str, View]
 
 
+def find_own(given: Sequence[str] | None) -> Found:
+    """As `find`, but never the satellites by default: what is started was asked for."""
+    if not given and not _from_project():
+        raise InvalidSettings(
+            f"no module is named: `moonlet run MODULE`, or list yours in {PROJECT} of this folder,"
+            f' as [tool.moonlet] modules = ["bank.accounts"]; the satellites are {DEFAULT}'
+        )
+    return find(given)
+
+
 def find(given: Sequence[str] | None) -> Found:
     """The agent types alone; raises `InvalidSettings` if there are none, and as `find_code`."""
     places = _places(given)

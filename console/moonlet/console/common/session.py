@@ -22,7 +22,8 @@ class Session:
         """The server in words."""
         if self.server is None:
             return self.moon.bus.description
-        return f"{self.server.url} (embedded{'' if self.server.owned else ', attached'})"
+        how = "which ends with this process" if self.server.owned else "attached"
+        return f"{self.server.url} (embedded, {how})"
 
 
 @asynccontextmanager

@@ -91,7 +91,11 @@ async def watch(
 
 
 def _value(replica: Replica, field: str | None, key: str | None) -> Any:
-    return replica.value if field is None else replica.read(field, key)[0]
+    if field is None:
+        return replica.value
+    if key is None and field in replica.view.fields:  # of a map: all of it
+        return replica.value[field]
+    return replica.read(field, key)[0]
 
 
 def _print_value(

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,20 @@ PINGS_OUTSTANDING_MAX = 2
 log = get_logger(__name__)
 
 
-async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:
+async def open(
+    settings: Settings, *, name: str = "moonlet", why_gone: Callable[[], str] | None = None
+) -> NatsJetStream:
     """Connect to one of the servers and make sure that it offers what we need.
 
     Raises `Unavailable` (no server, one too old, or without JetStream), `PermissionDenied` (wrong
     credentials, no inbox) or `InvalidSettings` (a certificate or key file that can't be used).
-    A connection that was opened reconnects by itself, for ever.
+    A connection that was opened reconnects by itself, for ever; `why_gone` says, where it knows,
+    why that is in vain.
     """
     begun = asyncio.get_running_loop().time()
     servers = await answering_first(settings.servers, hello=not settings.tls_first)
     wire = NatsWire()
-    attempt = _Attempt(settings, wire)
+    attempt = _Attempt(settings, wire, why_gone)
     jetstream: NatsJetStream | None = None
 
     async def reconnected() -> None:
@@ -88,9 +92,12 @@ async def open(settings: Settings, *, name: str = "moonlet") -> NatsJetStream:
 class _Attempt:
     """What went wrong while connecting; afterwards, only the log hears of errors."""
 
-    def __init__(self, settings: Settings, wire: NatsWire) -> None:
+    def __init__(
+        self, settings: Settings, wire: NatsWire, why_gone: Callable[[], str] | None
+    ) -> None:
         self._settings = settings
         self._wire = wire
+        self._why_gone = why_gone
         self._errors: list[Exception] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.opened = False
@@ -98,9 +105,14 @@ class _Attempt:
     async def take_error(self, error: Exception) -> None:
         """nats-py's `error_cb`."""
         if self.opened:
+            before, trouble = self._wire.trouble, ""
             if _is_refusal(error):
-                self._wire.trouble = str(self.error(error))
-                log.warning("nats_credentials_refused", error=self._wire.trouble)
+                trouble = str(self.error(error))
+            elif self._why_gone is not None and not self._wire.ready:
+                trouble = self._why_gone()
+            if trouble and trouble != before:
+                log.warning("nats_connection_in_vain", reason=trouble)
+            self._wire.trouble = trouble
             log.debug("nats_error", error=f"{type(error).__name__}: {error}")
             return
         self._errors.append(error)

@@ -20,7 +20,7 @@ from moonlet.streams.queues.messages import (
     post_outcome,
     same_command,
 )
-from moonlet.streams.queues.parked import ParkedStream
+from moonlet.streams.queues.parked import ParkedStacks, ParkedStream
 from moonlet.streams.queues.timers import Timers
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "OWNER_QUERY",
     "Answer",
     "Mailboxes",
+    "ParkedStacks",
     "ParkedStream",
     "Question",
     "Timers",

@@ -1,5 +1,6 @@
 """The parked stream: commands and effects that could not be done, with cause and stack."""
 
+import codecs
 from typing import Any
 
 import msgspec
@@ -10,7 +11,10 @@ from moonlet.core.errors import MoonletError
 from moonlet.core.fold import call_id, plain_body
 from moonlet.core.ids import AgentId
 from moonlet.streams.bus import Bus
+from moonlet.streams.reading import read_messages, stream_facts
 from moonlet.streams.storing import store
+
+STACK_HEADER = "Moonlet-Stack"
 
 HEADER_MAX = 3_000
 """Characters of a cause or a stack that a header carries."""
@@ -77,11 +81,60 @@ class ParkedStream:
             "Moonlet-Attempts": str(attempts),
         }
         if stack:
-            headers["Moonlet-Stack"] = _one_line(stack)
+            headers[STACK_HEADER] = _its_end(stack)
         subject = self._bus.subjects.parked(agent)
         id = f"parked/{parked.agent}/{parked.revision}/{parked.id}"
         record = _CODEC.encode(parked)
         await store(self._bus, subject, record, id=id, headers=headers, timeout=5.0)
+
+
+class ParkedStacks:
+    """The tracebacks of one agent's parked commands, read as far as they are asked for."""
+
+    def __init__(self, bus: Bus, agent: AgentId) -> None:
+        self._bus = bus
+        self._agent = agent
+        self._read = 0
+        self._stacks: dict[int, str] = {}
+
+    async def of(self, commit: Commit[Any]) -> str:
+        """The traceback with which the commit's command was parked; '' if there is none."""
+        if commit.outcome != "parked":
+            return ""
+        if commit.revision not in self._stacks:
+            await self._read_on()
+        return self._stacks.get(commit.revision, "")
+
+    async def _read_on(self) -> None:
+        bus, stream = self._bus, self._bus.topology.stream("parked")
+        if await stream_facts(bus, stream) is None:
+            return
+        subject = bus.subjects.parked(self._agent)
+        async for batch in read_messages(bus, stream, subject, start=self._read + 1, wide=True):
+            for message in batch:
+                self._read = message.sequence
+                try:
+                    parked = _CODEC.decode(message.data)
+                except MoonletError:
+                    continue  # foreign: doctor tells
+                stack = (message.headers or {}).get(STACK_HEADER, "")
+                if stack and parked.effect is None:
+                    self._stacks[parked.revision] = _in_lines(stack)
+
+
+def _its_end(stack: str) -> str:
+    """The last lines of a traceback, where the mistake stands, for a header."""
+    length = HEADER_MAX
+    while len(line := ascii(stack[-length:])[1:-1]) > HEADER_MAX:
+        length -= 100
+    return line
+
+
+def _in_lines(header: str) -> str:
+    try:
+        return codecs.decode(header, "unicode_escape")
+    except ValueError:  # it was cut, or another's
+        return header
 
 
 def _one_line(text: str) -> str:

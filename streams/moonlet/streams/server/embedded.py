@@ -62,8 +62,13 @@ class Embedded:
     """The running server of a folder; `owned` if this process started it."""
 
     def __init__(
-        self, record: Record, process: ServerProcess | None = None, locks: tuple[int, ...] = ()
+        self,
+        record: Record,
+        home: Path,
+        process: ServerProcess | None = None,
+        locks: tuple[int, ...] = (),
     ) -> None:
+        self._home = home
         self.url = record.url
         self.monitoring_url = record.monitoring_url
         self.owner_pid = record.pid
@@ -74,6 +79,30 @@ class Embedded:
     def owned(self) -> bool:
         """Whether this process started it, and will stop it."""
         return self._process is not None
+
+    @property
+    def description(self) -> str:
+        """Whose server it is, in words: it ends with the process that runs it."""
+        if self.owned:
+            return "the embedded server, which ends with this process"
+        return f"the embedded server, which process {self.owner_pid} runs"
+
+    def why_ended(self) -> str:
+        """Why nobody answers any more, where that is known; what to do then."""
+        if self._process is not None:
+            return ""
+        if _is_owned(self._home):
+            record = _read_record(self._home)
+            if record is None or record.url == self.url:
+                return ""
+            return (
+                f"process {record.pid} runs the embedded server of {self._home.parent} now, at"
+                f" {record.url}: connect again"
+            )
+        return (
+            f"process {self.owner_pid}, which ran the embedded server of {self._home.parent}, has"
+            " ended, and the server with it: start it with `moonlet up`, then connect again"
+        )
 
     @property
     def process(self) -> ServerProcess:
@@ -110,7 +139,7 @@ async def open(folder: Path, *, fsync: bool = True) -> Embedded:
             return await _start(home, lock, fsync)
         record = _read_record(home)
         if record is not None and _is_owned(home) and await _answers(record):
-            return Embedded(record)
+            return Embedded(record, home)
         if time.monotonic() > deadline:
             owner = f"process {record.pid} owns it, but its" if record else "its"
             raise Unavailable(
@@ -126,7 +155,7 @@ async def attach(folder: Path) -> Embedded | None:
     record = _read_record(home)
     if record is None or not _is_owned(home) or not await _answers(record):
         return None
-    return Embedded(record)
+    return Embedded(record, home.absolute())
 
 
 def erase(folder: Path) -> None:
@@ -205,7 +234,7 @@ def _launch(home: Path, lock: int, fsync: bool) -> Embedded:
     except BaseException:
         _release(locks)
         raise
-    return Embedded(record, process, tuple(locks))
+    return Embedded(record, home, process, tuple(locks))
 
 
 def _stop(process: ServerProcess, locks: Sequence[int]) -> None:
