@@ -15,7 +15,7 @@ ready := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check docs chaos planted simulate determinism laws mutants fidelity format bench
+.PHONY: help setup demo test test-all check docs chaos planted simulate determinism laws porcupine mutants fidelity format bench
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -87,6 +87,9 @@ simulate: $(ready) ## worlds under all faults: SEEDS=10000 of the workshop, BAZA
 
 determinism: $(ready) ## one digest per seed: SEEDS=10000 worlds, each in three processes with other hash seeds
 	@$(python) -m tests.simulations.determinism --seeds $(or $(SEEDS),10000) $(ARGS)
+
+porcupine: $(ready) ## histories of WORLDS=200 and REAL=4 runs with killed hosts, judged by Porcupine (needs go)
+	@$(python) -m tests.consistency.porcupine --worlds $(or $(WORLDS),200) --real $(or $(REAL),4) $(ARGS)
 
 laws: $(ready) ## the laws of convergence, EXAMPLES=100000 for each
 	@MOONLET_LAWS_EXAMPLES=$(or $(EXAMPLES),100000) $(python) -m pytest -n $(JOBS) -q tests/projections/test_laws.py -k test_law --timeout=0

@@ -7,6 +7,7 @@ text is not found any more is an error too, so that this table can't rot unseen.
 from tests.faults.bounds import BOUND_FAULTS
 from tests.faults.calls_and_clocks import CALL_AND_CLOCK_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
+from tests.faults.consistency import CONSISTENCY_FAULTS
 from tests.faults.fault import Fault
 from tests.faults.intruders import INTRUDER_FAULTS
 from tests.faults.memory import MEMORY_FAULTS
@@ -22,6 +23,7 @@ FAULTS: tuple[Fault, ...] = (
     *COMMAND_FAULTS,
     *BOUND_FAULTS,
     *INTRUDER_FAULTS,
+    *CONSISTENCY_FAULTS,
     *VIEW_FAULTS_ALL,
     *TOPOLOGY_FAULTS,
     *CALL_AND_CLOCK_FAULTS,
