@@ -284,6 +284,12 @@ def test_equal_commits_give_equal_folds_live_or_read_back(
         assert contents(folded(read)) == live
 
 
+def test_effect_numbers_of_a_later_epoch_are_larger_than_all_before() -> None:
+    """Else what an agent sends after its journal's loss was accepted would pass for duplicates."""
+    assert effect_number(1, 0, epoch=1) > effect_number(2**29, MAX_EFFECTS - 1)
+    assert effect_number(2**29, 0, epoch=8_000) < 2**53  # any reader of JSON can hold it
+
+
 def test_effect_numbers_grow_with_revision_and_index() -> None:
     numbers = [effect_number(r, i) for r in (1, 2, 3) for i in (0, 1, MAX_EFFECTS - 1)]
     assert numbers == sorted(set(numbers))

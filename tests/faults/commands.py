@@ -398,8 +398,8 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "services/journal_ends.py",
-                "        if stream not in self._doubted:\n            return\n",
-                "        return\n",
+                "        if error is not None:\n            raise error\n",
+                "",
             ),
         ),
     ),

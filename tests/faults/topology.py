@@ -1,6 +1,6 @@
 """Faults in what stands on the server and who may change it: topology, journals, versions."""
 
-from tests.faults.commands import STREAMS
+from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
 TOPOLOGY_FAULTS: tuple[Fault, ...] = (
@@ -32,8 +32,8 @@ TOPOLOGY_FAULTS: tuple[Fault, ...] = (
         (
             (
                 STREAMS + "admin/topology_record.py",
-                'await carry_out(bus, [step for step in steps if step.action != "update"])',
-                "await carry_out(bus, steps)",
+                'step for step in steps if step.action not in ("update", "gone")',
+                'step for step in steps if step.action != "gone"',
             ),
         ),
     ),
@@ -47,6 +47,91 @@ TOPOLOGY_FAULTS: tuple[Fault, ...] = (
                 STREAMS + "admin/topology_plan.py",
                 "            if _home_of(wanted, type_) != stream:",
                 "            if False:",
+            ),
+        ),
+    ),
+    Fault(
+        "P12",
+        "tests/agents/test_journals_that_went_back.py::"
+        "test_a_journal_made_anew_while_no_host_ran_is_corrupt_until_that_is_accepted",
+        "a journal made anew passes for the one that was deleted",
+        (
+            (
+                STREAMS + "journal/marks.py",
+                "    if now.created != mark.created:\n",
+                "    if False:\n",
+            ),
+            (
+                STREAMS + "journal/marks.py",
+                "    if facts.last < mark.sequence:\n",
+                "    if False:\n",
+            ),
+            (STREAMS + "journal/marks.py", "    if mark.digest:\n", "    if False:\n"),
+        ),
+    ),
+    Fault(
+        "P12",
+        "tests/agents/test_journals_that_went_back.py::"
+        "test_a_journal_made_anew_under_a_running_host_takes_no_commit",
+        "that an agent has no commit is believed of any journal",
+        (
+            (
+                AGENTS + "services/journal_ends.py",
+                "            facts is None or mark_of(facts, 0).incarnation != mark.incarnation\n",
+                "            False\n",
+            ),
+            (AGENTS + "live/live_agent.py", "        self._owner.suspect(self)\n", ""),
+        ),
+    ),
+    Fault(
+        "P12",
+        "tests/agents/test_journals_that_went_back.py::"
+        "test_without_marks_snapshots_bear_witness_that_a_journal_was_made_anew",
+        "nobody asks the snapshots",
+        (
+            (
+                AGENTS + "services/journal_ends.py",
+                "            mark = await self._store.witnessed(stream, types)\n",
+                "            mark = None\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P12",
+        "tests/agents/test_journals_that_went_back.py::"
+        "test_a_journal_that_is_gone_when_a_host_starts_is_named_and_not_made",
+        "a host makes a journal that is missing",
+        (
+            (
+                STREAMS + "admin/topology_record.py",
+                '    if step.action == "create" and step.stream in bus.topology.journal_streams:',
+                "    if False:",
+            ),
+        ),
+    ),
+    Fault(
+        "P12",
+        "tests/agents/test_deleted_streams.py::"
+        "test_after_the_leases_were_deleted_a_host_that_starts_over_gets_its_partitions",
+        "consumers of owners whose records are gone stay",
+        (
+            (
+                STREAMS + "admin/restoring.py",
+                '            if re.search(r"-r[0-9]+$", name):\n',
+                "            if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P12",
+        "tests/agents/test_deleted_streams.py::"
+        "test_a_stopped_agent_stays_stopped_when_the_registry_was_deleted",
+        "what stood in the registry is forgotten with it",
+        (
+            (
+                AGENTS + "hosting/stream_watch.py",
+                "                    await services.registry.mark_stopped(agent, True)\n",
+                "                    pass\n",
             ),
         ),
     ),

@@ -82,7 +82,8 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     was not accepted, `error` names the error class when it was not the agent itself that refused.
     `time` grows from commit to commit; where it is over a second ahead of the wall time, since a
     clock was wrong once, `wall` has that, in µs since 1970. `dispatched` is the revision up to
-    which effects were known to be out. `digest` covers the
+    which effects were known to be out. `epoch` counts the losses of the journal that an operator
+    had accepted. `digest` covers the
     stored bytes, which hold `previous_digest`: a chain per agent.
     """
 
@@ -99,6 +100,7 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     app_version: str = ""
     previous_digest: str = ""
     dispatched: int = 0
+    epoch: int = 0
     sequence: int = 0
     digest: str = ""
     wall: int = 0

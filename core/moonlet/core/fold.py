@@ -28,9 +28,16 @@ IDS: Final = 4_096
 """How many ids of commands without a number an agent has in memory: the last ones."""
 
 
-def effect_number(revision: int, index: int) -> int:
-    """The number of an effect among all of its agent's: grows with revision and index."""
-    return revision * MAX_EFFECTS + index
+EPOCH_NUMBERS: Final = 2**40
+"""Numbers of effects in one epoch of a journal: beyond 2**30 revisions of an agent."""
+
+
+def effect_number(revision: int, index: int, epoch: int = 0) -> int:
+    """The number of an effect among all of its agent's: grows with epoch, revision and index.
+
+    Revisions that were lost with a journal's end are given out again; their numbers are not.
+    """
+    return epoch * EPOCH_NUMBERS + revision * MAX_EFFECTS + index
 
 
 def body_digest(name: str, body: Any) -> str:

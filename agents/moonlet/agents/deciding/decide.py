@@ -317,6 +317,7 @@ def decide(
             previous_digest=chain.digest,
             dispatched=dispatched,
             wall=micros if micros != time.micros else 0,
+            epoch=rules.epoch,
         )
         return PendingCommit(
             queued, envelope, commit, decision.state, decision.stack, body, rules.record_limit

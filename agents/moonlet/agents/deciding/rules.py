@@ -23,6 +23,7 @@ class Rules:
         "agent_type",
         "app_version",
         "blocked",
+        "epoch",
         "fatal",
         "internal",
         "record_limit",
@@ -39,6 +40,7 @@ class Rules:
         timers: str,
         internal: str,
         fatal: str = "",
+        epoch: int = 0,
         running: Running | None = None,
     ) -> None:
         self.agent_type = agent_type
@@ -47,5 +49,6 @@ class Rules:
         self.timers = timers
         self.internal = internal
         self.fatal = fatal
+        self.epoch = epoch
         self.blocked: dict[str, Blocked] = {}
         self.running = running or Running()

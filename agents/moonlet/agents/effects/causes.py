@@ -28,7 +28,7 @@ def caused_envelope(
         version=message.version,
         lane=lane,
         sender=commit.agent,
-        number=commit.revision if timer else effect_number(commit.revision, index),
+        number=commit.revision if timer else effect_number(commit.revision, index, commit.epoch),
         correlation_id=command.correlation_id or command.id,
         causation_id=command.id,
         traceparent=command.traceparent,

@@ -5,6 +5,7 @@ it did in between was fenced by compare-and-set, and its late effects are recogn
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType, TracebackType
@@ -16,6 +17,7 @@ from moonlet.agents.definition import AgentType, Resource
 from moonlet.agents.hosting import collector
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
+from moonlet.agents.hosting.stream_watch import StreamWatch
 from moonlet.agents.owner import OwnedPartition
 from moonlet.agents.placement import HostWatch
 from moonlet.agents.recovery import Recoveries
@@ -144,7 +146,13 @@ class Host:
             self._tasks,
             holds=lambda: self.lease_holds,
             look_again=self._watch.look_again,
+            stream_gone=lambda: self._streams.look_soon(),
             on_death=self._died,
+        )
+        self._streams = StreamWatch(
+            self.services,
+            lambda: list(self._ownership.partitions.values()),
+            self._watch.look_again,
         )
         self._running = True
         self._watch_loop()
@@ -153,6 +161,7 @@ class Host:
         try:
             await self._watch.open()
             await self._settle()
+            await self._streams.learn(list(self.types))
             await self._register(self.types.values())
             await self._join()
             await self._place()
@@ -164,6 +173,7 @@ class Host:
         self._tasks.spawn(self._renew_for_ever(), f"lease {self.id}")
         self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
         self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
+        self._tasks.spawn(self._streams.watch_for_ever(), f"streams {self.id}")
 
     async def _settle(self) -> None:
         """Go by the topology that stands; what differs from it is an operator's to change."""
@@ -186,6 +196,7 @@ class Host:
         agent_type.check()
         self.services.bus.topology.journal_of(agent_type.name)
         self._calls.check(agent_type)
+        await self._streams.learn([agent_type.name])
         await self._register([agent_type])
         self.types[agent_type.name] = agent_type
         await self._renew()
@@ -194,7 +205,7 @@ class Host:
         await self._calls.open(agent_type)
 
     async def _register(self, types: Iterable[AgentType[Any]]) -> None:
-        moon, journals = self._moon, self._moon.bus.topology.journal_of
+        moon = self._moon
         hosts = [lease for lease in await self._leases.hosts() if lease.host != self.id]
         runs = {*self.types, *(agent_type.name for agent_type in types)}
 
@@ -207,8 +218,6 @@ class Host:
         await moon.registry.register(counts, joins)
         for agent_type in types:
             moon.learn(agent_type)
-        for journal in sorted({journals(name) for name in counts}):
-            await self.services.ends.incarnation(journal)
 
     async def stop(self) -> None:
         """Stop pulling, finish what is in flight, hand over, leave: within 10 s, whatever hangs.
@@ -231,6 +240,8 @@ class Host:
             await _ends(self._end_tasks(), LET_GO)
             await _ends(self._ownership.drop_all(), LET_GO)
         await _ends(self._recoveries.close(), LET_GO)
+        with contextlib.suppress(MoonletError):  # the next host then knows a little less
+            await _ends(self._streams.leave(), LET_GO)
         try:
             if self.id and not await _ends(self._leases.leave(self.id), LET_GO):
                 log.info("the lease will run out by itself", host=self.id)

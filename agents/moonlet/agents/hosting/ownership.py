@@ -12,7 +12,7 @@ from moonlet.agents.placement import Place, plan_moves
 from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.errors import LimitExceeded, MoonletError
-from moonlet.streams import HostLease, Leases, Partition, StreamGone, restore_queue
+from moonlet.streams import HostLease, Leases, Partition, StreamGone
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -22,7 +22,7 @@ class Ownership:
     """The partitions of one host, and the slots that feed them. Changes of it take turns.
 
     `types` are the host's, which may grow. `holds` says whether its lease holds; `look_again` is
-    called when the leases have to be read soon.
+    called when the leases have to be read soon, `stream_gone` when a stream is missing.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Ownership:
         *,
         holds: Callable[[], bool],
         look_again: Callable[[], None],
+        stream_gone: Callable[[], None],
         on_death: Callable[[BaseException], None],
     ) -> None:
         self.partitions: dict[Place, OwnedPartition] = {}
@@ -45,6 +46,7 @@ class Ownership:
         self._tasks = tasks
         self._holds = holds
         self._look_again = look_again
+        self._stream_gone = stream_gone
         self._on_death = on_death
         self._slots: dict[Place, Slot] = {}
         self._changing = asyncio.Lock()
@@ -185,18 +187,10 @@ class Ownership:
             else:
                 log.warning("owned partitions can't be fed", **told)
             if isinstance(error, StreamGone):
-                await self._restore(error.stream)
+                self._stream_gone()
             await self._give_up(place)
             return False
         return True
-
-    async def _restore(self, stream: str) -> None:
-        """Somebody deleted a queue while we ran; with it went what waited there."""
-        try:
-            if await restore_queue(self._services.bus, stream):
-                self._services.alarm("a queue was deleted, and is made again", stream=stream)
-        except MoonletError as error:
-            log.warning("a queue can't be made again", stream=stream, error=str(error))
 
     async def _hand_over(self, places: Sequence[Place], hosts: Sequence[HostLease] = ()) -> None:
         """Finish what is in flight there, stop being fed, and say that it is free."""

@@ -307,6 +307,7 @@ class LiveAgent:
 
     def reread(self) -> None:
         """What is in memory is not what is stored: read the journal again."""
+        self._owner.suspect(self)
         self.forget()
         self._read()
 

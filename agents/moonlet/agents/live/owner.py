@@ -48,6 +48,9 @@ class Owner(Protocol[A]):
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """An earlier commit dealt with this: tell the sender, if it wants an answer."""
 
+    def suspect(self, agent: A) -> None:
+        """What is stored is not what it had: the journal may have gone back."""
+
     def read_journal(self, agent: A) -> "asyncio.Task[None]":
         """Read its journal: `take_up`, then `go_on`; `break_down` if it can't be read.
 

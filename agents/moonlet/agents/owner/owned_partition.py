@@ -80,6 +80,7 @@ class OwnedPartition:
             timers=topology.stream("timers"),
             internal=topology.stream("internal"),
             fatal=fatal_place(record.note),
+            epoch=services.ends.epoch(self.journal_stream),
             running=services.running,
         )
         self.times: Callable[[], tuple[int, Timestamp]] = partial(services.hlc.now, bus.clock)
@@ -122,7 +123,7 @@ class OwnedPartition:
         self.closed = True
         if hand_over:
             await self._finish()
-        self._note_end()
+        self.note_end()
         if hand_over:
             await self._snapshots.leaving(self.agents.values(), SNAPSHOTS_SECONDS)
         for agent in self.agents.values():
@@ -190,14 +191,40 @@ class OwnedPartition:
 
     def doubt(self) -> None:
         """The server was away: agents compare their last commit before they append again."""
-        self._note_end()
+        self.note_end()
         for agent in list(self.agents.values()):
             agent.doubt()
 
-    def _note_end(self) -> None:
+    def note_end(self) -> None:
         """How far our commits went: a journal that ends before that went back."""
         if self._end:
             self.services.ends.note(self.journal_stream, self._end)
+
+    @property
+    def stopped_agents(self) -> list[AgentId]:
+        """Those that an operator stopped, in order."""
+        return [AgentId(self.agent_type.name, key) for key in sorted(self.stopped)]
+
+    def suspect(self, agent: LiveAgent) -> None:
+        """What is stored is not what an agent had: see that its journal is the one it was."""
+        self.note_end()
+        self.services.ends.doubt(self.journal_stream)
+
+    def journal_went_back(self) -> None:
+        """Have every agent read its journal before it decides anything; it is told why then."""
+        for agent in list(self.agents.values()):
+            if agent.phase in (Phase.RUNNING, Phase.BLOCKED):
+                agent.reread()
+
+    def journal_is_back(self) -> None:
+        """Let agents go on that stopped because the journal was not what it was."""
+        self._end = 0
+        self.rules.epoch = self.services.ends.epoch(self.journal_stream)
+        for agent in list(self.agents.values()):
+            error = agent.error
+            if agent.phase is Phase.BROKEN and isinstance(error, Corrupt):
+                if error.stream == self.journal_stream:
+                    agent.start()
 
     async def stop_agent(self, id: AgentId) -> None:
         """Let what is in flight finish, mark the agent stopped for all owners to come."""

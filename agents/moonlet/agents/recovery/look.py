@@ -12,7 +12,13 @@ from moonlet.agents.services import HostServices
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify, reached
-from moonlet.streams import Snapshot, StoredMessage, decode_commit, restore_snapshot
+from moonlet.streams import (
+    Snapshot,
+    StoredMessage,
+    StreamGone,
+    decode_commit,
+    restore_snapshot,
+)
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -31,10 +37,16 @@ async def look(
     Raises `Undecodable`, `Corrupt`, `Unavailable`.
     """
     stream = services.bus.topology.journal_of(agent.type)
-    last = await services.journal(stream).last(agent)
-    await services.ends.check(stream)
+    try:
+        last = await services.journal(stream).last(agent)
+    except StreamGone:
+        services.ends.doubt(stream)
+        await services.ends.check(stream)
+        raise
     if last is None:
+        await services.ends.check_absent(stream)
         return Fold(initial_state(agent_type))
+    await services.ends.check(stream)
     snapshot = await _usable_snapshot(services, agent_type, agent, stream, last)
     if snapshot is not None:
         tail = await _behind(services, agent_type, agent, stream, snapshot, last)

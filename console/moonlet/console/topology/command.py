@@ -1,6 +1,9 @@
-"""`topology show`, `plan` and `apply`: the only way to change what the first host was told."""
+"""`topology show`, `plan` and `apply`: the only way to change what the first host was told.
 
-from typing import Any
+And `accept-loss`, for a journal that is not what it was.
+"""
+
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -17,6 +20,7 @@ from moonlet.console.common import (
     opened,
     table,
 )
+from moonlet.core.errors import InvalidSettings
 from moonlet.streams import (
     Bus,
     Step,
@@ -27,6 +31,7 @@ from moonlet.streams import (
     replication_of,
     stored_topology,
 )
+from moonlet.streams import accept_loss as accept
 
 topology_app = typer.Typer(
     name="topology",
@@ -112,6 +117,27 @@ async def apply(
         wanted = asked_topology(bus.topology, replicas, mailbox, internal, journal)
         steps = await apply_topology(bus, wanted)
     _tell(options, steps, "")
+
+
+@topology_app.command("accept-loss")
+@command
+async def accept_loss(
+    options: Options,
+    journal: Annotated[str, typer.Argument(help="The journal, or its stream.", metavar="JOURNAL")],
+) -> None:
+    """Take a journal that was deleted or restored older as it stands: what is missing is lost."""
+    async with opened(options) as session:
+        bus = session.moon.bus
+        streams = {bus.topology.journal_stream(name): name for name in bus.topology.journals}
+        stream = next((s for s, name in streams.items() if journal in (s, name)), None)
+        if stream is None:
+            raise InvalidSettings(
+                f"there is no journal {journal}; there are: {', '.join(bus.topology.journals)}"
+            )
+        mark = await accept(bus, stream)
+    record = {"stream": stream, "epoch": mark.epoch, "sequence": mark.sequence}
+    said = f"{stream} is taken as it stands, {mark.sequence:,} commits; its epoch is {mark.epoch}"
+    options.output.result(record, said)
 
 
 _DONE = {"create": "made", "update": "changed", "refuse": "refused"}

@@ -12,7 +12,8 @@ from moonlet.streams.admin.inspection import (
     storage_used,
 )
 from moonlet.streams.admin.replication import Replication, replication_of
-from moonlet.streams.admin.topology_plan import Step, plan_topology, refuse_moves, restore_queue
+from moonlet.streams.admin.restoring import restore_streams
+from moonlet.streams.admin.topology_plan import Step, plan_topology, refuse_moves
 from moonlet.streams.admin.topology_record import (
     apply_topology,
     joined,
@@ -37,7 +38,7 @@ __all__ = [
     "plan_topology",
     "refuse_moves",
     "replication_of",
-    "restore_queue",
+    "restore_streams",
     "settle_topology",
     "standing_topology",
     "storage_used",

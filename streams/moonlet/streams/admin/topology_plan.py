@@ -134,18 +134,6 @@ def _home_of(topology: Topology, type_: str) -> str:
         return ""
 
 
-async def restore_queue(bus: Bus, stream: str) -> bool:
-    """Make a queue again that was deleted while hosts run; False if the stream is none.
-
-    What waited in it is gone. A journal is not made: an empty one would pass for a whole one.
-    """
-    queues = [bus.topology.stream(name) for name in ("mailboxes", "internal", "timers")]
-    if stream not in queues:
-        return False
-    await create_stream(bus, bus.topology.config_of(stream))
-    return True
-
-
 async def create_stream(bus: Bus, config: dict[str, Any]) -> None:
     """Make a stream, or confirm an equal one.
 

@@ -23,6 +23,7 @@ from moonlet.streams.api import ServerRefused
 from moonlet.streams.buckets import Bucket
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_missing
+from moonlet.streams.journal import Marks
 from moonlet.streams.topology import Topology
 
 KEY: Final = "topology"
@@ -100,11 +101,19 @@ async def settle_topology(bus: Bus) -> list[Step]:
         attempt += 1
         found = await find_topology(bus, told.prefix)  # of a system older than the record
         bus.topology = told if found is None else joined(told, found)
-        await _store_first(bus)
+        await store_first(bus)
     bus.topology = joined(told, standing)
-    steps = await plan_topology(bus)
-    await carry_out(bus, [step for step in steps if step.action != "update"])
+    steps = [await _seen_before(bus, step) for step in await plan_topology(bus)]
+    await carry_out(bus, [step for step in steps if step.action not in ("update", "gone")])
     return steps
+
+
+async def _seen_before(bus: Bus, step: Step) -> Step:
+    """A journal that is missing, but has a mark, is gone: an empty one would pass for whole."""
+    if step.action == "create" and step.stream in bus.topology.journal_streams:
+        if await Marks(bus).read(step.stream) is not None:
+            return msgspec.structs.replace(step, action="gone")
+    return step
 
 
 async def apply_topology(bus: Bus, wanted: Topology | None = None) -> list[Step]:
@@ -120,8 +129,11 @@ async def apply_topology(bus: Bus, wanted: Topology | None = None) -> list[Step]
     if before is not None:
         await refuse_moves(bus, before, wanted)
     steps = await plan_topology(bus, wanted)
+    if before is not None:
+        steps = [await _seen_before(bus, step) for step in steps]
     # The bucket comes first: a server that can't have so many replicas says so before anything.
     own = wanted.bucket("config")
+    steps = [step for step in steps if step.action != "gone"]
     await carry_out(bus, steps, only=own)
     await _bucket(bus, wanted.prefix).put(KEY, _CODEC.encode(wanted))
     if wanted.prefix == bus.topology.prefix:
@@ -130,7 +142,8 @@ async def apply_topology(bus: Bus, wanted: Topology | None = None) -> list[Step]
     return steps
 
 
-async def _store_first(bus: Bus) -> None:
+async def store_first(bus: Bus) -> None:
+    """Store what the bus goes by, unless something stands."""
     topology = bus.topology
     await create_stream(bus, topology.config_of(topology.bucket("config")))
     try:

@@ -138,6 +138,10 @@ class Registry:
             return False
         return True
 
+    async def store_again(self) -> None:
+        """The bucket was deleted: write what is known of types; what another wrote stands."""
+        await asyncio.gather(*(self._create(name, home) for name, home in self._known.items()))
+
     async def mark_stopped(self, agent: AgentId, stopped: bool) -> None:
         """Mark an agent as stopped, for every owner to come, or take the mark away."""
         key = f"stopped.{agent.type}.{agent.key}"

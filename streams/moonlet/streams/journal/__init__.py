@@ -2,6 +2,14 @@
 
 from moonlet.streams.journal.group_commit import EXPECTED_LAST, GroupCommit, encode_commit
 from moonlet.streams.journal.journal import Journal, decode_commit, decode_plain_commit
+from moonlet.streams.journal.marks import (
+    Mark,
+    Marks,
+    accept_loss,
+    fault_of,
+    mark_of,
+    reached_by,
+)
 from moonlet.streams.journal.pasts import Pasts
 from moonlet.streams.journal.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
 
@@ -9,12 +17,18 @@ __all__ = [
     "EXPECTED_LAST",
     "GroupCommit",
     "Journal",
+    "Mark",
+    "Marks",
     "Pasts",
     "Snapshot",
     "Snapshots",
+    "accept_loss",
     "decode_commit",
     "decode_plain_commit",
     "encode_commit",
+    "fault_of",
+    "mark_of",
+    "reached_by",
     "restore_snapshot",
     "take_snapshot",
 ]

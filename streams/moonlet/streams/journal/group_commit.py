@@ -127,6 +127,7 @@ class GroupCommit:
         self._js = bus._js
         self._stream = stream
         self._timeout = timeout
+        self._highest = 0  # acknowledged
         self._waiting: list[Append] = []
         self._waiting_records = 0
         self._singles = 0
@@ -207,13 +208,26 @@ class GroupCommit:
 
         def landed(future: "asyncio.Future[PubAck]") -> None:
             self._singles -= 1
-            error = _outcome(future)
+            error = _outcome(future) or self._went_back(future.result().sequence)
             append.tell([future.result().sequence] if error is None else error)
             self._flush()
 
         expected = {EXPECTED_LAST: str(append.expected)}
         future = self._publish(append.subject, payload, {**headers, **expected})
         future.add_done_callback(landed)
+
+    def _went_back(self, sequence: int) -> MoonletError | None:
+        """What is wrong if the server stored behind what it had acknowledged before.
+
+        Told once: an answer may have been overtaken, or an operator accepted that it went back.
+        """
+        before, self._highest = self._highest, sequence
+        if sequence > before:
+            return None
+        return Unavailable(
+            f"{self._stream} stored a commit at {sequence}, though it had reached {before}: it is"
+            " read again"
+        )
 
     def _publish(
         self, subject: str, payload: bytes, headers: dict[str, str]
@@ -241,7 +255,12 @@ class GroupCommit:
             self._batch_in_flight = False
             error = _outcome(future)
             if error is None:
-                _tell_sequences(batch, future.result().sequence, len(messages))
+                error = self._went_back(future.result().sequence)
+                if error is not None:
+                    for append in batch:
+                        append.tell(error)
+                else:
+                    _tell_sequences(batch, future.result().sequence, len(messages))
             else:
                 self._refused(batch, error, future.exception())
             self._flush()

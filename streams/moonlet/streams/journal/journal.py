@@ -17,8 +17,9 @@ from moonlet.core.commit import Commit, place
 from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.errors import Corrupt, InvalidMessage, PayloadTooLarge, Undecodable
 from moonlet.core.ids import AgentId
-from moonlet.streams.api import Sieve, StoredMessage
+from moonlet.streams.api import ServerRefused, Sieve, StoredMessage, StreamGone
 from moonlet.streams.bus import Bus
+from moonlet.streams.codes import is_missing
 from moonlet.streams.reading import HistoryReader, read_messages, stream_facts, with_record
 
 _RAW: Final = {
@@ -90,9 +91,18 @@ class Journal:
         self.stream = stream
 
     async def last(self, agent: AgentId) -> StoredMessage | None:
-        """The agent's last commit, read from the leader; None if it has none."""
+        """The agent's last commit, read from the leader; None if it has none.
+
+        Raises `StreamGone` if there is no such journal.
+        """
         subject = self._bus.subjects.journal(agent)
-        return await self._whole(await self._bus._js.last_message(self.stream, subject))
+        try:
+            message = await self._bus._js.last_message(self.stream, subject)
+        except ServerRefused as error:
+            if not is_missing(error):
+                raise
+            raise StreamGone(f"the journal {self.stream} is gone", stream=self.stream) from None
+        return await self._whole(message)
 
     async def message(self, sequence: int) -> StoredMessage | None:
         """The commit stored at `sequence`, read from the leader; None if there is none."""

@@ -113,6 +113,15 @@ def restore_snapshot(snapshot: Snapshot, state: S) -> Fold[S]:
     return fold
 
 
+def decode_snapshot(data: bytes) -> Snapshot | None:
+    """The snapshot of a stored message; None if it can't be read, or is of another format."""
+    try:
+        snapshot = _CODEC.decode(data)
+    except InvalidMessage:
+        return None
+    return snapshot if snapshot.knows_all else None
+
+
 class Snapshots:
     """The snapshot stream: one message an agent, the last."""
 
@@ -125,11 +134,8 @@ class Snapshots:
         message = await self._bus._js.last_message(self._stream, self._bus.subjects.snapshot(agent))
         if message is None:
             return None
-        try:
-            snapshot = _CODEC.decode(message.data)
-        except InvalidMessage:
-            return None
-        return snapshot if snapshot.knows_all and snapshot.agent == str(agent) else None
+        snapshot = decode_snapshot(message.data)
+        return snapshot if snapshot is not None and snapshot.agent == str(agent) else None
 
     def store(self, agent: AgentId, snapshot: Snapshot) -> "asyncio.Future[PubAck] | None":
         """Write in the background; None if it is too large to be stored. Loss does no harm."""
