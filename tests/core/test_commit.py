@@ -141,7 +141,7 @@ def test_the_plain_form_has_every_key_and_is_json() -> None:
     shown = plain(place(msgspec.structs.replace(LEAST), 12, "d" * 32))
     assert list(shown) == [
         "agent", "revision", "outcome", "command", "time", "reason", "error", "events", "effects",
-        "reply", "app_version", "previous_digest", "dispatched", "sequence", "digest",
+        "reply", "app_version", "previous_digest", "dispatched", "epoch", "sequence", "digest",
         "wall",
     ]  # fmt: skip
     assert {
