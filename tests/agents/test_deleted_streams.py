@@ -5,7 +5,7 @@ import pytest
 from moonlet.agents import Client, Host, connect
 from moonlet.core.errors import MoonletError, Unknown
 from moonlet.core.ids import AgentId
-from moonlet.streams import Marks, StreamGone, Topology, stored_topology, stream_names
+from moonlet.streams import JournalMarks, StreamGone, Topology, stored_topology, stream_names
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, GetBalance, account_type
 from tests.faulty import until, until_true
@@ -59,7 +59,7 @@ async def known_to_a_newcomer(server: ServerProcess, topology: Topology) -> bool
 
 async def marked(moon: Client, stream: str) -> bool:
     """Whether the journal's high-water mark stands."""
-    return await Marks(moon.bus).read(stream) is not None
+    return await JournalMarks(moon.bus).read(stream) is not None
 
 
 async def test_after_the_leases_were_deleted_a_host_that_starts_over_gets_its_partitions(

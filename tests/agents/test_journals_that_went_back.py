@@ -10,7 +10,7 @@ import pytest
 
 from moonlet.agents import Client, Host, connect
 from moonlet.core.errors import MoonletError, Unknown
-from moonlet.streams import Marks, Topology, accept_loss, stream_facts, stream_names
+from moonlet.streams import JournalMarks, Topology, accept_loss, stream_facts, stream_names
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, GetBalance, account_type
 from tests.faulty import until, until_true
@@ -85,7 +85,7 @@ async def test_a_journal_made_anew_while_no_host_ran_is_corrupt_until_that_is_ac
         for total in (1, 2, 3):
             assert await moon.ask("account/a", Deposit(1)) == total
     async with connect(shared_server.url, topology=topology) as moon:
-        mark = await Marks(moon.bus).read(stream)
+        mark = await JournalMarks(moon.bus).read(stream)
         assert mark is not None and mark.sequence == 3
         await made_anew(moon, stream)
     async with hosted(shared_server, topology) as (moon, host):
@@ -168,5 +168,5 @@ async def test_marks_of_two_hosts_only_rise(shared_server: ServerProcess, name: 
                 for _, partition in host._ownership.partitions.items():
                     partition.note_end()
                 await host.services.ends.write_marks()
-            mark = await Marks(moon.bus).read(stream)
+            mark = await JournalMarks(moon.bus).read(stream)
             assert mark is not None and mark.sequence == 30 and mark.digest

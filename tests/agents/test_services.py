@@ -7,7 +7,7 @@ import pytest
 
 from moonlet.agents.services import HostServices
 from moonlet.core.errors import Corrupt
-from moonlet.streams import Bus, Registry, StreamFacts
+from moonlet.streams import Bus, Registry, StreamFacts, Topology
 
 STREAM = "moon-journal-main"
 
@@ -20,6 +20,11 @@ class Server:
         self.now = incarnation
         self.open = asyncio.Event()
         self.open.set()
+        self.topology = Topology()
+        self._js = None
+
+    async def backoff(self, attempt: int) -> None:
+        await asyncio.sleep(0)
 
     async def facts(self, stream: str) -> StreamFacts:
         await self.open.wait()
@@ -32,7 +37,15 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    return Server(9, "first")
+    return Server(9, "first/0")
+
+
+class NoMarks:
+    """Nothing stands beside the journals, and nothing is kept there."""
+
+    async def read(self, _stream: str) -> None: ...
+
+    async def witnessed(self, _stream: str, _types: object) -> None: ...
 
 
 @pytest.fixture
@@ -45,9 +58,16 @@ async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> HostServi
         "moonlet.agents.services.journal_ends.facts_up_to",
         lambda _, name, end: server.facts(name),
     )
+    monkeypatch.setattr(
+        "moonlet.agents.services.journal_ends.stream_facts", lambda _, name: server.facts(name)
+    )
+    monkeypatch.setattr(
+        "moonlet.agents.services.journal_ends.reached_by", lambda *_: asyncio.sleep(0)
+    )
     made = HostServices(cast(Bus, server), cast(Registry, None), "")
+    monkeypatch.setattr(made.ends, "_store", NoMarks())
     monkeypatch.setattr(made.ends, "journal", lambda _: server)
-    await made.ends.incarnation(STREAM)
+    assert await made.ends.learn(STREAM, []) == ""
     made.ends.note(STREAM, 9)
     made.ends.reconnected()
     return made
@@ -56,7 +76,7 @@ async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> HostServi
 async def test_agents_that_come_back_together_may_all_ask_for_a_new_journals_end(
     server: Server, services: HostServices
 ) -> None:
-    server.now, server.end = "second", 0
+    server.now, server.end = "second/1", 0  # an operator accepted the loss
     server.open.clear()
     asked = [asyncio.create_task(services.ends.check(STREAM)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -70,17 +90,28 @@ async def test_a_journal_that_went_back_is_told_of(server: Server, services: Hos
         await services.ends.check(STREAM)
 
 
+async def test_a_journal_made_anew_is_told_of_until_its_loss_is_accepted(
+    server: Server, services: HostServices
+) -> None:
+    server.now, server.end = "second/0", 20
+    for _ in range(2):
+        with pytest.raises(Corrupt, match="deleted, and another made in its place"):
+            await services.ends.check(STREAM)
+    server.now = "second/1"
+    assert await services.ends.judge(STREAM) == ""
+    await services.ends.check(STREAM)
+
+
 async def test_what_was_acknowledged_while_it_was_asked_stays_known(
     server: Server, services: HostServices
 ) -> None:
-    server.now, server.end = "second", 3
+    server.now, server.end = "second/1", 3
     server.open.clear()
     asked = asyncio.create_task(services.ends.check(STREAM))
     await asyncio.sleep(0)
     server.open.set()
-    await services.ends.incarnation(STREAM)
-    services.ends.note(STREAM, 10)
     await asked
+    services.ends.note(STREAM, 10)
     services.ends.reconnected()
     with pytest.raises(Corrupt, match="ends at 3, but 10 was acknowledged"):
         await services.ends.check(STREAM)

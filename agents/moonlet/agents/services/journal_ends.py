@@ -2,7 +2,7 @@
 
 What this host saw is held against the journal after every reconnect, whenever an append lost to
 another commit, and in each look at the streams; what hosts before it saw stands in the bucket
-(`Marks`), and is held against it when the host starts.
+(`JournalMarks`), and is held against it when the host starts.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from moonlet.core.marks import reached
 from moonlet.streams import (
     Bus,
     Journal,
+    JournalMarks,
     Mark,
-    Marks,
     StreamFacts,
     facts_up_to,
     fault_of,
@@ -40,7 +40,7 @@ class JournalEnds:
         self._marks: dict[str, Mark] = {}
         self._written: dict[str, Mark] = {}
         self._doubted: set[str] = set()
-        self._store = Marks(bus)
+        self._store = JournalMarks(bus)
         self._asking = asyncio.Lock()
         self._asked: dict[str, int] = {}
         self._facts: dict[str, StreamFacts | None] = {}

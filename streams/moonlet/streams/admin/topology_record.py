@@ -23,7 +23,7 @@ from moonlet.streams.api import ServerRefused
 from moonlet.streams.buckets import Bucket
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_missing
-from moonlet.streams.journal import Marks
+from moonlet.streams.journal import JournalMarks
 from moonlet.streams.topology import Topology
 
 KEY: Final = "topology"
@@ -111,7 +111,7 @@ async def settle_topology(bus: Bus) -> list[Step]:
 async def _seen_before(bus: Bus, step: Step) -> Step:
     """A journal that is missing, but has a mark, is gone: an empty one would pass for whole."""
     if step.action == "create" and step.stream in bus.topology.journal_streams:
-        if await Marks(bus).read(step.stream) is not None:
+        if await JournalMarks(bus).read(step.stream) is not None:
             return msgspec.structs.replace(step, action="gone")
     return step
 

@@ -3,8 +3,8 @@
 from moonlet.streams.journal.group_commit import EXPECTED_LAST, GroupCommit, encode_commit
 from moonlet.streams.journal.journal import Journal, decode_commit, decode_plain_commit
 from moonlet.streams.journal.marks import (
+    JournalMarks,
     Mark,
-    Marks,
     accept_loss,
     fault_of,
     mark_of,
@@ -17,8 +17,8 @@ __all__ = [
     "EXPECTED_LAST",
     "GroupCommit",
     "Journal",
+    "JournalMarks",
     "Mark",
-    "Marks",
     "Pasts",
     "Snapshot",
     "Snapshots",

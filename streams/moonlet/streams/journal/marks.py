@@ -105,7 +105,7 @@ async def fault_of(bus: Bus, facts: StreamFacts, mark: Mark) -> str:
     return ""
 
 
-class Marks:
+class JournalMarks:
     """The reader and writer of the marks of all journals."""
 
     def __init__(self, bus: Bus) -> None:
@@ -168,7 +168,7 @@ async def accept_loss(bus: Bus, stream: str) -> Mark:
     An operator's: what its agents had beyond it is lost for good. Returns the new mark. Raises
     `Unavailable`, `InvalidSettings`.
     """
-    marks = Marks(bus)
+    marks = JournalMarks(bus)
     before = await marks.read(stream)
     facts = await stream_facts(bus, stream)
     epoch = 1 + max(
