@@ -308,17 +308,15 @@ def decide(
             outcome=decision.outcome,
             command=command,
             time=time,
-            reason=decision.reason,
-            error=decision.error,
-            events=decision.events,
-            effects=decision.effects,
+            reason=decision.reason, error=decision.error,
+            events=decision.events, effects=decision.effects,
             reply=decision.reply,
             app_version=rules.app_version,
             previous_digest=chain.digest,
             dispatched=dispatched,
             wall=micros if micros != time.micros else 0,
             epoch=rules.epoch,
-        )
+        )  # fmt: skip
         return PendingCommit(
             queued, envelope, commit, decision.state, decision.stack, body, rules.record_limit
         )
