@@ -7,6 +7,7 @@ from moonlet.agents import AgentType, Client, Host, connect
 from moonlet.streams import Bucket, Partition
 from moonlet.streams.buckets.leases import Leases
 from moonlet.streams.server.server_process import ServerProcess
+from tests.faulty import FaultyMoon
 from tests.streams.support import eventually
 
 ledger = AgentType("ledger", dict, partitions=2)
@@ -61,3 +62,26 @@ async def test_a_partition_that_is_lost_while_all_are_dropped_harms_nothing(
         first.close = meet_another_owner  # type: ignore[method-assign]
         await _lose_lease(moon, host)
         assert (first.closed, second.closed) == (True, True)
+
+
+async def test_a_renewal_whose_answer_is_lost_costs_no_partition(
+    own_server: ServerProcess, name: str
+) -> None:
+    async with (
+        FaultyMoon(own_server.url, name) as (moon, faults),
+        Host(moon, [ledger], lease=3) as host,
+    ):
+        before, partition = host.id, host.partition("ledger", 0)
+        lost: list[str] = []
+
+        def publishing(subject: str, data: bytes) -> str:
+            if ".host." not in subject or lost:
+                return "pass"
+            lost.append(subject)
+            return "lose ack"
+
+        faults.publishing = publishing
+        await eventually(lambda: bool(lost))
+        renewed = host._revision
+        await eventually(lambda: host._revision > renewed)
+        assert host.id == before and host.partition("ledger", 0) is partition

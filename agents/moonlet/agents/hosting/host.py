@@ -24,6 +24,7 @@ from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import REFUSE, TELL, HostServices, ServerTime, Tasks
 from moonlet.core.errors import Conflict, InvalidSettings, MoonletError
 from moonlet.core.ids import AgentId, partition_of
+from moonlet.core.marks import reached
 from moonlet.streams import HostLease, Leases, settle_topology
 from moonlet.telemetry import get_logger
 
@@ -316,7 +317,16 @@ class Host:
         async with self._renewing:  # two at a time would take each other for another host
             asked = clock.monotonic()
             lease = HostLease(self.id, sorted(self.types), self._started, self._clock_off)
-            self._revision = await self._leases.renew(lease, self._revision)
+            try:
+                self._revision = await self._leases.renew(lease, self._revision)
+            except Conflict:
+                # Nobody else writes it: it ran out, or a renewal of ours landed without an answer.
+                landed = await self._leases.revision(self.id) if self.lease_holds else 0
+                if not landed:
+                    raise
+                reached("a renewal without an answer had landed")
+                asked = clock.monotonic()
+                self._revision = await self._leases.renew(lease, landed)
             self._stamp = self._revision, asked, clock.monotonic()
             self._renewed = asked
         self._leases.tell(self.id)
@@ -327,7 +337,7 @@ class Host:
             try:
                 await self._renew()
             except Conflict:
-                # It ran out, or a write of ours had no answer: either way, start as a newcomer.
+                # It ran out, or somebody ended it: start as a newcomer.
                 await self._start_over()
             except MoonletError as error:
                 log.info("the lease can't be renewed", host=self.id, error=str(error))

@@ -112,6 +112,11 @@ class Leases:
             f"host.{host.host}", value, revision=revision, ttl=self.lease, timeout=timeout
         )
 
+    async def revision(self, host: str) -> int:
+        """The revision of the host's lease, read from the leader; 0 if it has none."""
+        entry = await self._bucket.get(f"host.{host}")
+        return 0 if entry is None else entry.revision
+
     async def leave(self, host: str) -> None:
         """End the host's lease, so that nobody waits for it to run out.
 
