@@ -135,7 +135,7 @@ def envelope(sender: str, number: int, id: str = "") -> Envelope:
                     number=number)  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(20, 120))
 def test_nothing_counts_twice_and_nothing_vanishes_whatever_left_memory(
     rng: random.Random, steps: int

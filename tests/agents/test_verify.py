@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
 from moonlet.agents import (
     AgentType,
@@ -20,11 +21,15 @@ from moonlet.agents import (
     Send,
     Verification,
 )
+from moonlet.agents.histories import seen
+from moonlet.agents.histories.seen import SeenSet
+from moonlet.core import fold as folds
 from moonlet.core.commit import Command, Commit, Event
 from moonlet.core.digest import DIGEST_HEADER, record_digest
 from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
+from moonlet.core.memory import windows
 from moonlet.core.schema import schema, upcast
 from moonlet.streams import Snapshot, StoredMessage, encode_commit, take_snapshot
 
@@ -324,6 +329,39 @@ def test_a_command_that_was_committed_twice_is_named() -> None:
     book = Book(till()).store(Book(till()).decided(Explode()), command=nameless)
     book.store(book.decided(Explode()), command=nameless)
     assert only(book.messages).kind == "twice"
+
+
+def test_a_command_that_was_committed_twice_is_named_however_long_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "SENDERS", 2)
+    monkeypatch.setattr(folds, "IDS", 2)
+    monkeypatch.setattr(seen, "IN_MEMORY", 8)
+    for by_number in (True, False):
+        book = Book(till())
+        commit = book.decided(Explode())
+        commands = [
+            msgspec.structs.replace(commit.command, number=1, sender=f"c-{n}", id=f"c-{n}.1")
+            if by_number
+            else msgspec.structs.replace(commit.command, number=0, sender="", id=f"own-{n}")
+            for n in range(40)
+        ]
+        for command in [*commands, commands[0]]:
+            book.store(book.decided(Explode()), command=command)
+        fault = only(book.messages)
+        assert (fault.kind, fault.revision) == ("twice", 41)
+
+
+def test_a_set_on_disk_has_what_was_added_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(seen, "IN_MEMORY", 4)
+    many = SeenSet()
+    for n in range(3_000):
+        assert many.add("a", str(n)) and not many.add("a", str(n))
+    assert len(many) == 3_000
+    assert not any(many.add("a", str(n)) for n in range(3_000))
+    assert many.add("b", "0")
 
 
 def test_a_firing_or_a_result_that_was_not_open_is_named() -> None:

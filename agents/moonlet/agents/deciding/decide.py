@@ -426,13 +426,12 @@ def _known(
     if envelope.timer or envelope.call or not number:
         return Verdict.WAIT if ahead else known(fold, queued, envelope)
     window = fold.windows.of.get((envelope.sender, envelope.lane))
-    usual = (
-        window is not None
-        and number > window[0]
-        and (not window[1] or (number - window[0] <= WINDOW and window[1] < DOUBTED))
-    )  # the next of an agent, or of a client
     verdict = None
-    if not usual or fold.past.any:
+    if window is None or number <= window[0]:
+        verdict = known_number(fold, queued, envelope, ahead=bool(ahead))
+    elif window[1] and (
+        fold.past.any or number - window[0] > WINDOW or window[1] >= DOUBTED
+    ):  # of a client: an agent's is newer than all, wherever they are
         verdict = known_number(fold, queued, envelope, ahead=bool(ahead))
     if verdict is None and ahead and chain.holds(envelope.sender, envelope.lane, number):
         return Verdict.WAIT

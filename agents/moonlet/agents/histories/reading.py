@@ -114,6 +114,7 @@ async def fold_of(
     until = to_micros(time) if time is not None else None
     stream = bus.topology.journal_of(agent.type)
     fold = Fold(agent_type.behavior.initial())
+    fold.past.keeps = False  # nothing is decided on it
     subject = bus.subjects.journal(agent)
     async with aclosing(_messages(bus, stream, subject, at_least=at_least)) as batches:
         async for batch in batches:

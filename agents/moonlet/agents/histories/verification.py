@@ -1,6 +1,7 @@
 """Checking what is stored: is each history whole, and would the code decide it again as it did?
 
-Pure: messages of journals go in, in order; faults come out, the first of each agent.
+Messages of journals go in, in order; faults come out, the first of each agent. Nothing but the set
+of all commands grows with a history, and that stands on disk.
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,13 @@ import msgspec
 
 from moonlet.agents.deciding import Difference, decide_again, fold_state
 from moonlet.agents.definition import AgentType
+from moonlet.agents.histories.seen import SeenSet
 from moonlet.core.commit import Commit
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import Corrupt, MoonletError, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
+from moonlet.core.memory import sent_by_agent
 from moonlet.streams import Snapshot, StoredMessage, decode_commit
 
 Kind = Literal["foreign", "corrupt", "undecodable", "chain", "twice", "decision", "snapshot"]
@@ -49,6 +52,7 @@ class Verifier:
         stream: str,
         agent_type: AgentType[Any] | None,
         snapshot: Snapshot | None = None,
+        seen: SeenSet | None = None,
     ) -> None:
         self.agent = agent
         self.commits = 0
@@ -58,7 +62,9 @@ class Verifier:
         self._stream = stream
         self._type = agent_type
         self._snapshot = snapshot
+        self._seen = seen if seen is not None else SeenSet()
         self._fold: Fold[Any] = Fold(agent_type.behavior.initial() if agent_type else None)
+        self._fold.past.keeps = False  # what leaves its memory is in the set of all
 
     @property
     def revision(self) -> int:
@@ -146,9 +152,13 @@ class Verifier:
             return timer is None or timer.revision != command.number
         if command.call:
             return command.call not in fold.calls
-        if command.number and command.sender:
-            return fold.windows.has(command.sender, command.lane, command.number)
-        return command.id in fold.ids
+        agent = str(self.agent)
+        if command.number and command.sender and not command.by_id:
+            by_agent = sent_by_agent(command.sender)
+            if by_agent and fold.windows.has(command.sender, command.lane, command.number):
+                return True  # or it came after a later one, which an agent's never may
+            return not self._seen.add(agent, command.sender, command.lane, str(command.number))
+        return not self._seen.add(agent, command.id)
 
     def _difference(self, commit: Commit[Any], difference: Difference) -> HistoryFault:
         name = commit.command.name
@@ -193,6 +203,7 @@ class Verification:
 
     def __init__(self, types: Mapping[str, AgentType[Any]]) -> None:
         self._types = types
+        self._seen = SeenSet()
         self.agents: dict[AgentId, Verifier] = {}
         self.foreign = 0
 
@@ -202,7 +213,8 @@ class Verification:
 
     def meet(self, agent: AgentId, stream: str, snapshot: Snapshot | None = None) -> None:
         """Begin with an agent, before its first commit."""
-        self.agents[agent] = Verifier(agent, stream, self._types.get(agent.type), snapshot)
+        type_ = self._types.get(agent.type)
+        self.agents[agent] = Verifier(agent, stream, type_, snapshot, self._seen)
 
     def take(self, agent: AgentId | None, message: StoredMessage) -> HistoryFault | None:
         """Check one message of a journal; `agent` is None for a subject that is no agent's."""
