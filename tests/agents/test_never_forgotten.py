@@ -246,3 +246,20 @@ async def test_an_owner_that_stored_meanwhile_is_not_overwritten(moon_server: Mo
             await arrive(moon, sent_again((await commits(moon, AgentId("account", f"n{n}")))[0]))
         await settled(moon)
         assert await moon.query(str(HUB), GetBalance()) == 24
+
+
+async def test_a_client_numbers_no_further_ahead_than_is_believed(
+    moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("client.sending", "deciding.decide", "deciding.known"):
+        monkeypatch.setattr(f"moonlet.agents.{place}.WINDOW", 4)
+    account = account_type(partitions=1)
+    async with moon_server.connect(agents=[account]) as moon, Host(moon, [account]):
+        for n in range(3):
+            await moon.ask(str(HUB), Deposit(1))
+            for m in range(6):  # each takes a number that is never sent
+                await moon.ask(str(HUB), Deposit(1), id=f"own-{n}-{m}")
+        numbered = [c.command for c in await commits(moon) if c.command.number]
+    assert not any(command.by_id for command in numbered)
+    assert [command.number for command in numbered] == [1, 3, 3], "of a session each"
+    assert len({command.sender for command in numbered}) == 3

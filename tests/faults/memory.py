@@ -63,6 +63,62 @@ MEMORY_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "P3",
+        NEVER + "test_a_client_numbers_no_further_ahead_than_is_believed",
+        "a client goes on with its session whatever was never stored",
+        (
+            (
+                "agents/moonlet/agents/client/sending.py",
+                "        if route.last - route.landed >= WINDOW:\n",
+                "        if route.last < 0:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        "tests/agents/test_old_questions.py"
+        "::test_a_command_that_nobody_sent_has_no_outcome_and_costs_no_search",
+        "an id's commit is searched for in the whole history",
+        (
+            (
+                "agents/moonlet/agents/answering/owner_service.py",
+                "        sequence = seen.sequence if isinstance(seen, Seen) else 0\n",
+                "        sequence = 0\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        "tests/agents/test_old_questions.py"
+        "::test_a_flood_of_questions_is_bounded_and_those_beyond_ask_again",
+        "any number of old outcomes is searched for at once",
+        (
+            (
+                "agents/moonlet/agents/answering/old_outcomes.py",
+                "            if self._count >= SOUGHT_MAX:\n",
+                "            if self._count < 0:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
+        "tests/agents/test_verify.py"
+        "::test_a_command_that_was_committed_twice_is_named_however_long_ago",
+        "verify knows only the commands that an agent has in memory",
+        (
+            (
+                "agents/moonlet/agents/histories/seen.py",
+                "            if key in self._few:\n                return False\n",
+                "",
+            ),
+            (
+                "agents/moonlet/agents/histories/seen.py",
+                "        if self._table[at : at + KEY] == key:\n            return False\n",
+                "",
+            ),
+        ),
+    ),
+    Fault(
+        "P3",
         "tests/agents/test_known.py"
         "::test_nothing_counts_twice_and_nothing_vanishes_whatever_left_memory",
         "what a client's window said before it left memory is not joined with what came since",

@@ -95,10 +95,10 @@ class Counter:
     window, where it would be taken for a duplicate.
     """
 
-    __slots__ = ("_in_flight", "_last", "_waiting")
+    __slots__ = ("_in_flight", "_waiting", "last")
 
     def __init__(self) -> None:
-        self._last = 0
+        self.last = 0
         self._in_flight: dict[int, None] = {}
         self._waiting: deque[asyncio.Future[int]] | None = None
 
@@ -135,19 +135,29 @@ class Counter:
                 future.set_result(self._give())
 
     def _give(self) -> int:
-        self._last += 1
-        self._in_flight[self._last] = None
-        return self._last
+        self.last += 1
+        self._in_flight[self.last] = None
+        return self.last
 
     def _has_room(self) -> bool:
         oldest = next(iter(self._in_flight), None)
-        return oldest is None or self._last + 1 - oldest < WINDOW
+        return oldest is None or self.last + 1 - oldest < WINDOW
 
 
 class Route(Counter):
     """The way to one agent in one lane, in one session; `home` is None until it was asked for."""
 
-    __slots__ = ("_prefix", "_text", "home", "journal", "lane", "session", "subject", "target")
+    __slots__ = (
+        "_prefix",
+        "_text",
+        "home",
+        "journal",
+        "landed",
+        "lane",
+        "session",
+        "subject",
+        "target",
+    )
 
     def __init__(self, target: AgentId, lane: Lane, session: str) -> None:
         super().__init__()
@@ -155,6 +165,7 @@ class Route(Counter):
         self.lane: Lane = lane
         self.session = session
         self.home: Home | None = None
+        self.landed = 0  # the highest number that is stored
         self.subject = self.journal = ""
         self._text = str(target)
         self._prefix = f"{session}.{target.type}.{target.key}.{lane}."
@@ -251,6 +262,8 @@ class Sender:
         try:
             envelope = route.envelope(message, number, id, deadline, "")
             await self._put(route, envelope, until)
+            if envelope.number > route.landed:
+                route.landed = envelope.number
         finally:
             route.done(number)
         return route.target, envelope, after
@@ -279,6 +292,8 @@ class Sender:
         try:
             envelope = route.envelope(message, number, id, deadline, reply)
             await self._put(route, envelope, until)
+            if envelope.number > route.landed:
+                route.landed = envelope.number
             left = until - self._loop.time()
             if left > 0:
                 await asyncio.wait([future], timeout=min(left, ASK_AGAIN))
@@ -313,6 +328,11 @@ class Sender:
                 self.session = f"c-{self._bus.entropy.token()}"
                 self._routes.clear()
             route = self._routes.setdefault(key, Route(target, lane, self.session))
+        if route.last - route.landed >= WINDOW:
+            # So many numbers were never stored that the agent would not believe the next one.
+            session = f"c-{self._bus.entropy.token()}"
+            route = Route(route.target, route.lane, session)
+            self._routes[str(route.target), route.lane] = route
         return route
 
     async def _find(self, route: Route, until: float) -> Home:
