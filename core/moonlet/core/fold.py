@@ -158,8 +158,9 @@ class Fold(Generic[S]):
         elif command.call:
             self.calls.pop(command.call, None)
         elif command.number and command.sender:
-            if self.past.any:
-                self.past.bring_back(self.windows, (command.sender, command.lane))
+            past = self.past
+            if past.any and (command.sender, command.lane) not in past.whole:
+                past.bring_back(self.windows, (command.sender, command.lane))
             if command.by_id:
                 left = self.windows.doubt(command.sender, command.lane)
                 self._remember_id(commit, body)
