@@ -11,7 +11,7 @@ import msgspec
 import pydantic
 import pytest
 
-from moonlet.agents import Context, Decision
+from moonlet.agents import AgentType, Context, Decision, Reply
 from moonlet.agents.definition import context as contexts
 from moonlet.agents.definition.signature import Signature, read_signature
 from moonlet.core.errors import InvalidAgentType
@@ -250,3 +250,30 @@ async def with_context(call: A, context: Context) -> B: ...  # type: ignore[empt
 def test_a_perform_handler_takes_the_call_alone_and_is_told_so(function: Any) -> None:
     with pytest.raises(InvalidAgentType, match=r"write it as \(message\[, call_id\]\)"):
         read_perform(function)
+
+
+def test_a_state_that_does_not_come_first_is_refused() -> None:
+    account = AgentType("account", State)
+
+    def swapped(command: A, state: State) -> Decision:
+        yield Reply()
+
+    def swapped_and_bare(command, state: State):  # type: ignore[no-untyped-def]
+        yield Reply()
+
+    def other(state: B, command: A) -> Decision:
+        yield Reply()
+
+    for function, said in ((swapped, "A stands"), (swapped_and_bare, "State"), (other, "B stands")):
+        for decorate in (account.on_command, account.on_query):
+            with pytest.raises(InvalidAgentType, match=rf"{said}.*\(state: State, message: ...\)"):
+                decorate(function)
+
+    def bare(state, command: A) -> Decision:  # type: ignore[no-untyped-def]
+        yield Reply()
+
+    def anything(state: Any, command: B) -> Decision:
+        yield Reply()
+
+    account.on_command(bare)
+    account.on_command(anything)

@@ -29,6 +29,15 @@ def test_an_ask_prints_the_reply_and_a_query_the_answer(host: Path) -> None:
     assert answered.records == [{"agent": "account/alice", "reply": 12}]
 
 
+def test_a_field_that_would_do_nothing_is_refused(host: Path) -> None:
+    body = '{"amount": 5, "amuont": 3}'
+    asked = invoke("ask", "account/typo", "Deposit", body, *BANK, "--json")
+    assert asked.code == 2
+    facts = json.loads(asked.err)
+    assert (facts["error"], facts["path"]) == ("InvalidMessage", "$.amuont")
+    assert "it has: amount" in facts["message"]
+
+
 def test_a_tell_prints_the_id_that_its_commit_has(host: Path) -> None:
     told = invoke("tell", "account/bob", "Deposit", '{"amount": 3}', *BANK, "--json")
     assert told.code == 0

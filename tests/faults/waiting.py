@@ -175,4 +175,28 @@ WAITING_FAULTS: tuple[Fault, ...] = (
         "why nobody answers is not looked for",
         (((STREAMS + "opening.py"), "why_gone=ended", "why_gone=None"),),
     ),
+    Fault(
+        "bad input",
+        "tests/agents/test_signature.py::test_a_state_that_does_not_come_first_is_refused",
+        "a handler's first parameter is not looked at",
+        (
+            (
+                AGENTS + "definition/signature.py",
+                "if leading and state is not None:",
+                "if leading and state is None:",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        "tests/console/test_commands.py::test_a_field_that_would_do_nothing_is_refused",
+        "fields that a class doesn't know are passed over",
+        (
+            (
+                AGENTS + "client/plain_fields.py",
+                "if field not in known:",
+                "if field is None:",
+            ),
+        ),
+    ),
 )

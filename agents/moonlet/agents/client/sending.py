@@ -14,6 +14,7 @@ import msgspec
 
 from moonlet.agents.client.asking import ASK_AGAIN, await_outcome
 from moonlet.agents.client.homes import Homes
+from moonlet.agents.client.plain_fields import refuse_unknown_fields
 from moonlet.agents.client.timeouts import in_time
 from moonlet.agents.definition import AgentType
 from moonlet.core.envelope import Envelope
@@ -405,6 +406,8 @@ class Sender:
             raise UnknownCommand(agent_type.unknown_command(name))
         if handler.message.cls is not cls:
             handler.message.decode(body, version, self._bus.encoding)
+            if cls is Plain and version == handler.message.version:
+                refuse_unknown_fields(handler.message.cls, name, body, self._bus.encoding)
 
     async def _put(self, route: Route, envelope: Envelope, until: float) -> None:
         """Store the command, with retries under the same id and number, until the loop's `until`.

@@ -256,6 +256,7 @@ class AgentType(Generic[S]):
             leading=leading,
             extras=extras,
             resources=may_wait,
+            state=self.state,
         )
         if decorator == "on_command":
             self._signatures.append((function.__qualname__, signature))

@@ -32,12 +32,14 @@ def read_signature(
     leading: int,
     extras: tuple[str, ...],
     resources: bool = False,
+    state: Any = None,
 ) -> Signature:
     """Check `function`, decorated with `decorator`, and read it.
 
     `leading` parameters precede the message's (the state: 1, or 0); `extras` are the names that
-    may follow it, and, with `resources`, any other names, which are the host's resources. Raises
-    `InvalidAgentType` that names the function and the fix.
+    may follow it, and, with `resources`, any other names, which are the host's resources. What
+    precedes is a `state`, if that is given. Raises `InvalidAgentType` that names the function and
+    the fix.
     """
     name = f"@{decorator} {getattr(function, '__qualname__', function)!s}"
     try:
@@ -68,8 +70,28 @@ def read_signature(
                 f"{name}: {parameter!r} is annotated {cls!r}, which is no message class: use a"
                 " msgspec.Struct, a dataclass or a pydantic model"
             )
+    if leading and state is not None:
+        _check_order(name, hints.get(parameters[0].name), classes, _members(state))
     returned = tuple(c for c in _classes_in(hints.get("return")) if is_message_class(c))
     return Signature(classes, context, call_id, returned)
+
+
+def _check_order(name: str, first: Any, classes: tuple[type, ...], states: tuple[Any, ...]) -> None:
+    """The state comes first. Where its parameter is annotated as another message's, or the
+    message's as the state, they were swapped, or one of the two is not what was meant."""
+    firsts = _members(first) if first is not None else ()
+    if any(not isinstance(cls, type) or not is_message_class(cls) for cls in firsts):
+        return  # `Any`, a protocol, a type variable: whatever the state is
+    known = [cls for cls in states if isinstance(cls, type)]
+    fits = any(issubclass(s, cls) or issubclass(cls, s) for s in known for cls in firsts)
+    swapped = not firsts and any(cls in known for cls in classes)
+    if known and ((firsts and not fits) or swapped):
+        told = " | ".join(cls.__name__ for cls in firsts or classes)
+        raise InvalidAgentType(
+            f"{name}: the state comes first, then the message; {told} stands where"
+            f" {'the message' if swapped else known[0].__name__} belongs: write it as (state:"
+            f" {known[0].__name__}, message: ...)"
+        )
 
 
 def _shape(leading: int, extras: tuple[str, ...]) -> str:
