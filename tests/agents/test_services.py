@@ -64,7 +64,7 @@ async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> HostServi
     monkeypatch.setattr(
         "moonlet.agents.services.journal_ends.reached_by", lambda *_: asyncio.sleep(0)
     )
-    made = HostServices(cast(Bus, server), cast(Registry, None), "")
+    made = HostServices(cast(Bus, server), cast(Registry, None))
     monkeypatch.setattr(made.ends, "_store", NoMarks())
     monkeypatch.setattr(made.ends, "journal", lambda _: server)
     assert await made.ends.learn(STREAM, []) == ""

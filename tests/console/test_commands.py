@@ -128,8 +128,8 @@ def test_agents_are_listed_with_their_commits(host: Path) -> None:
         invoke(*deposit(1, agent))
     records = invoke("agents", "--json").records
     assert records == sorted(records, key=lambda record: str(record["agent"]))
-    assert {"agent": "account/a", "commits": 1} in records
-    assert {"agent": "account/b", "commits": 2} in records
+    assert {"agent": "account/a", "commits": 1, "versions": []} in records
+    assert {"agent": "account/b", "commits": 2, "versions": []} in records
     lines = [line.split() for line in invoke("agents").out.splitlines()]
     assert lines[0] == ["AGENT", "COMMITS"]
     assert ["account/b", "2"] in lines

@@ -135,4 +135,31 @@ TOPOLOGY_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P12",
+        "tests/agents/test_versions.py::test_a_rule_that_a_deploy_changed_is_told_from_tampering",
+        "what another version decided otherwise is a fault",
+        (
+            (
+                AGENTS + "histories/verification.py",
+                "                if not self._is_deploy(commit):\n",
+                "                if True:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        "tests/agents/test_versions.py::"
+        "test_a_send_to_a_type_that_nobody_has_registered_yet_waits_for_it_with_an_alarm",
+        "a send to a type that nobody has registered is given up at once",
+        (
+            (
+                AGENTS + "effects/outbox.py",
+                "            except (PayloadTooLarge, InvalidId, InvalidMessage) as error:\n",
+                "            except (\n"
+                "                PayloadTooLarge, InvalidId, InvalidMessage, UnknownAgentType\n"
+                "            ) as error:\n",
+            ),
+        ),
+    ),
 )

@@ -295,10 +295,10 @@ EFFECTS: tuple[Mutant, ...] = (
         (
             (
                 OUTBOX,
-                "                if waited > (limit or EFFECT_DEADLINE):\n"
+                "                if clock.monotonic() - started > EFFECT_DEADLINE:\n"
                 '                    reached("an effect is parked")\n'
                 "                    await self._park(job, error, attempt)\n",
-                "                if waited > 0 * (limit or EFFECT_DEADLINE):\n",
+                "                if clock.monotonic() - started > 0 * EFFECT_DEADLINE:\n",
             ),
         ),
     ),

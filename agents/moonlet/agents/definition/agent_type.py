@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
+from moonlet.agents.definition.app_version import package_version
 from moonlet.agents.definition.call_handler import CallHandler, CallPolicy, Resource, RetryOn
 from moonlet.agents.definition.failure_type import FailureType
 from moonlet.agents.definition.fold_code import fold_code
@@ -28,6 +29,9 @@ S = TypeVar("S")
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", bound=Handler)
 
+VERSION_MAX = 64
+"""Characters of an application's version."""
+
 DEFAULT_PARTITIONS = 4
 """How many partitions an agent type's agents map to, unless it says otherwise."""
 
@@ -39,6 +43,10 @@ class AgentType(Generic[S]):
     bounds on how many hosts the type can run; it is fixed once the type has been registered.
     Another `fold_version` sets all snapshots aside: give one if events are folded otherwise and
     that can't be told from the code, which is read from a file or is not Python's.
+
+    `version` is the application's, which stands in commits and leases: by default that of the
+    package that the first handler is in. Where hosts run several, what an older one can't read it
+    leaves to a newer one.
 
     `max_calls` is how many calls of the type a host runs at a time (64). `resources` open what its
     calls need beside the call, each when the first call wants it; `on_perform` names it among its
@@ -54,6 +62,7 @@ class AgentType(Generic[S]):
         partitions: int = DEFAULT_PARTITIONS,
         upcasts: tuple[Upcast, ...] = (),
         fold_version: int | str = 0,
+        version: str | None = None,
         max_calls: int | None = None,
         resources: Mapping[str, Resource] = MappingProxyType({}),
     ) -> None:
@@ -64,6 +73,11 @@ class AgentType(Generic[S]):
             )
         self.partitions = partitions
         self.fold_version = fold_version
+        if version is not None and (not isinstance(version, str) or len(version) > VERSION_MAX):
+            raise InvalidAgentType(
+                f"agent type {name}: version={version!r:.80}: at most {VERSION_MAX} characters"
+            )
+        self._version = version
         self.state = state
         self.states: StateCodec[S] = StateCodec(state)
         self.behavior: Behavior[S] = Behavior(_initial(name, state, initial))
@@ -146,6 +160,11 @@ class AgentType(Generic[S]):
             )
             self._add(self.performs, handler, "on_perform")
         return function
+
+    @property
+    def version(self) -> str:
+        """The application's version; empty if it has none."""
+        return self._version or ""
 
     def check(self) -> None:
         """Refuse what can only be seen when all handlers are there; raises `InvalidAgentType`.
@@ -264,6 +283,8 @@ class AgentType(Generic[S]):
         elif may_wait:
             self._results.append((function.__qualname__, signature))
         self._modules.add(function.__module__)
+        if self._version is None:
+            self._version = package_version(function.__module__)
         self._modules.update(cls.__module__ for cls in signature.classes)
         return signature
 

@@ -176,9 +176,11 @@ class Outbox:
             except MoonletError as error:
                 if isinstance(error, ServerRefused) and is_full(error):
                     services.alarm("internal queue full", agent=str(self._agent), error=str(error))
-                waited = clock.monotonic() - started
-                limit = EFFECT_DEADLINE / 6 if isinstance(error, UnknownAgentType) else None
-                if waited > (limit or EFFECT_DEADLINE):
+                if isinstance(error, UnknownAgentType):
+                    services.alarm(
+                        "a send waits for its agent type", agent=str(self._agent), error=str(error)
+                    )
+                if clock.monotonic() - started > EFFECT_DEADLINE:
                     reached("an effect is parked")
                     await self._park(job, error, attempt)
                     return

@@ -58,6 +58,7 @@ class Verifier:
         self.commits = 0
         self.decided = 0
         self.mended = 0
+        self.changed = 0
         self.fault: HistoryFault | None = None
         self._stream = stream
         self._type = agent_type
@@ -112,7 +113,9 @@ class Verifier:
             self.decided += again.decided
             self.mended += again.mended
             if again.difference is not None:
-                return self._difference(commit, again.difference)
+                if not self._is_deploy(commit):
+                    return self._difference(commit, again.difference)
+                self.changed += 1  # by a deploy: the record's chain tells what was decided then
             try:
                 state = fold_state(self._type, self._stream, self._fold.state, commit, encoding)
             except MoonletError as error:
@@ -159,6 +162,11 @@ class Verifier:
                 return True  # or it came after a later one, which an agent's never may
             return not self._seen.add(agent, command.sender, command.lane, str(command.number))
         return not self._seen.add(agent, command.id)
+
+    def _is_deploy(self, commit: Commit[Any]) -> bool:
+        """Whether another version of the application decided it than today's, as far as is told."""
+        today = self._type.version if self._type is not None else ""
+        return bool(commit.app_version and today) and commit.app_version != today
 
     def _difference(self, commit: Commit[Any], difference: Difference) -> HistoryFault:
         name = commit.command.name
@@ -248,6 +256,11 @@ class Verification:
     def mended(self) -> int:
         """Commands that failed when they were recorded, and would not today."""
         return sum(verifier.mended for verifier in self.agents.values())
+
+    @property
+    def changed(self) -> int:
+        """Commands that another version of the application decided otherwise than today's would."""
+        return sum(verifier.changed for verifier in self.agents.values())
 
     @property
     def codeless(self) -> list[str]:

@@ -7,7 +7,6 @@ it did in between was fenced by compare-and-set, and its late effects are recogn
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +126,7 @@ class Host:
         self._tasks = Tasks(self._died)
         self._process = f"h-{bus.entropy.token()}"
         self._lives = 0
-        self.services = HostServices(bus, moon.registry, APP_VERSION, self.running)
+        self.services = HostServices(bus, moon.registry, self.running)
         self._recoveries = Recoveries(self.services, self._is_cold, self._died)
         self._leases = Leases(bus, self._lease)
         self._time = ServerTime(bus.clock, self.services.hlc)
@@ -316,7 +315,9 @@ class Host:
         clock = self.services.bus.clock
         async with self._renewing:  # two at a time would take each other for another host
             asked = clock.monotonic()
-            lease = HostLease(self.id, sorted(self.types), self._started, self._clock_off)
+            lease = HostLease(
+                self.id, sorted(self.types), self._started, self._clock_off, self._versions()
+            )
             try:
                 self._revision = await self._leases.renew(lease, self._revision)
             except Conflict:
@@ -397,6 +398,11 @@ class Host:
         known, self._clock_off = self._clock_off, round(off, 3) if abs(off) > REFUSE else 0.0
         return bool(known) is not bool(self._clock_off)
 
+    def _versions(self) -> dict[str, str]:
+        """The application's versions of its types, as far as they have one."""
+        versions = ((name, agent_type.version) for name, agent_type in sorted(self.types.items()))
+        return {name: version for name, version in versions if version}
+
     # keeping house
 
     def _reconnected(self) -> None:
@@ -440,14 +446,3 @@ async def _ends(work: Awaitable[None], seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _app_version() -> str:
-    try:
-        return version("moonlet")
-    except PackageNotFoundError:
-        return ""
-
-
-APP_VERSION: Final = _app_version()
-"""Stands in every commit. Read once, at import: later it would be I/O."""

@@ -75,7 +75,7 @@ class OwnedPartition:
         self.journal_stream = topology.journal_of(agent_type.name)
         self.rules = Rules(
             agent_type,
-            app_version=services.app_version,
+            app_version=agent_type.version,
             max_payload=bus.max_payload,
             timers=topology.stream("timers"),
             internal=topology.stream("internal"),

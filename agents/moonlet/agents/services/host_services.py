@@ -36,12 +36,9 @@ TOLD_MAX: Final = 1_000
 class HostServices:
     """Made by a host, used by its partitions and agents."""
 
-    def __init__(
-        self, bus: Bus, registry: Registry, app_version: str, running: Running | None = None
-    ) -> None:
+    def __init__(self, bus: Bus, registry: Registry, running: Running | None = None) -> None:
         self.bus = bus
         self.registry = registry
-        self.app_version = app_version
         self.mailboxes = Mailboxes(bus)
         self.timers = Timers(bus)
         self.parked = ParkedStream(bus)

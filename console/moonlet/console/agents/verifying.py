@@ -158,6 +158,7 @@ def _tell(output: Output, verification: Verification, faults: list[HistoryFault]
         "commits": count,
         "decided": verification.decided,
         "mended": verification.mended,
+        "changed": verification.changed,
         "foreign": verification.foreign,
         "codeless": verification.codeless,
         "faults": len(faults),
@@ -173,6 +174,9 @@ def _tell(output: Output, verification: Verification, faults: list[HistoryFault]
     if verification.mended:
         parked = counted(verification.mended, "parked command")
         lines.append(f"{parked} would no longer fail")
+    if verification.changed:
+        changed = counted(verification.changed, "command")
+        lines.append(f"{changed} of other versions would be decided otherwise today: deploys")
     if verification.codeless:
         lines.append(
             f"of {', '.join(verification.codeless)} only the chains were checked: name the code"

@@ -15,13 +15,15 @@ class HostLease(msgspec.Struct, frozen=True):
     """What a living host says of itself; `started` is in microseconds since 1970.
 
     `clock_off` is how many seconds its clock is ahead of the server's, if that is too much for it
-    to take partitions that another host can have; else 0.
+    to take partitions that another host can have; else 0. `versions` are the application's, of
+    those of its types that have one.
     """
 
     host: str
     types: list[str]
     started: int
     clock_off: float = 0.0
+    versions: dict[str, str] = {}
 
 
 class Partition(msgspec.Struct, frozen=True):

@@ -1,0 +1,114 @@
+"""The application's version stands in commits, leases and the console; a deploy is no tampering."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from moonlet.agents import AgentType, Decision, Host, Reply, Send, connect
+from moonlet.agents.histories import Verification
+from moonlet.core.errors import InvalidAgentType
+from moonlet.core.ids import AgentId
+from moonlet.streams import Leases, Topology
+from moonlet.streams.server.server_process import ServerProcess
+from tests.console.support import run
+from tests.faulty import until, until_true
+
+
+class Add(msgspec.Struct, frozen=True):
+    amount: int
+
+
+class Added(msgspec.Struct, frozen=True):
+    amount: int
+
+
+class Sum(msgspec.Struct, frozen=True):
+    total: int = 0
+
+
+class Forward(msgspec.Struct, frozen=True):
+    to: str
+
+
+def adder(version: str | None = None, *, times: int = 1, name: str = "adder") -> AgentType[Sum]:
+    """Adds `times` what it is told."""
+    made = AgentType(name, Sum, version=version)
+
+    @made.on_command
+    def add(state: Sum, command: Add) -> Decision:
+        yield Added(command.amount * times)
+        yield Reply(state.total + command.amount * times)
+
+    @made.on_command
+    def forward(state: Sum, command: Forward) -> Decision:
+        yield Send(command.to, Add(1))
+
+    @made.on_event
+    def added(state: Sum, event: Added) -> Sum:
+        return Sum(state.total + event.amount)
+
+    return made
+
+
+def test_a_version_is_that_of_the_package_unless_it_is_given() -> None:
+    assert adder("1.2").version == "1.2"
+    assert adder().version == ""  # these tests are no package that is installed
+    with pytest.raises(InvalidAgentType, match="version"):
+        adder("x" * 65)
+
+
+async def test_a_version_stands_in_commits_leases_and_the_list_of_agents(
+    shared_server: ServerProcess, name: str, tmp_path: Path
+) -> None:
+    topology = Topology(prefix=name)
+    async with connect(shared_server.url, topology=topology) as moon:
+        async with Host(moon, [adder("1.0")]), Host(moon, [adder("1.1")]):
+            assert await moon.ask("adder/a", Add(5)) == 5
+            [commit] = [commit async for commit in moon.history("adder/a")]
+            assert commit.app_version in ("1.0", "1.1")
+            leases = await Leases(moon.bus, 1).hosts()
+            assert sorted(lease.versions["adder"] for lease in leases) == ["1.0", "1.1"]
+            at = ("--url", shared_server.url, "--prefix", name)
+            ended = await asyncio.to_thread(run, "agents", "--json", *at, folder=tmp_path)
+            assert ended.records == [{"agent": "adder/a", "commits": 1, "versions": ["1.0", "1.1"]}]
+
+
+@pytest.mark.parametrize(("today", "faults"), [("2.0", 0), ("1.0", 1), (None, 1)])
+async def test_a_rule_that_a_deploy_changed_is_told_from_tampering(
+    shared_server: ServerProcess, name: str, today: str | None, faults: int
+) -> None:
+    topology = Topology(prefix=name)
+    agent = AgentId.parse("adder/a")
+    async with connect(shared_server.url, topology=topology) as moon:
+        async with Host(moon, [adder("1.0")]):
+            for _ in range(3):
+                await moon.ask("adder/a", Add(5))
+        verification = Verification({"adder": adder(today, times=2)})
+        stream = topology.journal_of("adder")
+        verification.meet(agent, stream)
+        found = []
+        for sequence in (1, 2, 3):
+            message = await moon.bus._js.message(stream, sequence)
+            assert message is not None
+            found.append(verification.take(agent, message))
+        assert len([fault for fault in found if fault is not None]) == faults
+        assert verification.changed == (0 if faults else 3)
+
+
+async def test_a_send_to_a_type_that_nobody_has_registered_yet_waits_for_it_with_an_alarm(
+    shared_server: ServerProcess, name: str
+) -> None:
+    topology = Topology(prefix=name)
+    async with connect(shared_server.url, topology=topology) as moon:
+        async with Host(moon, [adder()]) as host:
+            await moon.tell("adder/a", Forward("later/b"))
+            await until(lambda: "a send waits for its agent type" in host.services.alarms)
+            await asyncio.sleep(6)  # sleeps: it was given up after five seconds once
+            async with Host(moon, [adder(name="later")]):
+
+                async def arrived() -> bool:
+                    return [c async for c in moon.history("later/b")] != []
+
+                await until_true(arrived, within=20)
