@@ -157,7 +157,7 @@ async def measure(url: str, senders: int, some: int, rounds: int = ROUNDS) -> Se
     rng = random.Random(1)
     async with connect(url) as moon:
         await apply_topology(moon.bus)
-        services = HostServices(moon.bus, moon.registry, "1")
+        services = HostServices(moon.bus, moon.registry)
         usual = Hub(services)
         few = list(range(1_000))
         await timed(usual, few)
