@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from moonlet.agents import Client
 from moonlet.core.commit import Commit
-from moonlet.core.errors import MailboxFull, Unavailable
+from moonlet.core.errors import LimitExceeded, PayloadTooLarge, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.simulations.process.process import SimProcess
 from moonlet.simulations.process.surroundings import ReadsJudge
@@ -24,7 +24,7 @@ class PatientClient(Client):
     """The client of `connect()`, whose calls wait by default as long as a world may take to heal.
 
     With 5 s, as real clients have, each test would have to handle `Unknown` while faults last;
-    and `MailboxFull` and `Unavailable`, which here lead to another try.
+    and a mailbox or server that is full, and `Unavailable`, which here lead to another try.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class PatientClient(Client):
             left = max(1.0, until - clock.monotonic())
             try:
                 return await call(agent, message, timeout=left, **options)
-            except (MailboxFull, Unavailable):
-                if clock.monotonic() >= until:
+            except (LimitExceeded, Unavailable) as error:
+                if isinstance(error, PayloadTooLarge) or clock.monotonic() >= until:
                     raise
             await self.bus.backoff(attempt)
 
