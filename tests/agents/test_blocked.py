@@ -38,17 +38,17 @@ async def test_a_handler_that_never_ends_stops_one_host_and_is_parked(
 ) -> None:
     """Marked before its lease runs out: the next owner lets its agent wait, and only that."""
     url = shared_server.url
-    hosts = [LoopsHost(url, name, tmp_path / f"{n}.log", lease=1, limit=3) for n in range(2)]
+    hosts = [LoopsHost(url, name, tmp_path / f"{n}.log", lease=2, limit=4) for n in range(2)]
     try:
         for host in hosts:
             host.await_ready()
         async with connect(url, topology=topology, agents=[loops]) as moon:
             await asyncio.gather(*(moon.ask(agent, Step(), timeout=20) for agent in OTHERS))
             receipt = await moon.tell(AGENT, Spin())
-            parked = asyncio.create_task(until_parked(moon, receipt.id, timeout=40))
+            parked = asyncio.create_task(until_parked(moon, receipt.id, timeout=80))
             while not parked.done():
-                await asyncio.gather(*(moon.ask(agent, Step(), timeout=30) for agent in OTHERS))
-            assert "ran for over 3 s" in await parked
+                await asyncio.gather(*(moon.ask(agent, Step(), timeout=60) for agent in OTHERS))
+            assert "ran for over 4 s" in await parked
             assert await moon.ask(AGENT, Step(), timeout=20) == 1
         ended = [host for host in hosts if host.process.poll() is not None]
         assert [host.process.poll() for host in ended] == [EXIT_BLOCKED]

@@ -141,8 +141,8 @@ def test_the_plain_form_has_every_key_and_is_json() -> None:
     shown = plain(place(msgspec.structs.replace(LEAST), 12, "d" * 32))
     assert list(shown) == [
         "agent", "revision", "outcome", "command", "time", "reason", "error", "events", "effects",
-        "reply", "app_version", "previous_digest", "dispatched", "epoch", "sequence", "digest",
-        "wall",
+        "reply", "app_version", "previous_digest", "dispatched", "epoch", "repair", "repaired",
+        "sequence", "digest", "wall",
     ]  # fmt: skip
     assert {
         "id", "name", "version", "lane", "sequence", "sender", "number", "correlation_id",

@@ -5,6 +5,8 @@ from tests.faults.fault import Fault
 
 ISOLATED = "tests/agents/test_isolated.py::"
 BLOCKED = "tests/agents/test_blocked.py::"
+REPAIRS = "tests/e2e/test_repairs.py::"
+SUPERVISED = "tests/e2e/test_supervised_hosts.py::"
 
 NEIGHBOUR_FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -100,6 +102,66 @@ NEIGHBOUR_FAULTS: tuple[Fault, ...] = (
                 AGENTS + "owner/blocked_agents.py",
                 "            if services.bus.clock.monotonic() > until:\n",
                 "            if services.bus.clock.monotonic() < 0:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        SUPERVISED + "test_a_host_whose_interpreter_is_held_is_killed_and_its_command_parked",
+        "what a silent host ran is not remembered",
+        (
+            (
+                "console/moonlet/console/common/supervisor.py",
+                "self._former = self._noted(silent)",
+                "self._former = None",
+            ),
+        ),
+    ),
+    Fault(
+        "P11",
+        SUPERVISED + "test_a_host_that_crashes_is_started_again_but_not_for_ever",
+        "a host is started again for ever",
+        (
+            (
+                "console/moonlet/console/common/supervisor.py",
+                "len(ends) < self._restarts",
+                "len(ends) < 100",
+            ),
+        ),
+    ),
+    Fault(
+        "P2",
+        REPAIRS + "test_garbage_in_a_journal_is_left_out_by_all_readers_alike",
+        "histories know of no repair",
+        (
+            (
+                AGENTS + "histories/reading.py",
+                '        if skip is None or skip.what != "record":\n            raise\n',
+                "        raise\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P2",
+        REPAIRS + "test_a_fold_that_fails_after_a_deploy_is_left_out_and_stays_so",
+        "code that can fold left-out events folds them",
+        (
+            (
+                AGENTS + "recovery/tail.py",
+                "            if commit.sequence not in self.skips:\n",
+                "            if commit.sequence not in {}:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P2",
+        REPAIRS + "test_the_console_repairs_many_agents_after_a_dry_run",
+        "what a repair changed is held against later decisions",
+        (
+            (
+                AGENTS + "histories/verification.py",
+                "            if self._decides and not self._otherwise:\n",
+                "            if self._decides:\n",
             ),
         ),
     ),

@@ -5,8 +5,16 @@ from typing import Any
 
 from moonlet.agents.client import Client, Plain, Receipt
 from moonlet.agents.connect import connect
+from moonlet.agents.deciding import Running, Work, WorkNote
 from moonlet.agents.definition import AgentType, Context
-from moonlet.agents.histories import HistoryFault, Verification, fold_of
+from moonlet.agents.histories import (
+    HistoryFault,
+    RepairPlan,
+    Verification,
+    fold_of,
+    plan_repair,
+    repair,
+)
 from moonlet.agents.hosting import EXIT_BLOCKED, Host
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.core.effects import (
@@ -44,14 +52,20 @@ __all__ = [
     "Publish",
     "Receipt",
     "Rejected",
+    "RepairPlan",
     "Reply",
+    "Running",
     "Schedule",
     "Send",
     "SystemStatus",
     "Topology",
     "Verification",
+    "Work",
+    "WorkNote",
     "connect",
     "fold_of",
+    "plan_repair",
+    "repair",
     "schema",
     "upcast",
 ]

@@ -4,7 +4,18 @@ from typing import Annotated, Final
 
 import typer
 
-from moonlet.console.agents import agents, ask, history, query, run, state, tell, up, verify
+from moonlet.console.agents import (
+    agents,
+    ask,
+    history,
+    query,
+    repair_,
+    run,
+    state,
+    tell,
+    up,
+    verify,
+)
 from moonlet.console.bench import bench
 from moonlet.console.common import MEANINGS
 from moonlet.console.demo import demo
@@ -46,6 +57,7 @@ app.command()(agents)
 app.command()(history)
 app.command()(state)
 app.command()(verify)
+app.command("repair")(repair_)
 app.command()(doctor)
 app.command()(bench)
 app.command()(views)

@@ -1,7 +1,7 @@
 """Pure values, rules and ports: no I/O, clock, randomness, asyncio. All other layers import it."""
 
 from moonlet.core.codec import ENCODING_HEADER, Codec, Encoding
-from moonlet.core.commit import Command, Commit, Decoded, Effect, Event, Outcome
+from moonlet.core.commit import Command, Commit, Decoded, Effect, Event, Outcome, Repair, Skip
 from moonlet.core.digest import DIGEST_HEADER, record_digest, state_digest
 from moonlet.core.effects import (
     Cancel,
@@ -85,9 +85,11 @@ __all__ = [
     "PermissionDenied",
     "Publish",
     "Rejected",
+    "Repair",
     "Reply",
     "Schedule",
     "Send",
+    "Skip",
     "Timestamp",
     "Unavailable",
     "Undecodable",

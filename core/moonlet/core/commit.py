@@ -11,7 +11,7 @@ import msgspec
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import Lane
 
-Outcome = Literal["accepted", "rejected", "expired", "parked"]
+Outcome = Literal["accepted", "rejected", "expired", "parked", "repaired"]
 EffectKind = Literal["send", "publish", "schedule", "cancel", "perform"]
 
 B = TypeVar("B")
@@ -75,6 +75,27 @@ class Effect(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     due: int = 0
 
 
+class Skip(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What readers leave out at `sequence`: a whole record, or the events of a commit.
+
+    Behind a record the agent's history goes on at `revision`, `digest`. `why` it can't be read.
+    """
+
+    sequence: int
+    what: Literal["record", "events"]
+    revision: int = 0
+    digest: str = ""
+    why: str = ""
+
+
+class Repair(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who had what left out of an agent's history, and why: all of it, earlier repairs' too."""
+
+    by: str
+    why: str
+    skips: tuple[Skip, ...]
+
+
 class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=False):
     """One command's record. Immutable; a refusal is a commit too.
 
@@ -84,7 +105,8 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     clock was wrong once, `wall` has that, in µs since 1970. `dispatched` is the revision up to
     which effects were known to be out. `epoch` counts the losses of the journal that an operator
     had accepted. `digest` covers the
-    stored bytes, which hold `previous_digest`: a chain per agent.
+    stored bytes, which hold `previous_digest`: a chain per agent. `repair` makes it a repair, which
+    has no command of anybody's; `repaired` is the sequence of the agent's last one before.
     """
 
     agent: str
@@ -101,6 +123,8 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     previous_digest: str = ""
     dispatched: int = 0
     epoch: int = 0
+    repair: Repair | None = None
+    repaired: int = 0
     sequence: int = 0
     digest: str = ""
     wall: int = 0

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from moonlet.core.codec import Encoding
-from moonlet.core.commit import Command, Commit, Event
+from moonlet.core.commit import Command, Commit, Event, Skip
 from moonlet.core.digest import GENESIS, canonical
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt, InvalidMessage
@@ -80,6 +80,7 @@ class Fold(Generic[S]):
         "dispatched",
         "ids",
         "past",
+        "repaired",
         "revision",
         "sequence",
         "state",
@@ -96,6 +97,7 @@ class Fold(Generic[S]):
         self.dispatched = 0
         self.caused = 0
         """The last revision that has effects, or was parked."""
+        self.repaired = 0
         self.time = Timestamp(0, 0)
         self.windows = Windows()
         self.past = Past()
@@ -117,6 +119,8 @@ class Fold(Generic[S]):
         self.time = commit.time
         if commit.dispatched > self.dispatched:
             self.dispatched = commit.dispatched
+        if commit.repaired or commit.repair is not None:
+            self.repaired = commit.repaired if commit.repair is None else commit.sequence
         self._remember_command(commit, body)
         if commit.effects or commit.outcome == "parked":
             self.caused = commit.revision
@@ -139,13 +143,19 @@ class Fold(Generic[S]):
         known = not where.message or where.message == message_digest(firing)
         return known and firing.id == call_id(firing.agent, where.revision, where.index)
 
+    def skip(self, skip: Skip) -> None:
+        """Pass over a record that a repair leaves out."""
+        assert skip.what == "record"
+        self.revision, self.digest, self.sequence = skip.revision, skip.digest, skip.sequence
+
     def _check_next(self, commit: Commit[Any]) -> None:
         if commit.revision != self.revision + 1 or commit.previous_digest != self.digest:
             raise Corrupt(
                 f"{commit.agent}: the commit at sequence {commit.sequence} is revision"
                 f" {commit.revision} after {commit.previous_digest or 'nothing'}, but revision"
                 f" {self.revision + 1} after {self.digest or 'nothing'} comes next: history was"
-                " changed; run `moonlet verify` and restore the journal from a backup",
+                " changed; run `moonlet verify`, then restore the journal from a backup, or have it"
+                f" left out: `moonlet repair {commit.agent}`",
                 sequence=commit.sequence,
             )
 

@@ -12,7 +12,7 @@ from moonlet.agents.deciding.decide import (
     decide_ahead,
     judge,
 )
-from moonlet.agents.deciding.folding import fold_state, initial_state
+from moonlet.agents.deciding.folding import fold_message, fold_state, initial_state
 from moonlet.agents.deciding.known import Sought, is_committed, seen_of
 from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
 from moonlet.agents.deciding.rules import Rules
@@ -41,6 +41,7 @@ __all__ = [
     "WorkNote",
     "decide_again",
     "decide_ahead",
+    "fold_message",
     "fold_state",
     "initial_state",
     "is_committed",

@@ -48,7 +48,7 @@ def decide_again(
         if deadline and commit.wall_us > deadline:
             return Again()
         return Again(Difference("it expired, but had no deadline that had passed"))
-    if commit.error:
+    if commit.error or commit.repair is not None:
         return Again()
     failed = commit.outcome == "parked"
     if commit.command.name not in agent_type.behavior.commands:

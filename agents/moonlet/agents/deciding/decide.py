@@ -267,9 +267,7 @@ def decide(
     `now_us` is the wall clock, by which deadlines are judged, `time` the commit's time unless the
     chain's last is as late; `dispatched` is the revision up to which effects are known to be out.
     """
-    envelope = queued.envelope
-    if envelope is None:
-        envelope = _open(rules, agent, queued)
+    envelope = queued.envelope or _open(rules, agent, queued)
     verdict = _known(fold, chain, queued, envelope)
     if verdict is not None:
         return verdict
@@ -315,7 +313,7 @@ def decide(
             previous_digest=chain.digest,
             dispatched=dispatched,
             wall=micros if micros != time.micros else 0,
-            epoch=rules.epoch,
+            epoch=rules.epoch, repaired=fold.repaired,
         )  # fmt: skip
         return PendingCommit(
             queued, envelope, commit, decision.state, decision.stack, body, rules.record_limit

@@ -12,6 +12,8 @@ from moonlet.core.errors import (
     UnknownCommand,
     in_words,
 )
+from moonlet.core.fold import Fold
+from moonlet.streams import Skips, StoredMessage, decode_commit
 
 S = TypeVar("S")
 
@@ -26,6 +28,29 @@ def initial_state(agent_type: AgentType[S]) -> S:
             f" {in_words(error)}; mend `initial`",
             type=agent_type.name,
         ) from error
+
+
+def fold_message(
+    agent_type: AgentType[Any] | None,
+    stream: str,
+    fold: Fold[Any],
+    message: StoredMessage,
+    skips: Skips,
+) -> tuple[Commit[Any], Encoding] | None:
+    """Fold an agent's next message; None for a record that a repair leaves out.
+
+    Without `agent_type` the state stays None. Raises `Undecodable`, `Corrupt`.
+    """
+    skip = skips.get(message.sequence)
+    if skip is not None and skip.what == "record":
+        fold.skip(skip)
+        return None
+    commit, encoding = decode_commit(stream, message)
+    state = fold.state
+    if agent_type is not None and skip is None:
+        state = fold_state(agent_type, stream, state, commit, encoding)
+    fold.advance(commit, state)
+    return commit, encoding
 
 
 def fold_state(

@@ -6,21 +6,24 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Any, TypeVar
 
-from moonlet.agents.deciding import fold_state
+from moonlet.agents.deciding import fold_message, initial_state
 from moonlet.agents.definition import AgentType
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Invalid, Unavailable
+from moonlet.core.errors import Corrupt, Invalid, Unavailable, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bus,
+    Journal,
     NoResponders,
+    Skips,
     StoredMessage,
     StreamGone,
     decode_commit,
     decode_plain_commit,
     read_messages,
+    skips_of,
     stream_facts,
 )
 
@@ -41,13 +44,27 @@ async def read_commits(
     ) as batches:
         async for batch in batches:
             for message in batch:
-                commit = decode_plain_commit(stream, message)
+                commit = await _unless_left_out(bus, agent, message)
+                if commit is None:
+                    continue
                 if to is not None and commit.revision > to:
                     return
                 if commit.revision >= from_:
                     yield commit
                 if commit.revision == to:
                     return
+
+
+async def _unless_left_out(bus: Bus, agent: AgentId, message: StoredMessage) -> Commit[Any] | None:
+    """The commit of a message; None if it makes no sense, and a repair leaves it out."""
+    stream = bus.topology.journal_of(agent.type)
+    try:
+        return decode_plain_commit(stream, message)
+    except (Undecodable, Corrupt):
+        skip = (await skips_of(Journal(bus, stream), agent)).get(message.sequence)
+        if skip is None or skip.what != "record":
+            raise
+        return None
 
 
 async def _messages(
@@ -76,6 +93,10 @@ async def _messages(
             ) from None
 
 
+async def _skips(bus: Bus, agent: AgentId) -> Skips:
+    return await skips_of(Journal(bus, bus.topology.journal_of(agent.type)), agent)
+
+
 async def find_commit(
     bus: Bus, agent: AgentId, id: str, after: int = 0
 ) -> tuple[Commit[Any] | None, int]:
@@ -85,9 +106,9 @@ async def find_commit(
     async with aclosing(_messages(bus, stream, subject, start=after + 1)) as batches:
         async for batch in batches:
             for message in batch:
-                commit = decode_plain_commit(stream, message)
-                after = commit.sequence
-                if commit.command.id == id:
+                commit = await _unless_left_out(bus, agent, message)
+                after = message.sequence
+                if commit is not None and commit.command.id == id:
                     return commit, after
             await asyncio.sleep(0)  # a long history is no reason to keep others waiting
     return None, after
@@ -113,19 +134,22 @@ async def fold_of(
         raise Invalid(f"revision {revision}: revisions count from 1; 0 is the initial state")
     until = to_micros(time) if time is not None else None
     stream = bus.topology.journal_of(agent.type)
-    fold = Fold(agent_type.behavior.initial())
+    fold = Fold(initial_state(agent_type))
     fold.past.keeps = False  # nothing is decided on it
     subject = bus.subjects.journal(agent)
+    skips: Skips | None = None
     async with aclosing(_messages(bus, stream, subject, at_least=at_least)) as batches:
         async for batch in batches:
             for message in batch:
                 if fold.revision == revision:
                     return fold
-                commit, encoding = decode_commit(stream, message)
-                if until is not None and commit.time.micros > until:
-                    return fold
-                state = fold_state(agent_type, stream, fold.state, commit, encoding)
-                fold.advance(commit, state)
+                if skips is None:
+                    skips = await _skips(bus, agent)
+                left_out = message.sequence in skips and skips[message.sequence].what == "record"
+                if until is not None and not left_out:
+                    if decode_commit(stream, message)[0].time.micros > until:
+                        return fold
+                fold_message(agent_type, stream, fold, message, skips)
     if revision is not None and fold.revision < revision:
         raise Invalid(f"{agent} has no revision {revision}: its last is {fold.revision}")
     return fold

@@ -12,13 +12,13 @@ import msgspec
 from moonlet.agents.deciding import Difference, decide_again, fold_state
 from moonlet.agents.definition import AgentType
 from moonlet.agents.histories.seen import SeenSet
-from moonlet.core.commit import Commit
+from moonlet.core.commit import Commit, Skip
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import Corrupt, MoonletError, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.core.memory import sent_by_agent
-from moonlet.streams import Snapshot, StoredMessage, decode_commit
+from moonlet.streams import Skips, Snapshot, StoredMessage, decode_commit
 
 Kind = Literal["foreign", "corrupt", "undecodable", "chain", "twice", "decision", "snapshot"]
 
@@ -53,8 +53,14 @@ class Verifier:
         agent_type: AgentType[Any] | None,
         snapshot: Snapshot | None = None,
         seen: SeenSet | None = None,
+        skips: Skips | None = None,
+        *,
+        decides: bool = True,
     ) -> None:
         self.agent = agent
+        self._decides = decides
+        self._otherwise: set[int] = set()  # events left out that were not so when it was decided
+        self.skips: Skips = skips or {}
         self.commits = 0
         self.decided = 0
         self.mended = 0
@@ -96,6 +102,10 @@ class Verifier:
 
     def _check(self, message: StoredMessage) -> HistoryFault | None:
         next_revision, sequence = self.revision + 1, message.sequence
+        skip = self.skips.get(sequence)
+        if skip is not None and skip.what == "record":
+            self._fold.skip(skip)
+            return None
         if DIGEST_HEADER not in (message.headers or {}):
             what = f"no digest ({DIGEST_HEADER}) stands beside it: Moonlet did not write it"
             return self._fault("corrupt", next_revision, sequence, what)
@@ -108,14 +118,18 @@ class Verifier:
         if fault is not None:
             return fault
         state = None
-        if self._type is not None:
-            again = decide_again(self._type, self._fold.state, commit, encoding)
-            self.decided += again.decided
-            self.mended += again.mended
-            if again.difference is not None:
-                if not self._is_deploy(commit):
-                    return self._difference(commit, again.difference)
-                self.changed += 1  # by a deploy: the record's chain tells what was decided then
+        self._note_repair(commit, skip)
+        if skip is not None:
+            state = self._fold.state
+        elif self._type is not None:
+            if self._decides and not self._otherwise:
+                again = decide_again(self._type, self._fold.state, commit, encoding)
+                self.decided += again.decided
+                self.mended += again.mended
+                if again.difference is not None:
+                    if not self._is_deploy(commit):
+                        return self._difference(commit, again.difference)
+                    self.changed += 1  # by a deploy: the record's chain tells what was decided then
             try:
                 state = fold_state(self._type, self._stream, self._fold.state, commit, encoding)
             except MoonletError as error:
@@ -125,6 +139,13 @@ class Verifier:
                 )
         self._fold.advance(commit, state)
         return self._against_snapshot(commit)
+
+    def _note_repair(self, commit: Commit[Any], skip: Skip | None) -> None:
+        """Between a commit whose events are left out and its repair, another state decided."""
+        if skip is not None:
+            self._otherwise.add(commit.sequence)
+        elif commit.repair is not None:
+            self._otherwise.difference_update(skip.sequence for skip in commit.repair.skips)
 
     def _in_chain(self, commit: Commit[Any]) -> HistoryFault | None:
         """Whether the commit is this agent's next, and its command a new one."""
@@ -207,11 +228,15 @@ class Verifier:
 
 
 class Verification:
-    """Checks whole journals: any number of agents, their commits as the streams have them."""
+    """Checks whole journals: any number of agents, their commits as the streams have them.
 
-    def __init__(self, types: Mapping[str, AgentType[Any]]) -> None:
+    Without `decides` no command is decided again: whether agents can be read, and no more.
+    """
+
+    def __init__(self, types: Mapping[str, AgentType[Any]], *, decides: bool = True) -> None:
         self._types = types
         self._seen = SeenSet()
+        self._decides = decides
         self.agents: dict[AgentId, Verifier] = {}
         self.foreign = 0
 
@@ -219,10 +244,18 @@ class Verification:
         """Whether the agent was seen before."""
         return agent in self.agents
 
-    def meet(self, agent: AgentId, stream: str, snapshot: Snapshot | None = None) -> None:
-        """Begin with an agent, before its first commit."""
-        type_ = self._types.get(agent.type)
-        self.agents[agent] = Verifier(agent, stream, type_, snapshot, self._seen)
+    def meet(
+        self,
+        agent: AgentId,
+        stream: str,
+        snapshot: Snapshot | None = None,
+        skips: Skips | None = None,
+    ) -> None:
+        """Begin with an agent, before its first commit; `skips` are what its repairs leave out."""
+        agent_type = self._types.get(agent.type)
+        self.agents[agent] = Verifier(
+            agent, stream, agent_type, snapshot, self._seen, skips, decides=self._decides
+        )
 
     def take(self, agent: AgentId | None, message: StoredMessage) -> HistoryFault | None:
         """Check one message of a journal; `agent` is None for a subject that is no agent's."""
@@ -261,6 +294,11 @@ class Verification:
     def changed(self) -> int:
         """Commands that another version of the application decided otherwise than today's would."""
         return sum(verifier.changed for verifier in self.agents.values())
+
+    @property
+    def repaired(self) -> list[str]:
+        """Agents of whose histories a repair leaves something out."""
+        return sorted(str(agent) for agent, verifier in self.agents.items() if verifier.skips)
 
     @property
     def codeless(self) -> list[str]:

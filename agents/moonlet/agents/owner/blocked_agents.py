@@ -51,6 +51,13 @@ class BlockedAgents:
             if mine and partition_of(id.key, agent_type.partitions) == number:
                 self._take(id, mark)
 
+    async def look(self, id: AgentId) -> bool:
+        """Look for the agent's mark once more; whether it has to wait. Raises `Unavailable`."""
+        mark = await self._services.blocked.get(id)
+        if mark is not None and mark.agent == str(id):
+            self._take(id, mark)
+        return id.key in self.waiting
+
     def _take(self, id: AgentId, mark: Blocked) -> None:
         if mark.ended:
             self._judge(id, mark)
@@ -65,7 +72,7 @@ class BlockedAgents:
         told = f"{mark.kind} {mark.name}"
         self._services.alarm("a handler blocked its host", agent=str(id), ran=told, host=mark.host)
         if mark.kind == "command" and mark.place:
-            self._rules.blocked[mark.place] = mark
+            self._rules.blocked.setdefault(mark.place, mark)
         else:
             self._marks[id.key] = mark
 

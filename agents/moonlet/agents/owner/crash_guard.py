@@ -32,6 +32,10 @@ class Notebook(Protocol):
         """The partition."""
         ...
 
+    async def is_run_elsewhere(self, agent: LiveAgent) -> bool:
+        """Whether another host is blocked by it, and it has to wait. Raises `Unavailable`."""
+        ...
+
     async def note(self, what: str) -> None:
         """Write down what is about to be decided; raises `Conflict` if the partition is lost."""
         ...
@@ -82,6 +86,8 @@ class CrashGuard:
             if queued is None:
                 continue
             try:
+                if await notebook.is_run_elsewhere(agent):
+                    continue
                 place = queued.place
                 await notebook.note(place + AGAIN if self._noted == place else place)
             except MoonletError as error:

@@ -458,6 +458,13 @@ class OwnedPartition:
 
     # suspicion
 
+    async def is_run_elsewhere(self, agent: LiveAgent) -> bool:
+        """Whether another host is blocked by it: the mark may have come after we began."""
+        if not await self.blocked.look(agent.id):
+            return False
+        agent.stop()
+        return True
+
     async def note(self, what: str) -> None:
         """Write down what is about to be decided; raises `Conflict` if the partition is lost."""
         await self._rewrite(msgspec.structs.replace(self.record, note=what))

@@ -51,10 +51,13 @@ async def look(
     if snapshot is not None:
         tail = await _behind(services, agent_type, agent, stream, snapshot, last)
         if tail is not None:
+            await tail.learn_skips(services)
             return tail
         log.warning("a snapshot does not fit its journal", agent=str(agent))
     fold = Fold(initial_state(agent_type))
-    return Tail(agent_type, agent, stream, fold, last, running=services.running)
+    tail = Tail(agent_type, agent, stream, fold, last, running=services.running)
+    await tail.learn_skips(services)
+    return tail
 
 
 async def begin(services: HostServices, tail: Tail) -> None:
@@ -119,6 +122,7 @@ async def _behind(
             log.warning("what a snapshot relies on is gone", agent=str(agent))
             return None
         fold.past.adopt(loaded.runs, loaded.upto, loaded.place)
+    fold.repaired = commit.repaired if commit.repair is None else commit.sequence
     reached("an agent is recovered from a snapshot")
     size = len(snapshot.state)
     return Tail(agent_type, agent, stream, fold, last, size, running=services.running)

@@ -8,12 +8,14 @@ from typing import Any, Final, NamedTuple
 
 from moonlet.agents.deciding import Running, WorkNote, fold_state
 from moonlet.agents.definition import AgentType
+from moonlet.agents.services import HostServices
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Corrupt
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
-from moonlet.streams import EXPECTED_LAST, StoredMessage, decode_commit
+from moonlet.core.marks import reached
+from moonlet.streams import EXPECTED_LAST, Skips, StoredMessage, decode_commit, skips_behind
 
 Redo = list[tuple[Commit[Any], Encoding]]
 """Commits whose effects may not be out, in order."""
@@ -60,6 +62,7 @@ class Tail:
         "last",
         "running",
         "seconds",
+        "skips",
         "snapshot_bytes",
         "snapshot_revision",
         "start",
@@ -87,6 +90,7 @@ class Tail:
         self.snapshot_revision = fold.revision
         self.snapshot_bytes = snapshot_bytes
         self.alone = False
+        self.skips: Skips = {}
         self.running = running or Running()
         self.tail_bytes = 0
         self.seconds = 0.0
@@ -98,6 +102,15 @@ class Tail:
     def noted(self) -> WorkNote:
         """What is folded now, for whoever watches the loop."""
         return WorkNote("fold", str(self.agent), f"behind revision {self.fold.revision}")
+
+    async def learn_skips(self, services: HostServices) -> None:
+        """Have left out what the agent's last repair says. Raises as `is_read`."""
+        self._missing()
+        assert self._decoded is not None
+        last = self._decoded[0]
+        if last.repaired or last.repair is not None:
+            journal = services.journal(self.stream)
+            self.skips = await skips_behind(journal, self.last)
 
     def is_read(self) -> bool:
         """Whether all that is missing is at hand: nothing, or the last commit.
@@ -132,14 +145,22 @@ class Tail:
         What was folded already is passed over, and the last: the leader's own copy is at hand.
         """
         if self.fold.sequence < message.sequence < self.last.sequence:
-            self._fold(message, *decode_commit(self.stream, message))
+            skip = self.skips.get(message.sequence)
+            if skip is not None and skip.what == "record":
+                reached("a record is left out, as a repair says")
+                self.fold.skip(skip)
+            else:
+                self._fold(message, *decode_commit(self.stream, message))
             self.start = message.sequence + 1
 
     def _fold(self, message: StoredMessage, commit: Commit[Any], encoding: Encoding) -> None:
         stream, fold, running = self.stream, self.fold, self.running
         running.work = self
         try:
-            fold.advance(commit, fold_state(self.agent_type, stream, fold.state, commit, encoding))
+            state = fold.state
+            if commit.sequence not in self.skips:
+                state = fold_state(self.agent_type, stream, state, commit, encoding)
+            fold.advance(commit, state)
         except Corrupt as error:
             error.stream = stream
             raise

@@ -1,6 +1,7 @@
 """Agents and hosts: `up`, `run`, `tell`, `ask`, `query`, `agents`, `history`, `state`, `verify`."""
 
 from moonlet.console.agents.reading import agents, count_commits, history, state
+from moonlet.console.agents.repairing import repair_
 from moonlet.console.agents.sending import ask, query, tell
 from moonlet.console.agents.serving import run, up
 from moonlet.console.agents.verifying import verify
@@ -11,6 +12,7 @@ __all__ = [
     "count_commits",
     "history",
     "query",
+    "repair_",
     "run",
     "state",
     "tell",

@@ -12,6 +12,8 @@ import typer
 
 from moonlet.agents import Host
 from moonlet.console.common import (
+    RESTARTS,
+    Child,
     ExitCode,
     Internal,
     Mailbox,
@@ -23,9 +25,11 @@ from moonlet.console.common import (
     find_own,
     on_stop,
     opened,
+    outcome,
+    supervise,
 )
 from moonlet.core.errors import Unavailable
-from moonlet.streams import Topology, attach_embedded, open_embedded
+from moonlet.streams import BlockedMarks, Topology, attach_embedded, open_embedded
 
 DRAIN_MAX: Final = 9.5
 """Seconds that a host may take to finish what is in flight and hand over."""
@@ -61,7 +65,7 @@ async def up(options: Options) -> None:
 
 
 @command
-async def run(
+def run(
     options: Options,
     modules: Annotated[
         list[str] | None,
@@ -77,6 +81,20 @@ async def run(
         bool,
         typer.Option("--until-stdin-closes", help="End with the process that holds our stdin."),
     ] = False,
+    handler_limit: Annotated[
+        float,
+        typer.Option(
+            help="Seconds over which a handler ends the host's process and is parked; 0: never."
+        ),
+    ] = 10.0,
+    restarts: Annotated[
+        int,
+        typer.Option(
+            help="How often within ten minutes the host is started again after it crashed, or a"
+            " handler ended it; 0: not, and no second process watches it.",
+            min=0,
+        ),
+    ] = RESTARTS,
     replicas: Replicas = None,
     mailbox: Mailbox = None,
     internal: Internal = None,
@@ -85,12 +103,39 @@ async def run(
 
     The first host stores replicas and sizes; later `moonlet topology apply` alone changes them.
     """
-    types = list(find_own(modules).values())
     asked = asked_topology(Topology(prefix=options.prefix), replicas, mailbox, internal)
+
+    def serve(child: Child) -> int:
+        given = {
+            "modules": modules,
+            "lease": lease,
+            "until_stdin_closes": until_stdin_closes,
+            "handler_limit": handler_limit,
+            "child": child,
+            "topology": asked,
+        }
+        return outcome(_serve, options, given)
+
+    return supervise(serve, restarts=restarts, limit=handler_limit)
+
+
+async def _serve(
+    options: Options,
+    modules: list[str] | None,
+    lease: int,
+    until_stdin_closes: bool,
+    handler_limit: float,
+    child: Child,
+    topology: Topology,
+) -> int:
+    types = list(find_own(modules).values())
     stop = asyncio.Event()
     on_stop(stop.set)
-    async with opened(options, types, topology=asked) as session:
-        host = Host(session.moon, types, lease=lease)
+    async with opened(options, types, topology=topology) as session:
+        host = Host(session.moon, types, lease=lease, handler_limit=handler_limit)
+        host.running, host.beats = child.running, child
+        if child.former is not None and child.former.agent:
+            await BlockedMarks(session.moon.bus).put(child.former)
         try:
             await host.start()
             if until_stdin_closes:
@@ -102,6 +147,7 @@ async def run(
             sys.stdout.flush()
             await _until_stopped(options, session, host, stop)
         finally:
+            child.ends()
             drained = await _within(host.stop(), DRAIN_MAX)
         if not drained:
             raise Unavailable(

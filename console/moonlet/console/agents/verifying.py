@@ -24,11 +24,14 @@ from moonlet.core.errors import Corrupt, Invalid, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
     Bus,
+    Journal,
+    Skips,
     Snapshot,
     Snapshots,
     StoredMessage,
     StreamFacts,
     read_messages,
+    skips_of,
     stored_message,
     stream_facts,
     subject_counts,
@@ -59,7 +62,7 @@ async def verify(
             streams = [bus.topology.journal_of(target.type)]
         with progress(options.output, "verifying", "commits") as advance:
             for stream in streams:
-                faults += await _Check(bus, stream, verification, advance).run(target)
+                faults += await JournalCheck(bus, stream, verification, advance).run(target)
     faults += verification.finish()
     if target is not None and not verification.commits and not faults:
         raise Invalid(f"{agent} has no commits: `moonlet agents` lists those that have")
@@ -67,7 +70,7 @@ async def verify(
     return ExitCode.FOUND if faults else ExitCode.OK
 
 
-class _Check:
+class JournalCheck:
     """One journal stream, read from its beginning to its end as of now."""
 
     def __init__(self, bus: Bus, stream: str, verification: Verification, advance: Advance) -> None:
@@ -109,8 +112,8 @@ class _Check:
     async def _take(self, batch: list[StoredMessage]) -> list[HistoryFault]:
         agents = [self._bus.subjects.journal_agent(message.subject) for message in batch]
         fresh = {agent for agent in agents if agent and not self._verification.knows(agent)}
-        for agent, snapshot in await asyncio.gather(*(self._snapshot(a) for a in sorted(fresh))):
-            self._verification.meet(agent, self._stream, snapshot)
+        for agent, snapshot, skips in await asyncio.gather(*(self._meet(a) for a in sorted(fresh))):
+            self._verification.meet(agent, self._stream, snapshot, skips)
         found = []
         for agent_or_none, message in zip(agents, batch, strict=True):
             fault = self._verification.take(agent_or_none, message)
@@ -118,15 +121,17 @@ class _Check:
                 found.append(fault)
         return found
 
-    async def _snapshot(self, agent: AgentId) -> tuple[AgentId, Snapshot | None]:
+    async def _meet(self, agent: AgentId) -> tuple[AgentId, Snapshot | None, Skips]:
         """The agent's snapshot, if it is of this journal and not of one that was here before.
 
-        One that was taken since this began may tell of commits that are not read any more.
+        One that was taken since this began may tell of commits that are not read any more. Also
+        what the agent's repairs leave out.
         """
         snapshot = await Snapshots(self._bus).load(agent)
+        skips = await skips_of(Journal(self._bus, self._stream), agent)
         if snapshot is None or snapshot.incarnation != self._incarnation:
-            return agent, None
-        return agent, snapshot if snapshot.sequence <= self._last else None
+            return agent, None, skips
+        return agent, snapshot if snapshot.sequence <= self._last else None, skips
 
     async def _unreadable(self, error: Corrupt) -> HistoryFault:
         """An outcome that stands apart and is gone: what follows in this stream was not read."""
@@ -161,6 +166,7 @@ def _tell(output: Output, verification: Verification, faults: list[HistoryFault]
         "changed": verification.changed,
         "foreign": verification.foreign,
         "codeless": verification.codeless,
+        "repaired": verification.repaired,
         "faults": len(faults),
     }
     verdict = typer.style("all is well", fg="green", bold=True)
@@ -177,6 +183,9 @@ def _tell(output: Output, verification: Verification, faults: list[HistoryFault]
     if verification.changed:
         changed = counted(verification.changed, "command")
         lines.append(f"{changed} of other versions would be decided otherwise today: deploys")
+    if verification.repaired:
+        left = counted(len(verification.repaired), "agent")
+        lines.append(f"{left} read as repaired: see `moonlet history`")
     if verification.codeless:
         lines.append(
             f"of {', '.join(verification.codeless)} only the chains were checked: name the code"

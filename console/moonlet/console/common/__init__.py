@@ -4,15 +4,18 @@ from moonlet.console.common.agent_types import Found, find, find_code, find_own
 from moonlet.console.common.exits import MEANINGS, ExitCode, exit_code
 from moonlet.console.common.host_process import HostProcess
 from moonlet.console.common.loop import on_stop
-from moonlet.console.common.options import Modules, Options, command, command_without
+from moonlet.console.common.options import Modules, Options, command, command_without, outcome
 from moonlet.console.common.output import Output, compact, counted, pretty, table
 from moonlet.console.common.progress_line import Advance, progress
 from moonlet.console.common.session import Session, opened
 from moonlet.console.common.sizes import Internal, Journals, Mailbox, Replicas, asked_topology
+from moonlet.console.common.supervisor import RESTARTS, Child, supervise
 
 __all__ = [
     "MEANINGS",
+    "RESTARTS",
     "Advance",
+    "Child",
     "ExitCode",
     "Found",
     "HostProcess",
@@ -35,7 +38,9 @@ __all__ = [
     "find_own",
     "on_stop",
     "opened",
+    "outcome",
     "pretty",
     "progress",
+    "supervise",
     "table",
 ]

@@ -3,6 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
+from moonlet.agents import EXIT_BLOCKED
 from moonlet.core.errors import (
     Conflict,
     Corrupt,
@@ -30,6 +31,7 @@ class ExitCode(IntEnum):
     INTERNAL = 70
     UNKNOWN = 75
     DENIED = 77
+    BLOCKED = EXIT_BLOCKED
     INTERRUPTED = 130
 
 
@@ -42,6 +44,7 @@ MEANINGS: Final = {
     ExitCode.INTERNAL: "a bug in Moonlet or in an agent type's code",
     ExitCode.UNKNOWN: "no answer in time: the message says whether the command is stored",
     ExitCode.DENIED: "the server refused the credentials or the subject",
+    ExitCode.BLOCKED: "a handler kept its host over the limit: the log names it, and it is parked",
     ExitCode.INTERRUPTED: "ended by Ctrl-C or SIGTERM (`up` and `run` end with 0 then)",
 }
 """Exit code → what it means; `moonlet --help` and docs/console.md show the same."""

@@ -97,7 +97,7 @@ def command(function: Callable[..., Any], *, without: tuple[str, ...] = ()) -> C
         output = Output(json=json)
         options = Options(url, context, data or Path(), embedded, debug, output, values["prefix"])
         configure(logging.DEBUG if debug else logging.WARNING, json=json)
-        raise typer.Exit(_outcome(function, options, given))
+        raise typer.Exit(outcome(function, options, given))
 
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + [
@@ -114,8 +114,8 @@ def command_without(*names: str) -> Callable[[Callable[..., Any]], Callable[...,
     return functools.partial(command, without=names)
 
 
-def _outcome(function: Callable[..., Any], options: Options, given: dict[str, Any]) -> int:
-    """The exit code of one call."""
+def outcome(function: Callable[..., Any], options: Options, given: dict[str, Any]) -> int:
+    """Call a command's function, say what went wrong; returns its exit code."""
     output = options.output
     try:
         result = function(options, **given)

@@ -21,6 +21,7 @@ from moonlet.streams import (
     StoredMessage,
     StreamGone,
     last_message,
+    skips_of,
     stream_facts,
     with_record,
 )
@@ -125,11 +126,28 @@ class JournalFeed:
                 lost = materialized.poisoned(name, message.sequence, error)
                 lost.__cause__ = error
                 break
-        if not reader.broken:  # else it is perhaps another journal by now
-            materialized.fold(name, whole)
-            if lost is not None:
-                raise lost
+        while not reader.broken:  # else it is perhaps another journal by now
+            try:
+                materialized.fold(name, whole)
+                break
+            except PoisonedEvent as error:
+                if not await self._is_left_out(error, whole):
+                    raise
+                materialized.pass_over(name, error.sequence)
+        if lost is not None and not reader.broken:
+            raise lost
         await asyncio.sleep(0)
+
+    async def _is_left_out(self, error: PoisonedEvent, batch: list[StoredMessage]) -> bool:
+        """Whether a repair of its agent leaves out this record, which nobody can read."""
+        if error.type != "Commit":
+            return False
+        subjects = {message.sequence: message.subject for message in batch}
+        agent = self._bus.subjects.journal_agent(subjects[error.sequence])
+        if agent is None:
+            return False
+        skip = (await skips_of(Journal(self._bus, self._journal.name), agent)).get(error.sequence)
+        return skip is not None and skip.what == "record"
 
     @property
     def _is_filtered(self) -> bool:

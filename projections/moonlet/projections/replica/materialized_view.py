@@ -86,6 +86,10 @@ class MaterializedView:
             raise self.poisoned(journal, message.sequence, error) from error
         state.fold(commit, journal, encoding=encoding)
 
+    def pass_over(self, journal: str, sequence: int) -> None:
+        """The record there is left out by a repair of its agent, for all readers."""
+        self.state.advance(journal, sequence)
+
     def leaves_out(self, journal: str, sequence: int) -> bool:
         """Whether it was decided to skip this commit."""
         journals = self.state.journals

@@ -5,6 +5,7 @@ the rare turns and the places of the code in a run. Imports the loop, and chance
 """
 
 from moonlet.simulations.faults.kinds import (
+    HANDLERS,
     HOSTS,
     KINDS,
     SERVER,
@@ -23,6 +24,7 @@ from moonlet.simulations.faults.profile import LATENCIES, Profile, draw_profile
 __all__ = [
     "DELAYS",
     "DRIFTS",
+    "HANDLERS",
     "HOSTS",
     "KINDS",
     "LASTING",

@@ -57,12 +57,17 @@ SERVER: Final = {
 }
 """Faults of the server, from `at` on for `lasts`."""
 
+HANDLERS: Final = {
+    "block": "the next handler of the host keeps its loop; over two seconds its process ends",
+}
+"""Faults of handlers. Only by name: over the limit a command is parked that else would not be."""
+
 UNSAFE: Final = {
     "power_loss": "the server loses the last messages that it acknowledged, and restarts",
 }
 """Faults that break promises; only by name, to see how much is lost."""
 
-KINDS: Final = {**WIRE, **HOSTS, **SERVER, **UNSAFE}
+KINDS: Final = {**WIRE, **HOSTS, **SERVER, **HANDLERS, **UNSAFE}
 
 
 class Fault(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
@@ -101,7 +106,7 @@ class FaultSet(msgspec.Struct, frozen=True):
 
 def all() -> FaultSet:
     """Every kind that leaves the promises whole."""
-    return FaultSet(tuple(kind for kind in KINDS if kind not in UNSAFE))
+    return FaultSet(tuple(kind for kind in KINDS if kind not in UNSAFE and kind not in HANDLERS))
 
 
 def none() -> FaultSet:

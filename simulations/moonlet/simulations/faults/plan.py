@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from moonlet.simulations.faults.kinds import HOSTS, WIRE, Fault
+from moonlet.simulations.faults.kinds import HANDLERS, HOSTS, WIRE, Fault
 from moonlet.simulations.faults.profile import Profile
 from moonlet.simulations.seed import MILLION, Dice, Seed, within
 
@@ -89,7 +89,7 @@ class Plan:
                 continue
             for _ in range(dice.between(1, max(1, rate * WORLD_FAULTS // MILLION))):
                 at = _moment(dice, horizon_ns)
-                target = dice.pick(hosts) if kind in HOSTS else "nats"
+                target = dice.pick(hosts) if kind in HOSTS or kind in HANDLERS else "nats"
                 found.append(Fault(at=at, kind=kind, target=target, lasts=_lasts(kind, dice)))
                 self._arm(kind)
         self._ambushes.sort()

@@ -41,6 +41,7 @@ class SimHost(SimProcess):
                     host = Host(
                         client, self._around.agents, lease=self._around.lease, collect_rarely=False
                     )
+                    host.running = self._around.long_steps.running(self)
                     await host.start()
                     self.host, self._draining = host, asyncio.Event()
                     await self._draining.wait()

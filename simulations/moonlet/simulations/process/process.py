@@ -56,6 +56,11 @@ class SimProcess:
         self._around = around
         self._opened = 0
 
+    @property
+    def surroundings(self) -> Surroundings:
+        """What it finds around it."""
+        return self._around
+
     async def open_bus(self) -> Bus:
         """Connect; raises `Unavailable`."""
         around = self._around

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from moonlet.agents import AgentType
+from moonlet.agents import AgentType, Running
 from moonlet.simulations.jetstream import MemoryServer
 from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.network import SimConnection, SimNetwork
@@ -30,6 +30,14 @@ class ReadsJudge(Protocol):
         ...
 
 
+class LongSteps(Protocol):
+    """Who decides which steps of a host take long."""
+
+    def running(self, process: Any) -> Running:
+        """What a host is to put its work into."""
+        ...
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """The same for all processes of a world.
@@ -48,3 +56,4 @@ class Surroundings:
     lease: int
     patience: float
     reads: ReadsJudge
+    long_steps: LongSteps

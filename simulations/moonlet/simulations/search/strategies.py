@@ -15,6 +15,7 @@ from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.faults import (
     DELAYS,
     DRIFTS,
+    HANDLERS,
     HOSTS,
     LASTING,
     SERVER,
@@ -70,11 +71,11 @@ def fault_plans(
             Fault,
             at=moments,
             kind=st.just(kind),
-            target=st.sampled_from(names) if kind in HOSTS else st.just("nats"),
+            target=st.sampled_from(names) if kind in {**HOSTS, **HANDLERS} else st.just("nats"),
             lasts=st.sampled_from(_lasting(kind)),
         )
         for kind in kinds
-        if kind in HOSTS or kind in SERVER or kind in UNSAFE
+        if kind in HOSTS or kind in SERVER or kind in HANDLERS or kind in UNSAFE
     ]
     if isinstance(scenario, Scenario) and any(kind in WIRE for kind in kinds):
         several.append(st.deferred(lambda: _of_messages(st, scenario, kinds)))

@@ -92,6 +92,7 @@ class Phases:
         self._strikes.end()
         self._loop.note("phase", "world", self.name)
         verbs.network.clear()
+        verbs.blocks.clear()
         self._server.heal()
         verbs.heal()
         core = self._pick_core(list(verbs.hosts))

@@ -71,6 +71,8 @@ class Strikes:
             case "pause":
                 verbs.pause(target)
                 self._then(fault.lasts, partial(verbs.resume, target))
+            case "block":
+                verbs.block(target, lasts)
             case "slow_node":
                 verbs.slow(target, STEP_NS / 1e9)
                 self._then(fault.lasts, partial(verbs.slow, target, 0))

@@ -13,7 +13,7 @@ from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.jetstream import MemoryServer
 from moonlet.simulations.loop import Node, SimLoop
 from moonlet.simulations.network import Rule, SimConnection, SimNetwork
-from moonlet.simulations.process import SimClient, SimHost
+from moonlet.simulations.process import Blocks, SimClient, SimHost
 
 LINGER: Final = "12s"
 """How long the server keeps the connection of a machine that lost its power."""
@@ -23,6 +23,8 @@ Way = str
 
 class Verbs:
     """`hosts` and `clients` by name, `connections` while their processes may have them."""
+
+    blocks: Blocks
 
     def __init__(
         self,
@@ -86,6 +88,15 @@ class Verbs:
         if process.node.up and process.node.life.paused:
             self.loop.note("resume", node)
             process.node.resume()
+
+    def block(self, host: str, lasts: Duration) -> None:
+        """Let the next command that it runs take so long, there and wherever it is run again.
+
+        Over two seconds its process ends, as a real one over its limit.
+        """
+        self._host(host)
+        self.loop.note("arm", host, nanoseconds(lasts))
+        self.blocks.arm(host, nanoseconds(lasts))
 
     def slow(self, node: str, step: Duration) -> None:
         """From now on each step of the process takes so long; 0 ends it."""

@@ -19,7 +19,7 @@ from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.faults import Plan, Profile
 from moonlet.simulations.jetstream import MemoryServer
 from moonlet.simulations.network import SimNetwork
-from moonlet.simulations.process import SimClient, SimHost, Surroundings
+from moonlet.simulations.process import Blocks, SimClient, SimHost, Surroundings
 from moonlet.simulations.run import SimulationRun
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.violations import Violation
@@ -76,6 +76,7 @@ class World(Verbs):
         model = server.broker.model
         self.chronicle = Chronicle(loop, model, self.topology, self.agents, self._landed)
         fenced = Fenced(self.chronicle, self.violate)
+        self.blocks = Blocks(self.crash, self.restart, self.violate)
         self.around = Surroundings(
             loop,
             seed,
@@ -87,6 +88,7 @@ class World(Verbs):
             lease=lease,
             patience=(horizon_ns + heal_ns) / 1e9,  # until everything must have healed
             reads=Reads(self.chronicle, lambda: model.old_leaders > 0, self.violate),
+            long_steps=self.blocks,
         )
         self.jetstream = JetStreamVerbs(
             loop, server, network, self.connections, self.chronicle, fenced

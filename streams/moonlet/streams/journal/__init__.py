@@ -11,6 +11,7 @@ from moonlet.streams.journal.marks import (
     reached_by,
 )
 from moonlet.streams.journal.pasts import Pasts
+from moonlet.streams.journal.repairs import Skips, skips_behind, skips_named, skips_of
 from moonlet.streams.journal.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "JournalMarks",
     "Mark",
     "Pasts",
+    "Skips",
     "Snapshot",
     "Snapshots",
     "accept_loss",
@@ -30,5 +32,8 @@ __all__ = [
     "mark_of",
     "reached_by",
     "restore_snapshot",
+    "skips_behind",
+    "skips_named",
+    "skips_of",
     "take_snapshot",
 ]

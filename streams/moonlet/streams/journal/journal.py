@@ -75,7 +75,7 @@ def _undecodable(stream: str, message: StoredMessage, error: Exception) -> Undec
     field = getattr(error, "path", "$")
     return Undecodable(
         f"{stream}: the message at sequence {message.sequence} on {message.subject} is no commit:"
-        f" {error}; see who wrote it with `moonlet doctor`",
+        f" {error}; see who wrote it with `moonlet doctor`, have it left out with `moonlet repair`",
         stream=stream,
         sequence=message.sequence,
         type="Commit",
