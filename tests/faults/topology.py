@@ -162,4 +162,17 @@ TOPOLOGY_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P1",
+        "tests/agents/test_foreign_consumers.py::"
+        "test_a_foreign_consumer_on_a_queue_does_not_keep_hosts_from_their_work",
+        "a foreign consumer is left where it is",
+        (
+            (
+                STREAMS + "reading/consumer.py",
+                "            await remove_foreign(self._bus, self.stream, terms.filters)\n",
+                "            pass\n",
+            ),
+        ),
+    ),
 )

@@ -20,6 +20,7 @@ from moonlet.core.marks import buggify, reached
 from moonlet.streams.api import Delivery, Pull, PullStatus, ServerRefused, Sieve
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import in_our_words, is_overlapping
+from moonlet.streams.reading.foreign_consumers import remove_foreign
 from moonlet.streams.reading.terms import ConsumerTerms
 from moonlet.telemetry import get_logger
 
@@ -141,6 +142,8 @@ class Consumer:
                 raise Conflict(f"{self.name} gives way to {name}: a newer owner's") from error
             if int(revision) < terms.revision or head != terms.family:
                 await js.delete_consumer(self.stream, name)
+        if is_overlapping(error):
+            await remove_foreign(self._bus, self.stream, terms.filters)
 
     def pause(self) -> None:
         """Ask for nothing more; what arrives from now on is ignored, and comes again later."""

@@ -40,6 +40,13 @@ class ConsumerTerms(msgspec.Struct, frozen=True):
         return name
 
     @property
+    def filters(self) -> list[str]:
+        """The subjects that it reads; none if all."""
+        config = self.config
+        one = config.get("filter_subject")
+        return list(config.get("filter_subjects") or ([one] if one else []))
+
+    @property
     def acknowledged(self) -> bool:
         """Whether deliveries are acknowledged one by one."""
         return bool(self.config["ack_policy"] != "none")
