@@ -54,7 +54,8 @@ def test_a_fresh_folder_is_all_right(folder: Path) -> None:
     assert "waits for the disk" in found["fsync"][1]
     assert list(found) == [
         "server", "jetstream", "fsync", "disk", "folder", "permissions", "streams", "replicas",
-        "clock", "hosts", "foreign records", "foreign subjects", "foreign messages", "parked",
+        "clock", "hosts", "journals", "foreign records", "foreign subjects",
+        "foreign messages", "parked",
     ]  # fmt: skip
     text = invoke("doctor").out
     assert "OK    server: nats-server 2." in text

@@ -103,6 +103,11 @@ class Answering(Protocol):
         """Whether it is open, and its host's lease holds."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Why no commit is taken just now; '' if they are."""
+        ...
+
     def agent(self, key: str) -> LiveAgent:
         """The agent of this key, cold if it is not in memory."""
         ...
@@ -236,8 +241,8 @@ class OwnerService:
                 return conflict_answer(question.id, question.agent)
             self._post([reply], answer_of(commit, partition.journal_stream), stored_in)
             return None
-        if len(self.awaited) >= AWAITED_MAX:
-            return Answer("waiting", question.id)
+        if len(self.awaited) >= AWAITED_MAX or partition.trouble:
+            return Answer("waiting", question.id, reason=partition.trouble)
         key = question.agent, question.id
         self.awaited.setdefault(key, []).append(reply)
         partition.later(lambda: self._forget_awaited(key, reply), READY)

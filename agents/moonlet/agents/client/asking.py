@@ -93,6 +93,7 @@ class CommitSearch:
         self._after = after
         self.journal = bus.topology.journal_of(agent.type)
         self.gone = False
+        self.why = ""
 
     async def look(self) -> Answer | None:
         """The outcome, None if it is not there, or the server is in trouble."""
@@ -172,7 +173,7 @@ async def await_outcome(
         return await never
 
     def late() -> Unknown:
-        why = "its host may be down or busy"
+        why = search.why or "its host may be down or busy"
         if search.gone:
             why = f"its journal, the stream {search.journal}, is gone: restore it, or start a host"
         return Unknown(
@@ -206,6 +207,7 @@ async def _outcome_from_owner(
         answer = decode_answer(message.data, message.headers)
         if answer.outcome == "waiting" and answer.sequence:
             return await search.at(answer.sequence)
+        search.why = answer.reason if answer.outcome == "waiting" else ""
         answer = outcome_of(answer, question)
     if answer is None:  # without a connection that is known at once: don't ask in a circle
         await asyncio.sleep(min(0.2, left))

@@ -226,6 +226,11 @@ class OwnedPartition:
                 if error.stream == self.journal_stream:
                     agent.start()
 
+    @property
+    def trouble(self) -> str:
+        """Why no commit is taken just now; '' if they are."""
+        return self._writer.trouble
+
     async def stop_agent(self, id: AgentId) -> None:
         """Let what is in flight finish, mark the agent stopped for all owners to come."""
         await self.services.registry.mark_stopped(id, True)
@@ -266,7 +271,7 @@ class OwnedPartition:
             "held": len(agent.held or ()) if agent is not None else 0,
             "revision": fold.revision if fold is not None else None,
             "sequence": fold.sequence if fold is not None else None,
-            "error": str(agent.error) if agent is not None and agent.error else "",
+            "error": str(agent.error) if agent is not None and agent.error else self.trouble,
         }
 
     # the verbs of live agents (`Owner`)
@@ -353,6 +358,8 @@ class OwnedPartition:
 
     def read_journal(self, agent: LiveAgent) -> "asyncio.Task[None]":
         """Read an agent's journal, or compare its last commit; until the server answers."""
+        if self.trouble:
+            self.services.alarm("a journal takes no commits", error=self.trouble)
         if agent.phase is Phase.DOUBTING:
             return self.spawn(self._compare(agent), f"compare {agent.id}")
         return self.spawn(self._recover(agent), f"recover {agent.id}")

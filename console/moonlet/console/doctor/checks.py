@@ -52,6 +52,7 @@ class DoctorChecks:
             ("replicas", self._replicas),
             ("clock", self._clock),
             ("hosts", lambda: self._presence.hosts()),
+            ("journals", lambda: self._presence.journals()),
             ("foreign records", lambda: self._presence.foreign_records()),
             ("foreign subjects", lambda: self._presence.foreign_subjects()),
             ("foreign messages", lambda: self._presence.foreign_messages()),

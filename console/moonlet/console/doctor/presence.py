@@ -4,15 +4,21 @@ from typing import Final
 
 from moonlet.console.common import counted
 from moonlet.console.doctor.finding import Finding
+from moonlet.core.errors import MoonletError
 from moonlet.streams import (
+    OWNER_CONTROL,
     Bus,
     Home,
     HostLease,
     Leases,
+    Question,
     Registry,
+    decode_answer,
+    encode_question,
     foreign_commands,
     foreign_commits,
     foreign_subjects,
+    last_message,
     subject_counts,
 )
 
@@ -110,6 +116,32 @@ class PresenceChecks:
             return [Finding("foreign messages", "FAIL", _some(told), fix)]
         fix = "find out who publishes there: each will be parked"
         return [Finding("foreign messages", "WARN", _some(told), fix)]
+
+    async def journals(self) -> list[Finding]:
+        """Whether commits are taken: asked of the owner of each journal's last agent."""
+        bus, found = self._bus, []
+        homes = await self._homes()
+        for name in bus.topology.journal_streams:
+            if name not in self._streams:
+                continue
+            last = await last_message(bus, name, f"{bus.subjects.prefix}.evt.>")
+            agent = None if last is None else bus.subjects.journal_agent(last.subject)
+            if agent is None or agent.type not in homes:
+                continue
+            subject = bus.subjects.owner(OWNER_CONTROL, agent, homes[agent.type])
+            question = Question(agent=str(agent), id="doctor", name="status")
+            data, headers = encode_question(question, "json")
+            try:
+                answer = await bus.request(subject, data, headers=headers, timeout=2.0)
+                status = decode_answer(answer.data, answer.headers).reply
+            except MoonletError:
+                continue  # nobody runs it: `hosts` tells
+            if isinstance(status, dict) and status.get("error"):
+                found.append(f"{agent}: {status['error']}")
+        if not found:
+            return [Finding("journals", "OK", "no owner of a last commit complains")]
+        fix = "do what it says; on a full disk nothing is decided until there is room"
+        return [Finding("journals", "FAIL", "; ".join(found), fix)]
 
     async def parked(self) -> list[Finding]:
         """What waits for somebody to look at it."""

@@ -31,7 +31,7 @@ from moonlet.core.errors import (
     PermissionDenied,
     Unavailable,
 )
-from moonlet.streams.api import Outgoing, PubAck, ServerRefused
+from moonlet.streams.api import NoAnswer, Outgoing, PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import conflicting_sequence, is_conflict, is_full, is_too_large
 
@@ -114,6 +114,10 @@ class Append:
                 loop.call_exception_handler({"message": message, "exception": again})
 
 
+UNANSWERED_MAX: Final = 2
+"""Appends in a row without an answer, after which it is said that the journal takes none."""
+
+
 class GroupCommit:
     """The writer of one journal stream. `append` returns at once; `done` is called later, once.
 
@@ -128,6 +132,9 @@ class GroupCommit:
         self._stream = stream
         self._timeout = timeout
         self._highest = 0  # acknowledged
+        self.trouble = ""
+        """Why the journal takes no commits, as far as its last answers tell; '' if it does."""
+        self._unanswered = 0
         self._waiting: list[Append] = []
         self._waiting_records = 0
         self._singles = 0
@@ -209,6 +216,8 @@ class GroupCommit:
         def landed(future: "asyncio.Future[PubAck]") -> None:
             self._singles -= 1
             error = _outcome(future) or self._went_back(future.result().sequence)
+            if error is not None or self._unanswered:
+                self._note(error)
             append.tell([future.result().sequence] if error is None else error)
             self._flush()
 
@@ -228,6 +237,21 @@ class GroupCommit:
             f"{self._stream} stored a commit at {sequence}, though it had reached {before}: it is"
             " read again"
         )
+
+    def _note(self, error: MoonletError | None) -> None:
+        """A disk that is full is silent: the server answers all else, and no append."""
+        if isinstance(error, LimitExceeded) and not isinstance(error, PayloadTooLarge):
+            self._unanswered, self.trouble = 1, str(error)
+        elif isinstance(error, NoAnswer) and self._bus.connected:
+            self._unanswered += 1
+            if self._unanswered >= UNANSWERED_MAX:
+                self.trouble = (
+                    f"the journal {self._stream} has left the last {self._unanswered} appends"
+                    " without an answer, though its server is there: its disk may be full; see the"
+                    " server's log, make room, and restart the server if it goes on"
+                )
+        elif error is None:
+            self._unanswered, self.trouble = 0, ""
 
     def _publish(
         self, subject: str, payload: bytes, headers: dict[str, str]
@@ -254,6 +278,7 @@ class GroupCommit:
         def landed(future: "asyncio.Future[PubAck]") -> None:
             self._batch_in_flight = False
             error = _outcome(future)
+            self._note(error)
             if error is None:
                 error = self._went_back(future.result().sequence)
                 if error is not None:
