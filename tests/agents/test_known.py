@@ -18,7 +18,17 @@ from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
-from moonlet.core.memory import WINDOW, Past, SortedRun, find, items, joined, past, runs, windows
+from moonlet.core.memory import (
+    NOTHING_KEPT,
+    WINDOW,
+    SortedRun,
+    find,
+    items,
+    joined,
+    past,
+    runs,
+    windows,
+)
 from moonlet.streams import restore_snapshot, take_snapshot
 
 AGENT = AgentId("hub", "a")
@@ -116,16 +126,16 @@ class Hub:
             fold.advance(commit, None)
         stored, upto = self.listed
         if start and upto is not None and upto.revision <= start:
-            fold.past.adopt(stored, upto, upto.revision)
+            fold.own_past().adopt(stored, upto, upto.revision)
         if start and not fold.past.held:
             taken = take_snapshot(fold, AGENT, state=b"", incarnation="i", code="c")
             fold = restore_snapshot(taken, None)
             if taken.past:
-                fold.past.adopt(stored, upto, upto.revision)
+                fold.own_past().adopt(stored, upto, upto.revision)
         for commit in self.commits[start:]:
             fold.advance(commit, None)
         if upto is not None and not fold.past.stored.revision:
-            fold.past.adopt(stored, upto, upto.revision)
+            fold.own_past().adopt(stored, upto, upto.revision)
         self.fold = fold
 
 
@@ -215,7 +225,8 @@ def test_prints_that_are_too_many_stay_out_of_memory_and_all_is_still_known(
 
 def test_a_fold_that_decides_nothing_keeps_nothing() -> None:
     hub = Hub()
-    hub.fold.past.keeps = False
+    hub.fold.past = NOTHING_KEPT
     for n in range(60):
         hub.take(envelope(f"agent/n{n}", 1_024))
-    assert not hub.fold.past.runs and not hub.fold.past.fresh and not Past().any
+    assert hub.fold.past is NOTHING_KEPT and not NOTHING_KEPT.any
+    assert not NOTHING_KEPT.runs and not NOTHING_KEPT.fresh and not NOTHING_KEPT.whole

@@ -81,7 +81,7 @@ class Hub:
 
     def __init__(self, services: HostServices) -> None:
         self.fold: Fold[Any] = Fold(account_type().behavior.initial())
-        self.fold.past.place = 0
+        self.fold.own_past().place = 0
         self.looked_up = 0
         self._keeper = PastKeeper(services, STREAM)
         self._rules = Rules(

@@ -7,6 +7,8 @@ once is delivered again at any delay, as if no server remembered its message id.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from moonlet.agents.recovery import past_keeper, snapshot_policy
 from moonlet.core import fold
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import MoonletError
+from moonlet.core.errors import LimitExceeded, MoonletError
 from moonlet.core.ids import AgentId
 from moonlet.core.memory import past, runs, windows
 from moonlet.simulations import faults
@@ -106,14 +108,20 @@ async def speak(world: World, dice: Dice, lasting: list[Client]) -> None:
     A few sessions last, and are heard again when they have left memory.
     """
     for round in range(ROUNDS):
-        await dice.pick(tuple(lasting)).tell(HUB, Count())
+        await told(dice.pick(tuple(lasting)).tell(HUB, Count()))
         async with world.client() as moon:
             calls = [moon.tell(f"node/n{dice.below(SENDERS)}", Pass()) for _ in range(3)]
             calls += [moon.tell(HUB, Count()) for _ in range(dice.between(1, 3))]
             calls.append(moon.tell(HUB, Count(), id=f"own-{dice.below(3 * round + 2)}"))
-            await asyncio.gather(*calls)
+            await asyncio.gather(*map(told, calls))
             await repeat(world, moon, dice)
         await asyncio.sleep(dice.between(10, 600) / 1_000)
+
+
+async def told(call: Awaitable[object]) -> None:
+    """It is stored, or refused since the server has no room: then nothing came of it."""
+    with suppress(LimitExceeded):
+        await call
 
 
 async def repeat(world: World, moon: Client, dice: Dice) -> None:

@@ -14,7 +14,7 @@ from moonlet.core.digest import GENESIS, canonical
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt, InvalidMessage
 from moonlet.core.hlc import Timestamp
-from moonlet.core.memory import Past, Upto, Windows
+from moonlet.core.memory import NOTHING_LEFT, Past, Upto, Windows
 from moonlet.core.schema import decode_plain
 
 S = TypeVar("S")
@@ -100,7 +100,7 @@ class Fold(Generic[S]):
         self.repaired = 0
         self.time = Timestamp(0, 0)
         self.windows = Windows()
-        self.past = Past()
+        self.past = NOTHING_LEFT
         self.ids: dict[str, Seen] = {}
         self.timers: dict[str, Where] = {}
         self.calls: dict[str, Where] = {}
@@ -177,11 +177,17 @@ class Fold(Generic[S]):
             else:
                 left = self.windows.add(command.sender, command.lane, command.number)
             if left is not None:
-                self.past.add_window(*left)
+                self.own_past().add_window(*left)
         else:
             self._remember_id(commit, body)
         if self.past.any and self.past.is_full:
             self.past.settle(Upto(commit.revision, commit.sequence, commit.digest))
+
+    def own_past(self) -> Past:
+        """Its past, to be changed; until then it shares one with all that have none."""
+        if self.past is NOTHING_LEFT:
+            self.past = Past()
+        return self.past
 
     def _remember_id(self, commit: Commit[Any], body: str) -> None:
         command = commit.command
@@ -190,7 +196,7 @@ class Fold(Generic[S]):
         if len(self.ids) > IDS:
             id = next(iter(self.ids))
             seen = self.ids.pop(id)
-            self.past.add_id(id, seen.sequence, seen.body)
+            self.own_past().add_id(id, seen.sequence, seen.body)
 
 
 def plain_body(body: Any) -> Any:

@@ -13,6 +13,7 @@ from moonlet.core.errors import Corrupt, Invalid, Unavailable, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId
+from moonlet.core.memory import NOTHING_KEPT
 from moonlet.streams import (
     Bus,
     Journal,
@@ -135,7 +136,7 @@ async def fold_of(
     until = to_micros(time) if time is not None else None
     stream = bus.topology.journal_of(agent.type)
     fold = Fold(initial_state(agent_type))
-    fold.past.keeps = False  # nothing is decided on it
+    fold.past = NOTHING_KEPT  # nothing is decided on it
     subject = bus.subjects.journal(agent)
     skips: Skips | None = None
     async with aclosing(_messages(bus, stream, subject, at_least=at_least)) as batches:

@@ -17,7 +17,7 @@ from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import Corrupt, MoonletError, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
-from moonlet.core.memory import sent_by_agent
+from moonlet.core.memory import NOTHING_KEPT, sent_by_agent
 from moonlet.streams import Skips, Snapshot, StoredMessage, decode_commit
 
 Kind = Literal["foreign", "corrupt", "undecodable", "chain", "twice", "decision", "snapshot"]
@@ -71,7 +71,7 @@ class Verifier:
         self._snapshot = snapshot
         self._seen = seen if seen is not None else SeenSet()
         self._fold: Fold[Any] = Fold(agent_type.behavior.initial() if agent_type else None)
-        self._fold.past.keeps = False  # what leaves its memory is in the set of all
+        self._fold.past = NOTHING_KEPT  # what leaves its memory is in the set of all
 
     @property
     def revision(self) -> int:

@@ -121,7 +121,7 @@ async def _behind(
         if loaded.runs is None or loaded.upto.revision < snapshot.past:
             log.warning("what a snapshot relies on is gone", agent=str(agent))
             return None
-        fold.past.adopt(loaded.runs, loaded.upto, loaded.place)
+        fold.own_past().adopt(loaded.runs, loaded.upto, loaded.place)
     fold.repaired = commit.repaired if commit.repair is None else commit.sequence
     reached("an agent is recovered from a snapshot")
     size = len(snapshot.state)

@@ -68,9 +68,9 @@ class PastKeeper:
         if loaded.runs is None or loaded.upto.revision < fold.past.stored.revision:
             if fold.past.stored.revision:
                 return False
-            fold.past.adopt([], Upto(), loaded.place)
+            fold.own_past().adopt([], Upto(), loaded.place)
         else:
-            fold.past.adopt(loaded.runs, loaded.upto, loaded.place)
+            fold.own_past().adopt(loaded.runs, loaded.upto, loaded.place)
         return True
 
     # storing

@@ -1,6 +1,6 @@
 """What an agent has counted: who sent what, in memory and beyond, so that nothing counts twice."""
 
-from moonlet.core.memory.past import Past
+from moonlet.core.memory.past import NOTHING_KEPT, NOTHING_LEFT, Past
 from moonlet.core.memory.runs import (
     Fact,
     Key,
@@ -25,6 +25,8 @@ from moonlet.core.memory.windows import (
 
 __all__ = [
     "DOUBTED",
+    "NOTHING_KEPT",
+    "NOTHING_LEFT",
     "WINDOW",
     "Fact",
     "Key",

@@ -68,6 +68,7 @@ class Past:
 
     def _add(self, key: Key, fact: Fact) -> None:
         if self.keeps:
+            assert self is not NOTHING_LEFT
             self.any = True
             before = self.fresh.pop(key, None)
             self.fresh[key] = fact if before is None else joined(before, fact) or fact
@@ -154,3 +155,11 @@ class Past:
             left -= run.count
             if left < 0 and run.pages is None:
                 run.prints = None
+
+
+NOTHING_LEFT: Final = Past()
+"""The past of all folds whose memory nothing has left: they share it, since it is never changed."""
+
+NOTHING_KEPT: Final = Past()
+"""That of all folds on which nothing is decided."""
+NOTHING_KEPT.keeps = False

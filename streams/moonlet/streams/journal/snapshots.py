@@ -108,8 +108,10 @@ def restore_snapshot(snapshot: Snapshot, state: S) -> Fold[S]:
     fold.ids = dict(snapshot.ids)
     fold.timers = dict(snapshot.timers)
     fold.calls = dict(snapshot.calls)
-    fold.past.fresh = dict(snapshot.fresh)
-    fold.past.any = bool(snapshot.fresh or snapshot.past)
+    if snapshot.fresh or snapshot.past:
+        past = fold.own_past()
+        past.fresh = dict(snapshot.fresh)
+        past.any = True
     return fold
 
 
