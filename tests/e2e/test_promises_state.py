@@ -8,6 +8,7 @@ import pytest
 
 from moonlet.agents import AgentType, Decision, Host, Reply, connect
 from moonlet.agents.histories import Verification
+from moonlet.agents.owner import scrubber
 from moonlet.core.errors import InvalidMessage
 from moonlet.core.ids import AgentId
 from moonlet.streams import Snapshots, Topology, read_messages
@@ -26,6 +27,7 @@ from tests.agents.states import (
     Tick,
     ticking,
 )
+from tests.faulty import until_true
 
 WHAT = "a state does not come back from a snapshot"
 
@@ -166,3 +168,90 @@ async def test_what_a_handler_gets_is_what_was_sent_or_the_sender_is_told(
                 commits = [commit async for commit in moon.history("kept/a")]
     assert [commit.outcome for commit in commits] == ["accepted", "accepted", "parked"]
     assert "Kept changes when it is stored and read again: $.value is (1, 2)" in commits[2].reason
+
+
+class Basket(msgspec.Struct):
+    items: list[int]
+
+
+class Peek(msgspec.Struct, frozen=True):
+    """How many there are."""
+
+
+async def test_a_state_that_is_changed_in_place_is_found_and_read_again(
+    shared_server: ServerProcess, name: str
+) -> None:
+    def basket(name: str, evolve: Any) -> AgentType[Basket]:
+        return ticking(name, Basket, evolve, Basket([]))  # type: ignore[no-any-return]
+
+    folds = basket("folds", lambda state, n: state.items.append(n) or state)
+    fine = basket("fine", lambda state, n: Basket([*state.items, n]))
+    decides: AgentType[Basket] = AgentType("decides", Basket, initial=Basket([]), partitions=1)
+    asks = basket("asks", lambda state, n: Basket([*state.items, n]))
+
+    @decides.on_command
+    def spoil(state: Basket, command: Tick) -> Decision:
+        state.items.append(99)
+        yield Reply(len(state.items))
+
+    @decides.on_query
+    def show(state: Basket, query: Show) -> str:
+        return repr(state)
+
+    @asks.on_query
+    def peek(state: Basket, query: Peek) -> int:
+        state.items.append(99)
+        return len(state.items)
+
+    what = "a state was changed in place"
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, [fine]) as host:
+            await moon.ask("fine/a", Tick(1))
+            await moon.query("fine/a", Show())
+            assert what not in host.services.alarms
+        for made in (folds, decides):
+            async with Host(moon, [made]) as host:
+                await moon.ask(f"{made.name}/a", Tick(1))
+                assert host.services.alarms[what] == 1
+        async with Host(moon, [asks]) as host:
+            await moon.ask("asks/a", Tick(1))
+            await moon.query("asks/a", Peek())
+            assert host.services.alarms[what] == 1
+
+            async def right_again() -> bool:
+                return bool(await moon.query("asks/a", Show()) == "Basket(items=[1])")
+
+            await until_true(right_again)
+
+
+async def test_a_snapshot_that_is_not_the_fold_of_its_commits_is_found_and_dropped(
+    shared_server: ServerProcess,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(scrubber, "SCRUB_EVERY", 0.1)
+    counts = ticking("count", Number, lambda state, n: Number(state.n + n))
+    agent = AgentId("count", "a")
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        snapshots = Snapshots(moon.bus)
+        async with Host(moon, [counts]):
+            await asyncio.gather(*(moon.ask("count/a", Tick(1)) for _ in range(20)))
+        snapshot = await snapshots.load(agent)
+        assert snapshot is not None
+        forged = msgspec.structs.replace(snapshot, state=counts.encode_state(Number(1_000_000)))
+        landed = snapshots.store(agent, forged)
+        assert landed is not None
+        await landed
+        async with Host(moon, [counts]) as host:
+
+            async def right_again() -> bool:
+                return bool(await moon.query("count/a", Show()) == "Number(n=20)")
+
+            await until_true(right_again)
+            assert host.services.alarms["a snapshot is not the fold of its commits"] == 1
+            assert host.services.alarms["a state is not the fold of its commits"] == 1
+        told = capfd.readouterr()
+        assert "field=$.n" in told.out + told.err and "agent=count/a" in told.out + told.err
+        kept = await snapshots.load(agent)
+        assert kept is None or counts.decode_state(kept.state) == Number(20)

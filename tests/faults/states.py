@@ -79,4 +79,28 @@ STATE_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P2",
+        STATE + "test_a_state_that_is_changed_in_place_is_found_and_read_again",
+        "nobody looks whether a handler leaves the state as it was",
+        (
+            (
+                AGENTS + "deciding/state_watch.py",
+                "        if picture(self._type, state) != before:\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P2",
+        STATE + "test_a_snapshot_that_is_not_the_fold_of_its_commits_is_found_and_dropped",
+        "no agent is looked at a second time",
+        (
+            (
+                AGENTS + "owner/scrubber.py",
+                "            if chosen is not None:\n",
+                "            if chosen is not None and False:\n",
+            ),
+        ),
+    ),
 )

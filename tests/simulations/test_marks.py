@@ -16,6 +16,7 @@ from moonlet.simulations.search import single_faults
 from moonlet.streams.reading import consumer
 from tests.agents.accounts import Deposit, account_type
 from tests.simulations.bazaar import visits
+from tests.simulations.scrubbed import CHANGING, COUNTING, forged
 from tests.simulations.waking import apart, away, left, sleepless, stalled
 from tests.simulations.workshop import lossy, trickle, workshop
 from tests.simulations.worlds import ACCOUNT, passes, run
@@ -177,6 +178,7 @@ def test_every_mark_of_the_code_is_reached_by_the_suite(
     missed -= set(passes(deadly, agents=(walker(),)).reached)
     for waking in (apart, away, left, stalled):
         missed -= set(passes(waking, agents=(account_type(partitions=1),), hosts=1).reached)
+    missed -= set(passes(forged, agents=(COUNTING, CHANGING), hosts=1).reached)
     missed -= set(visits.run(0).reached)
     for seed in range(60):
         for scenario in (lossy, workshop, trickle, reference, sleepless):

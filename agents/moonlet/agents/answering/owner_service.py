@@ -12,6 +12,7 @@ from moonlet.agents.deciding import (
     Asked,
     LookUp,
     PendingCommit,
+    Rules,
     Sought,
     Verdict,
     is_committed,
@@ -21,7 +22,7 @@ from moonlet.agents.definition import AgentType, Context
 from moonlet.agents.live import LiveAgent, Phase
 from moonlet.agents.services import HostServices
 from moonlet.core import errors
-from moonlet.core.behavior import parked
+from moonlet.core.behavior import Handler, parked
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
@@ -86,6 +87,11 @@ class Answering(Protocol):
     @property
     def journal_stream(self) -> str:
         """Where its agents' commits are."""
+        ...
+
+    @property
+    def rules(self) -> Rules:
+        """By what its commands are decided."""
         ...
 
     @property
@@ -308,7 +314,7 @@ class OwnerService:
         try:
             given = (fold.state, query, context) if handler.wants_context else (fold.state, query)
             partition.services.running.work = Asked(question.agent, question.name)
-            value = encode_plain(handler.function(*given), encoding)
+            value = encode_plain(self._watched(question, handler, given), encoding)
         except MoonletError:
             raise
         except BaseException as error:  # nor here: it is the handler's own
@@ -323,6 +329,20 @@ class OwnerService:
             sequence=fold.sequence,
             revision=fold.revision,
         )
+
+    def _watched(self, question: Question, handler: Handler, given: Sequence[Any]) -> Any:
+        """What the handler answers; now and then it is watched that it leaves the state alone."""
+        watch = self._partition.rules.watch
+        if watch is None:
+            return handler.function(*given)
+        watch.due[question.name] -= 1
+        if watch.due[question.name] >= 0:
+            return handler.function(*given)
+        before = watch.before(given[0])
+        try:
+            return handler.function(*given)
+        finally:
+            watch.answered(question.agent, question.name, given[0], before)
 
     def _query_failed(self, question: Question, error: BaseException) -> Answer:
         failure, partition = parked(None, error), self._partition

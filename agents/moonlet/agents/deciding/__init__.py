@@ -17,6 +17,7 @@ from moonlet.agents.deciding.known import Sought, is_committed, seen_of
 from moonlet.agents.deciding.queued_command import HeldCommand, QueuedCommand, Source
 from moonlet.agents.deciding.rules import Rules
 from moonlet.agents.deciding.running import Asked, Running, Work, WorkNote
+from moonlet.agents.deciding.state_watch import StateWatch, picture
 from moonlet.agents.deciding.verdict import LookUp, Verdict
 from moonlet.agents.deciding.waiting import WaitingCommands, lane_index
 
@@ -35,6 +36,7 @@ __all__ = [
     "Settled",
     "Sought",
     "Source",
+    "StateWatch",
     "Verdict",
     "WaitingCommands",
     "Work",
@@ -47,5 +49,6 @@ __all__ = [
     "is_committed",
     "judge",
     "lane_index",
+    "picture",
     "seen_of",
 ]

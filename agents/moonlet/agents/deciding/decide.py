@@ -14,10 +14,10 @@ import msgspec
 from moonlet.agents.deciding.known import LOOK_UPS, known, known_number, with_more
 from moonlet.agents.deciding.open_limits import within_limits
 from moonlet.agents.deciding.queued_command import QueuedCommand
-from moonlet.agents.deciding.rules import Rules
+from moonlet.agents.deciding.rules import Rules, crashed
 from moonlet.agents.deciding.verdict import LookUp, Verdict
 from moonlet.agents.deciding.waiting import WaitingCommands
-from moonlet.agents.definition import AgentType, Context
+from moonlet.agents.definition import AgentType, Context, Moment
 from moonlet.core.behavior import Decision, parked
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Command, Commit, Outcome
@@ -283,14 +283,7 @@ def decide(
     elif envelope.deadline and now_us > envelope.deadline:
         decision = Decision("expired", state, reason="the deadline passed before it was decided")
     else:
-        rules.running.work = queued
-        try:
-            decision, queued.readable = judge(
-                rules.agent_type, state, envelope, queued.encoding,
-                revision=chain.revision, micros=micros,
-            )  # fmt: skip
-        finally:
-            rules.running.work = None
+        decision = _judged(rules, state, envelope, queued, chain.revision, micros)
     if decision.effects:
         ahead = [pending.commit for pending in chain.commits]
         decision = within_limits(rules.agent_type, fold, ahead, decision, state)
@@ -336,10 +329,24 @@ def _times_apart(chain: CommitChain, time: Timestamp, now_us: int) -> tuple[Time
     return time, now_us
 
 
-class Moment(msgspec.Struct, gc=False):
-    """The context of a handler that takes none: what `behavior.decide` itself needs of it."""
-
-    now_us: int
+def _judged(
+    rules: Rules, state: Any, envelope: Envelope, queued: QueuedCommand, revision: int, micros: int
+) -> Decision[Any]:
+    """What the handler decides; now and then it is watched that it leaves the state as it was."""
+    watch, name, picture = rules.watch, envelope.name, None
+    if watch is not None and name in watch.due:
+        watch.due[name] -= 1
+        picture = watch.before(state) if watch.due[name] < 0 else None
+    rules.running.work = queued
+    try:
+        decision, queued.readable = judge(
+            rules.agent_type, state, envelope, queued.encoding, revision=revision, micros=micros
+        )
+    finally:
+        rules.running.work = None
+    if picture is not None and watch is not None:
+        watch.decided(envelope, decision, state, picture)
+    return decision
 
 
 def judge(
@@ -439,17 +446,9 @@ def _known(
 def _fatal(rules: Rules, place: str, envelope: Envelope) -> MoonletError | None:
     """The reason to park a command that ended hosts; None if it did not."""
     if rules.fatal == place:
-        return _crashed()
+        return crashed()
     mark = rules.blocked.get(place)
     return None if mark is None else _blocked(mark, envelope)
-
-
-def _crashed() -> MoonletError:
-    """The reason to park a command that the last two owners died deciding."""
-    reached("a command is parked since hosts died of it")
-    return MoonletError(
-        "its decision ended the process of three hosts; look at the handler before it is sent again"
-    )
 
 
 def _blocked(mark: Blocked, envelope: Envelope) -> MoonletError | None:

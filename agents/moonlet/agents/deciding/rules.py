@@ -3,7 +3,10 @@
 from typing import Any, Final
 
 from moonlet.agents.deciding.running import Running
+from moonlet.agents.deciding.state_watch import StateWatch
 from moonlet.agents.definition import AgentType
+from moonlet.core.errors import MoonletError
+from moonlet.core.marks import reached
 from moonlet.streams import Blocked
 
 RECORD_MARGIN: Final = 2_048
@@ -16,7 +19,7 @@ class Rules:
     `fatal` is the place (`stream:sequence`) of a command that the last two owners died deciding,
     or empty; `blocked` are those, by their places, that kept a loop until its process was ended.
     Only the stream `timers` fires timers, only `internal` brings results of calls. In `running`
-    stands what is decided now.
+    stands what is decided now; `watch` looks for states that are changed in place.
     """
 
     __slots__ = (
@@ -29,6 +32,7 @@ class Rules:
         "record_limit",
         "running",
         "timers",
+        "watch",
     )
 
     def __init__(
@@ -42,6 +46,7 @@ class Rules:
         fatal: str = "",
         epoch: int = 0,
         running: Running | None = None,
+        watch: StateWatch | None = None,
     ) -> None:
         self.agent_type = agent_type
         self.app_version = app_version
@@ -52,3 +57,12 @@ class Rules:
         self.epoch = epoch
         self.blocked: dict[str, Blocked] = {}
         self.running = running or Running()
+        self.watch = watch
+
+
+def crashed() -> MoonletError:
+    """The reason to park a command that the last two owners died deciding."""
+    reached("a command is parked since hosts died of it")
+    return MoonletError(
+        "its decision ended the process of three hosts; look at the handler before it is sent again"
+    )

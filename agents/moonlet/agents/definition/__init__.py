@@ -2,6 +2,6 @@
 
 from moonlet.agents.definition.agent_type import AgentType
 from moonlet.agents.definition.call_handler import CallHandler, CallPolicy, Resource
-from moonlet.agents.definition.context import Context
+from moonlet.agents.definition.context import Context, Moment
 
-__all__ = ["AgentType", "CallHandler", "CallPolicy", "Context", "Resource"]
+__all__ = ["AgentType", "CallHandler", "CallPolicy", "Context", "Moment", "Resource"]

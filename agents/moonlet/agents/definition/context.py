@@ -4,6 +4,8 @@ import random
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -57,3 +59,9 @@ class Context:
     def uuid(self) -> uuid.UUID:
         """A fresh UUID (version 4) drawn from `random`."""
         return uuid.UUID(int=self.random.getrandbits(128), version=4)
+
+
+class Moment(msgspec.Struct, gc=False):
+    """The context of a handler that takes none: what `behavior.decide` itself needs of it."""
+
+    now_us: int

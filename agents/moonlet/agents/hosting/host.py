@@ -17,7 +17,7 @@ from moonlet.agents.hosting import collector
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.hosting.stream_watch import StreamWatch
-from moonlet.agents.owner import OwnedPartition
+from moonlet.agents.owner import OwnedPartition, Scrubber
 from moonlet.agents.placement import HostWatch
 from moonlet.agents.recovery import Recoveries
 from moonlet.agents.services import REFUSE, TELL, HostServices, ServerTime, Tasks
@@ -174,6 +174,8 @@ class Host:
         self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
         self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
         self._tasks.spawn(self._streams.watch_for_ever(), f"streams {self.id}")
+        scrubber = Scrubber(self.services, lambda: list(self._ownership.partitions.values()))
+        self._tasks.spawn(scrubber.run(), f"scrub {self.id}")
 
     async def _settle(self) -> None:
         """Go by the topology that stands; what differs from it is an operator's to change."""

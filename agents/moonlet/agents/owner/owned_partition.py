@@ -8,12 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.agents.answering import OwnerService
-from moonlet.agents.deciding import LookUp, PendingCommit, Rules, Verdict
+from moonlet.agents.deciding import LookUp, PendingCommit, Rules, StateWatch, Verdict
 from moonlet.agents.definition import AgentType
 from moonlet.agents.effects import Outbox
 from moonlet.agents.live import Landed, LiveAgent, Phase
 from moonlet.agents.owner.blocked_agents import BlockedAgents
 from moonlet.agents.owner.crash_guard import CrashGuard, fatal_place
+from moonlet.agents.owner.doubtful_agents import DoubtfulAgents
 from moonlet.agents.owner.look_ups import LookUps
 from moonlet.agents.owner.read_back import ReadBack
 from moonlet.agents.recovery import PastKeeper, Recoveries, SnapshotPolicy, assert_timers
@@ -66,6 +67,7 @@ class OwnedPartition:
         self.record = record
         self.name = f"{record.type}-p{record.number}"
         self.agents: dict[str, LiveAgent] = {}
+        self.doubtful = DoubtfulAgents(services, self.name, self.agents, self.spawn)
         self.stopped: set[str] = set()
         self.fresh = True
         self.closed = False
@@ -82,6 +84,7 @@ class OwnedPartition:
             fatal=fatal_place(record.note),
             epoch=services.ends.epoch(self.journal_stream),
             running=services.running,
+            watch=StateWatch(agent_type, self.doubtful.changed_in_place),
         )
         self.times: Callable[[], tuple[int, Timestamp]] = partial(services.hlc.now, bus.clock)
         self._setting: set[str] = set()
@@ -422,6 +425,8 @@ class OwnedPartition:
             await assert_timers(services, agent.id, fold)
         agent.go_on()
         self._snapshots.recovered(agent, recovered)
+        if recovered.snapshot_revision:
+            self.doubtful.unproved(agent)
 
     async def _compare(self, agent: LiveAgent) -> None:
         fold = agent.fold

@@ -114,6 +114,9 @@ async def _behind(
     commit, _ = decode_commit(stream, own)
     if commit.digest != snapshot.digest or commit.revision != snapshot.revision:
         return None
+    if commit.time != snapshot.time:
+        services.alarm("a snapshot does not follow from its journal", agent=str(agent))
+        return None
     fold = restore_snapshot(snapshot, state)
     if snapshot.past:
         revision = decode_commit(stream, last)[0].revision

@@ -15,7 +15,7 @@ from moonlet.simulations.checkers.nothing_vanishes import check_nothing_vanishes
 from moonlet.simulations.checkers.once import check_once
 from moonlet.simulations.checkers.order import check_order
 from moonlet.simulations.checkers.reads import Reads
-from moonlet.simulations.checkers.state import check_state
+from moonlet.simulations.checkers.state import check_snapshots, check_state
 from moonlet.simulations.checkers.time import check_time
 
 CHECKERS: tuple[Checker, ...] = (
@@ -24,6 +24,7 @@ CHECKERS: tuple[Checker, ...] = (
     check_once,
     check_order,
     check_state,
+    check_snapshots,
     check_durable,
     check_immutable,
     check_time,
@@ -45,6 +46,7 @@ __all__ = [
     "check_nothing_vanishes",
     "check_once",
     "check_order",
+    "check_snapshots",
     "check_state",
     "check_time",
 ]

@@ -1,4 +1,4 @@
-"""P2: what a host has in memory equals the fold of the journal, at its revision."""
+"""P2: what a host has in memory, and what snapshots hold, equals the fold of the journal."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def check_state(world: Evidence) -> Iterator[Finding]:
             for agent in list(partition.agents.values()) if partition is not None else ():
                 if agent.fold is not None:
                     yield from _compare(world, name, str(agent.id), agent.fold)
+
+
+def check_snapshots(world: Evidence) -> Iterator[Finding]:
+    """Snapshots that are stored and are not the fold of their commits."""
+    for wrong in world.chronicle.wrong_snapshots():
+        yield "P2 state is the fold", wrong
 
 
 def _compare(world: Evidence, host: str, agent: str, live: Any) -> Iterator[Finding]:

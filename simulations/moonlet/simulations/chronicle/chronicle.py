@@ -6,7 +6,7 @@ command was acknowledged, which commit landed, which effect stood in a stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +21,7 @@ from moonlet.core.ids import AgentId
 from moonlet.simulations.chronicle.records import AcceptedCommand, History
 from moonlet.simulations.jetstream import MessageStore, Model, StreamMessage
 from moonlet.simulations.loop import SimLoop
-from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope
+from moonlet.streams import StoredMessage, Topology, decode_commit, decode_envelope, decode_snapshot
 from moonlet.streams.reading import BLOB_HEADER
 from moonlet.streams.subjects import Subjects
 
@@ -237,6 +237,36 @@ class Chronicle:
                 del self.sends[id]
 
     # questions
+
+    def wrong_snapshots(self) -> Iterator[str]:
+        """Stored snapshots, of a commit that is in its journal, that hold another state than it."""
+        store = self._model.streams[self._topology.stream("snapshots")].store
+        for sequences in store.by_subject.values():
+            snapshot = decode_snapshot(store.messages[sequences[-1]].data)
+            if snapshot is None:
+                continue
+            agent = AgentId.parse(snapshot.agent)
+            agent_type = self._types.get(agent.type)
+            if agent_type is None or snapshot.code != agent_type.state_code():
+                continue
+            state, digest = self._fold(agent, agent_type, snapshot.revision)
+            unlike = agent_type.states.unlike(state, snapshot.state)
+            if digest == snapshot.digest and unlike is not None:
+                yield (
+                    f"the snapshot of {agent} r{snapshot.revision} holds {unlike.comes_back} at"
+                    f" {unlike.path}, its commits add up to {unlike.was}"
+                )
+
+    def _fold(self, agent: AgentId, agent_type: AgentType[Any], upto: int) -> tuple[Any, str]:
+        """The state at a revision, from the first commit on, and the digest of that commit."""
+        stream = self._topology.journal_of(agent.type)
+        store = self._model.streams[stream].store
+        state, digest = agent_type.behavior.initial(), ""
+        for sequence in store.by_subject.get(self._subjects.journal(agent), ())[:upto]:
+            commit, encoding = self._decode(stream, store.messages[sequence])
+            state = fold_state(agent_type, stream, state, commit, encoding)
+            digest = commit.digest
+        return state, digest
 
     def states(self) -> dict[str, Any]:
         """The durable state of every agent, by id."""

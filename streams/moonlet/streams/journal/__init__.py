@@ -12,7 +12,13 @@ from moonlet.streams.journal.marks import (
 )
 from moonlet.streams.journal.pasts import Pasts
 from moonlet.streams.journal.repairs import Skips, skips_behind, skips_named, skips_of
-from moonlet.streams.journal.snapshots import Snapshot, Snapshots, restore_snapshot, take_snapshot
+from moonlet.streams.journal.snapshots import (
+    Snapshot,
+    Snapshots,
+    decode_snapshot,
+    restore_snapshot,
+    take_snapshot,
+)
 
 __all__ = [
     "EXPECTED_LAST",
@@ -27,6 +33,7 @@ __all__ = [
     "accept_loss",
     "decode_commit",
     "decode_plain_commit",
+    "decode_snapshot",
     "encode_commit",
     "fault_of",
     "mark_of",

@@ -116,7 +116,7 @@ def restore_snapshot(snapshot: Snapshot, state: S) -> Fold[S]:
 
 
 def decode_snapshot(data: bytes) -> Snapshot | None:
-    """The snapshot of a stored message; None if it can't be read, or is of another format."""
+    """A stored snapshot; None for one that was dropped, can't be read, or doesn't know all."""
     try:
         snapshot = _CODEC.decode(data)
     except InvalidMessage:
@@ -145,6 +145,10 @@ class Snapshots:
         if len(data) > self._bus.max_payload - 1_024:
             return None
         return self._publish(self._bus.subjects.snapshot(agent), data)
+
+    async def drop(self, agent: AgentId) -> None:
+        """Forget the agent's snapshot: an empty one takes its place. Raises as a publish."""
+        await self._bus.publish(self._bus.subjects.snapshot(agent), b"", headers=None, timeout=5.0)
 
     async def dispatched(self, agent: AgentId) -> Dispatched | None:
         """Up to which commit its effects are out, if it was noted when the agent came to rest."""
