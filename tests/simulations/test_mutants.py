@@ -12,7 +12,6 @@ QUICK = (
     "timer-twice",
     "no-redo",
     "put-back-at-the-end",
-    "forgotten-sender",
 )
 """One of each kind that a seed or two find."""
 
