@@ -65,14 +65,14 @@ async def test_a_handler_that_blocks_its_host_is_named_and_nothing_else_is_blame
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(consumer, "PULL_EXPIRES", 0.2)
-    monkeypatch.setattr(consumer, "SILENCE", 0.3)
+    monkeypatch.setattr(consumer, "PULL_EXPIRES", 0.5)
+    monkeypatch.setattr(consumer, "SILENCE", 1.5)
     async with (
         connect(shared_server.url, topology=topology, agents=[loops]) as moon,
         Host(moon, [loops], lease=10),
     ):
         await moon.ask(AGENT, Step())
-        assert await moon.ask(AGENT, Step(1.5), timeout=10) == 2
+        assert await moon.ask(AGENT, Step(3.0), timeout=20) == 2
         assert await moon.query(AGENT, Look(0.3), timeout=10) == 2
         await asyncio.sleep(1.0)  # sleeps: what is said wrongly is said by then
     told = capfd.readouterr().err

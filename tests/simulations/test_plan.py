@@ -8,6 +8,7 @@ from moonlet.core.errors import InvalidSettings
 from moonlet.simulations import Seed, faults
 from moonlet.simulations.durations import nanoseconds, shown
 from moonlet.simulations.faults import (
+    HANDLERS,
     HOSTS,
     KINDS,
     SERVER,
@@ -25,8 +26,8 @@ EVEN = Profile(regime="even", rates=dict.fromkeys(faults.all().kinds, 200_000))
 
 def test_there_are_two_dozen_kinds_and_unsafe_ones_only_by_name() -> None:
     assert len(faults.all().kinds) >= 24
-    assert set(KINDS) == {*WIRE, *HOSTS, *SERVER, *UNSAFE}
-    assert not set(faults.all().kinds) & set(UNSAFE)
+    assert set(KINDS) == {*WIRE, *HOSTS, *SERVER, *HANDLERS, *UNSAFE}
+    assert not set(faults.all().kinds) & {*UNSAFE, *HANDLERS}
     assert faults.only("power_loss").kinds == ("power_loss",)
     assert faults.none().kinds == ()
 
