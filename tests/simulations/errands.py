@@ -184,7 +184,9 @@ async def errands_body(world: World) -> None:
             assert len(state.came) == state.sent, f"{name} sent {state.sent}: {state.came}"
             assert state.rung == state.past, f"{name}: {state.rung} timers fired of {state.past}"
             for ended in state.came:
-                assert (ended.kind, ended.attempts) in EXPECTED[ended.how], f"{name}: {ended}"
+                as_it_must = (ended.kind, ended.attempts) in EXPECTED[ended.how]
+                # A process that is paused may let the time of an attempt, or of all, go by.
+                assert as_it_must or ended.kind == "timeout", f"{name}: {ended}"
 
 
 errands = Scenario(
