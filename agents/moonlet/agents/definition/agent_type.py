@@ -18,6 +18,7 @@ from moonlet.agents.definition.failure_type import FailureType
 from moonlet.agents.definition.fold_code import fold_code
 from moonlet.agents.definition.signature import Signature, mentions, read_signature
 from moonlet.agents.definition.state_codec import StateCodec
+from moonlet.agents.definition.unkept_fields import refuse_unkept
 from moonlet.core.behavior import Behavior, Handler
 from moonlet.core.effects import EFFECTS, Perform, PerformFailed, Reply
 from moonlet.core.errors import InvalidAgentType, UnknownCommand
@@ -173,6 +174,9 @@ class AgentType(Generic[S]):
         hold the handlers and messages, too.
         """
         self._collect_upcasts()
+        refuse_unkept(f"agent type {self.name}: the state", self.state)
+        for name, event in self.behavior.events.items():
+            refuse_unkept(f"agent type {self.name}: the event {name}", event.message.cls)
         for handlers in (self.behavior.commands, self.behavior.events, self.queries, self.performs):
             for handler in handlers.values():
                 missing = handler.message.missing_upcasts

@@ -2,8 +2,6 @@
 
 from typing import Any, Final
 
-import msgspec
-
 from moonlet.agents.deciding import initial_state
 from moonlet.agents.definition import AgentType
 from moonlet.agents.recovery.past_keeper import PastKeeper
@@ -90,7 +88,7 @@ async def _usable_snapshot(
         return None
     try:
         return snapshot, agent_type.decode_state(snapshot.state)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except Exception as error:  # its class may raise what it likes
         log.warning("a snapshot can't be read", agent=str(agent), error=str(error))
         return None
 
