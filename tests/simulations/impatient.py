@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from moonlet.agents import Client
-from moonlet.core.errors import Expired, MailboxFull, Rejected, Unavailable, Unknown
+from moonlet.core.errors import Expired, LimitExceeded, Rejected, Unavailable, Unknown
 from moonlet.simulations import Dice, Scenario, World
 from tests.simulations.bazaar import (
     BANKS,
@@ -71,8 +71,8 @@ async def one(world: World, moon: Client, name: str, number: int) -> Claim | Non
         return Claim(agent, id, "yes", "refusal")
     except Unknown as error:
         return Claim(agent, error.command_id, error.stored, "Unknown")
-    except MailboxFull:
-        return Claim(agent, id, "no", "MailboxFull")
+    except LimitExceeded:  # of the mailbox, or of the server
+        return Claim(agent, id, "no", "LimitExceeded")
     except Unavailable:
         return None
 
