@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-HAND_OVER: Final = 8.5
+HAND_OVER: Final = 8.0
 """Seconds that a host which stops has to hand over what it owns; then it lets go of the rest."""
 
 LET_GO: Final = 0.5
