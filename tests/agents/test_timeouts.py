@@ -32,7 +32,7 @@ async def kept(
     """The error with which the call ends, in time."""
     begun = time.monotonic()
     with pytest.raises(error) as caught:
-        await call
+        await asyncio.wait_for(call, timeout + 5)
     assert time.monotonic() - begun < timeout + LATE
     return caught.value
 
