@@ -69,6 +69,16 @@ async def started(moon: Client, types: list[AgentType[Sum]]) -> Host:
     raise AssertionError("no host starts")
 
 
+async def ids_of(moon: Client, agent: str) -> list[str]:
+    """The ids of its commands, read again while the servers elect."""
+    for attempt in range(20):
+        try:
+            return [commit.command.id async for commit in moon.history(agent)]
+        except Unavailable:
+            await moon.bus.backoff(min(attempt, 3))
+    raise AssertionError("no history can be read")
+
+
 @pytest.mark.xdist_group("cluster")
 async def test_leaders_that_change_while_hosts_come_and_go_lose_and_double_nothing(
     cluster: list[ServerProcess], name: str
@@ -96,7 +106,7 @@ async def test_leaders_that_change_while_hosts_come_and_go_lose_and_double_nothi
         await working
         for agent in agents:
             assert await moon.query(agent, Total(), timeout=20) == EACH, agent
-            history = [commit.command.id async for commit in moon.history(agent)]
+            history = await ids_of(moon, agent)
             assert len(history) == len(set(history)) == EACH
         assert asked >= 2 * ROUNDS
         assert len(await consumers(moon)) <= 2 * every  # none is left behind of those that left
