@@ -13,7 +13,7 @@ import msgspec
 import zstandard
 
 from moonlet.core.codec import Codec, Encoding
-from moonlet.core.commit import Command, Commit, Effect, Event, place, plain
+from moonlet.core.commit import Command, Commit, Effect, Event, Repair, Skip, place, plain
 from moonlet.core.digest import GENESIS, record_digest
 from moonlet.core.envelope import Envelope
 from moonlet.core.hlc import Timestamp
@@ -62,6 +62,12 @@ def commands() -> list[dict[str, Any]]:
          "reply": 0, "dispatched": 5},
         {"command": Command("account/alice:5.4", "Fetched", {}, call="account/alice:5.4"),
          "effects": (Effect("cancel", "gone"),), "dispatched": 6},
+        {"command": Command("far", "Deposit", BODY, sender="c0ffee", number=9_000, by_id=True),
+         "epoch": 1, "wall": TIME + 5},
+        {"command": Command("repair-1", "Repair", None), "outcome": "repaired",
+         "repair": Repair("ann", "a crash", (Skip(60, "events", why="bytes of another"),))},
+        {"command": Command("c0ffee-9", "Deposit", BODY, sender="c0ffee", number=3),
+         "repaired": 90},
     ]  # fmt: skip
 
 

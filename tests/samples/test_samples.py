@@ -43,14 +43,22 @@ def read(sample: dict[str, Any], kind: Any = Any) -> Commit[Any]:
     return place(commit, sample["reads_as"]["sequence"], record_digest(data))
 
 
+def of_then(shown: Any, then: Any) -> Any:
+    """Without fields that came later, which have their defaults; those of then are all there."""
+    if isinstance(then, dict) and isinstance(shown, dict):
+        return {key: of_then(shown[key], value) for key, value in then.items()}
+    if isinstance(then, list) and isinstance(shown, list | tuple) and len(then) == len(shown):
+        return [of_then(*pair) for pair in zip(shown, then, strict=True)]
+    return shown
+
+
 @EVERY_JOURNAL
 @BOTH
 def test_every_commit_ever_stored_reads_as_it_did(path: Path, encoding: Encoding) -> None:
     for sample in samples(path, encoding):
         shown = plain(read(sample))
         assert shown["digest"] == sample["digest"]
-        # Fields that came later have their defaults; those of then are all still there.
-        assert {key: shown[key] for key in sample["reads_as"]} == sample["reads_as"]
+        assert of_then(shown, sample["reads_as"]) == sample["reads_as"]
 
 
 @EVERY_JOURNAL
@@ -70,7 +78,8 @@ def test_the_first_history_folds_to_what_it_did(encoding: Encoding) -> None:
         fold.advance(read(sample, msgspec.Raw), None)
     assert (fold.revision, fold.sequence, fold.dispatched) == (7, 70, 6)
     assert fold.time == Timestamp(records.TIME + 7, 1)
-    assert fold.timers == {"kept": Where(5, 50, 3)}
+    (kept,) = fold.timers.items()
+    assert (kept[0], kept[1].revision, kept[1].sequence, kept[1].index) == ("kept", 5, 50, 3)
     assert fold.calls == {"account/alice:5.5": Where(5, 50, 5)}
     assert fold.ids == {
         "by-id": Seen(20, "51072d32a7f40ac0"),
