@@ -59,7 +59,7 @@ def _evolving(frame: FrameType, below: FrameType | None) -> Handling | None:
 
 
 def _answering(frame: FrameType, below: FrameType | None) -> Handling | None:
-    """It also waits for the agent to be read: that is no handler's doing."""
+    """It also sees whether the state was left alone: that is no handler's doing."""
     handler = frame.f_locals.get("handler")
     if handler is None or below is None:
         return None
@@ -77,7 +77,7 @@ def _upcasting(frame: FrameType, below: FrameType | None) -> Handling | None:
 _SITES: Final[dict[int, Site]] = {
     id(Behavior._decide.__code__): _deciding,
     id(behavior._evolved.__code__): _evolving,
-    id(OwnerService._query.__code__): _answering,
+    id(OwnerService._watched.__code__): _answering,
     id(MessageType._upcasted.__code__): _upcasting,
 }
 
