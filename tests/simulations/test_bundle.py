@@ -197,7 +197,7 @@ def test_what_an_operator_removed_from_the_parked_stream_is_not_missed(
                     held = await moon.bus._js.stream_info(moon.bus.topology.stream("parked"))
                     return held is not None and held["state"]["last_seq"] == 2
 
-                await until_true(noted, within=30)
+                await until_true(noted, within=60)  # a type that nobody runs is waited for
                 await moon.ask("account/a", Deposit(1))  # its commit says that all is out
             await moon.bus._js.purge_stream(moon.bus.topology.stream("parked"), ">")
             write_bundle(path, await take_bundle(moon.bus))
