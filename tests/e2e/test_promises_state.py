@@ -75,6 +75,36 @@ async def test_a_state_that_cannot_be_encoded_stops_neither_its_agent_nor_its_ne
             assert host.services.alarms[WHAT] == 3, "and it is told"
 
 
+@pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError, KeyboardInterrupt])
+async def test_whatever_a_class_raises_when_it_is_read_stops_neither_its_agent_nor_its_host(
+    shared_server: ServerProcess, name: str, raised: type[BaseException]
+) -> None:
+    ours = [False]
+
+    class Odd(msgspec.Struct, frozen=True):
+        n: int = 0
+
+        def __post_init__(self) -> None:
+            if self.n and not ours[0]:  # it comes from a snapshot
+                raise raised("no")
+
+    def later(state: Odd, n: int) -> Odd:
+        ours[0] = True
+        try:
+            return Odd(state.n + n)
+        finally:
+            ours[0] = False
+
+    odd = ticking("odd", Odd, later)
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, [odd]) as host:
+            await asyncio.gather(*(moon.tell("odd/a", Tick(1)) for _ in range(256)))
+            assert (await moon.ask("odd/a", Tick(1), timeout=10)) is None
+            assert await moon.query("odd/a", Show()) == "Odd(n=257)"
+            assert host.services.alarms[WHAT] >= 1
+            assert host.failure is None and host.lease_holds
+
+
 async def test_agents_of_one_type_never_share_what_they_began_with(
     shared_server: ServerProcess, name: str
 ) -> None:

@@ -113,4 +113,29 @@ BOUND_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P10",
+        "tests/agents/test_bounds.py::"
+        "test_a_thousand_odd_records_are_named_once_each_and_of_more_one_line_is_written",
+        "odd records are named however many they are",
+        (
+            (
+                STREAMS + "buckets/odd_records.py",
+                "if entry.key not in self._named and len(self._named) >= NAMED_MAX:",
+                "if False:",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        "tests/agents/test_bounds.py::test_agents_that_are_looked_at_or_read_again_are_bounded",
+        "every agent whose state was changed in place is read again",
+        (
+            (
+                AGENTS + "owner/doubtful_agents.py",
+                "if self._read < READ_AGAIN_MAX:  # it will be so again",
+                "if True:",
+            ),
+        ),
+    ),
 )

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from moonlet.agents import AgentType, Client, Decision, Rejected, Reply, Send
+from moonlet.agents.answering import old_outcomes, owner_service
+from moonlet.agents.deciding import known
 from moonlet.agents.recovery import past_keeper, snapshot_policy
 from moonlet.core import fold
 from moonlet.core.commit import Commit
@@ -96,6 +98,10 @@ SMALL: tuple[tuple[Any, str, Any], ...] = (
     (past, "PRINTS_MAX", 24),
     (runs, "PAGE_FACTS", 2),
     (past_keeper, "FANOUT", 2),
+    (known, "LOOK_UPS", 1),
+    (owner_service, "LOOK_UPS", 1),
+    (old_outcomes, "SOUGHT_MAX", 2),
+    (pasts, "AT_ONCE", 1),
     (pasts, "INDEX_PAGES", 2),
     (snapshot_policy, "SNAPSHOT_EVERY", 5),
 )

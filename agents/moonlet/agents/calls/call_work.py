@@ -71,7 +71,7 @@ class CallWork:
         last: _Ended | None = None
         try:
             call = handler.message.decode(self.call.body, self.call.version, self._encoding)
-        except Exception as error:
+        except BaseException as error:  # nothing is awaited here: it is the class's own
             return self.failed("bad call", error)
         try:
             async with asyncio.timeout(policy.timeout) as limit:
@@ -181,7 +181,7 @@ class CallWork:
                 raise InvalidMessage(f"{name} returned {kind}, which is no message")
             message = MessageType(type(result))
             body = message.encode(result, self._encoding)
-        except Exception as error:
+        except BaseException as error:  # nothing is awaited here: it is the class's own
             return self.failed("bad result", error)
         return Finished(message.name, message.version, body)
 

@@ -6,6 +6,8 @@ is put here first, at the cost of an attribute; another thread looks.
 
 from typing import NamedTuple, Protocol
 
+from moonlet.streams import Blocked
+
 
 class WorkNote(NamedTuple):
     """What people, and marks, are told of it.
@@ -18,6 +20,23 @@ class WorkNote(NamedTuple):
     name: str
     place: str = ""
     id: str = ""
+
+    def mark(
+        self, *, host: str, seconds: float, limit: float, ended: bool, stack: str = ""
+    ) -> Blocked:
+        """The mark that it kept `host` for so many seconds, or ended it."""
+        return Blocked(
+            agent=self.agent,
+            kind=self.kind,
+            name=self.name,
+            place=self.place,
+            id=self.id,
+            host=host,
+            seconds=round(seconds, 3),
+            limit=limit,
+            ended=ended,
+            stack=stack,
+        )
 
 
 class Work(Protocol):

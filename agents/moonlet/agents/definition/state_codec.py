@@ -45,13 +45,13 @@ class StateCodec(Generic[S]):
         """
         try:
             again = self.decode(data)
-        except Exception as error:
+        except BaseException as error:  # nothing is awaited here: it is the class's own
             return Unlike("$", f"a {type(state).__name__}", f"{type(error).__name__}: {error}")
         if len(data) > LARGE and alike(state, again):
             return None
         return first_unlike(state, again)
 
-    def unencodable(self, state: S, error: Exception) -> Unlike:
+    def unencodable(self, state: S, error: BaseException) -> Unlike:
         """Where `encode` fails on `state`, as it did with `error`."""
         path = unencodable(state, self._encode_part)
         return Unlike(path, f"a {type(state).__name__}", f"{type(error).__name__}: {error}")

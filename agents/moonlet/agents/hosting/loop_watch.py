@@ -212,14 +212,9 @@ class LoopWatch:
     def _mark(self, watched: "_Watched", *, ended: bool) -> Blocked:
         note = watched.note
         assert note is not None
-        return Blocked(
-            agent=note.agent,
-            kind=note.kind,
-            name=note.name,
-            place=note.place,
-            id=note.id,
+        return note.mark(
             host=self._host(),
-            seconds=round(watched.seconds, 3),
+            seconds=watched.seconds,
             limit=self._limit,
             ended=ended,
             stack=watched.stack,

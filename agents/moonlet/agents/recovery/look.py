@@ -88,7 +88,7 @@ async def _usable_snapshot(
         return None
     try:
         return snapshot, agent_type.decode_state(snapshot.state)
-    except Exception as error:  # its class may raise what it likes
+    except BaseException as error:  # nothing is awaited here: its class may raise what it likes
         log.warning("a snapshot can't be read", agent=str(agent), error=str(error))
         return None
 

@@ -196,7 +196,7 @@ class SnapshotPolicy:
         states = self._type.states
         try:
             data = states.encode(state)
-        except Exception as error:
+        except BaseException as error:  # nothing is awaited here: it is the class's own
             unlike: Unlike | None = states.unencodable(state, error)
         else:
             if len(data) > self._services.bus.max_payload:

@@ -255,14 +255,9 @@ class _Supervisor:
             note = _DECODE(memory[3 : 3 + int.from_bytes(memory[1:3], "big")])
         except msgspec.MsgspecError:
             return None
-        return Blocked(
-            agent=note.agent,
-            kind=note.kind,
-            name=note.name,
-            place=note.place,
-            id=note.id,
+        return note.mark(
             host=f"process {self._pid}",
-            seconds=round(seconds, 3),
+            seconds=seconds,
             limit=self._limit,
             ended=True,
             stack="it held the interpreter's lock: its host's log has the stacks of all threads",

@@ -68,7 +68,7 @@ def unencodable(value: Any, encode: Callable[[Any], bytes]) -> str:
         for step, part in parts(value):
             try:
                 encode(part)
-            except Exception:
+            except BaseException:  # as what fails may be whatever the part's class raises
                 path, value = path + step, part
                 break
         else:
@@ -81,7 +81,7 @@ def _short(value: Any) -> str:
         return "nothing"
     try:
         text = repr(value)
-    except Exception:
+    except BaseException:  # its class's own
         text = f"a {type(value).__name__}"
     return text if len(text) <= 100 else f"{text[:97]}..."
 

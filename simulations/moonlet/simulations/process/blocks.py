@@ -191,13 +191,8 @@ class _Block:
             self._later(int(START_AGAIN * SECOND), lambda: blocks.restart(process.name))
 
     def _blocked(self, *, ended: bool) -> Blocked:
-        note, host = self.note, self.process.host
-        return Blocked(
-            agent=note.agent,
-            kind=note.kind,
-            name=note.name,
-            place=note.place,
-            id=note.id,
+        host = self.process.host
+        return self.note.mark(
             host=host.id if host is not None else self.process.name,
             seconds=LIMIT if ended else self.process.surroundings.lease / 2,
             limit=LIMIT,

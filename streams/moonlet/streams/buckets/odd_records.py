@@ -12,7 +12,7 @@ from moonlet.telemetry import get_logger
 log = get_logger(__name__)
 
 NAMED_MAX: Final = 1_000
-"""Keys that are remembered as named; beyond, they may be named again."""
+"""Keys that are remembered as named; that there are more is said once, and of these no key."""
 
 
 class OddRecords:
@@ -21,13 +21,16 @@ class OddRecords:
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
         self._named: dict[str, int] = {}
+        self._has_more = False
         self.found: dict[str, str] = {}
 
     def name(self, entry: Entry, why: object) -> None:
         """Say once, for each time that it is written, that an entry is passed over."""
-        if len(self._named) >= NAMED_MAX:
-            self._named.clear()
-            self.found.clear()
+        if entry.key not in self._named and len(self._named) >= NAMED_MAX:
+            if not self._has_more:
+                self._has_more = True
+                log.error("more foreign records are ignored, unnamed", bucket=self._bucket)
+            return
         self.found[entry.key] = str(why)
         if self._named.get(entry.key) != entry.revision:
             self._named[entry.key] = entry.revision
