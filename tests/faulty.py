@@ -12,6 +12,7 @@ from moonlet.streams import (
     Delivery,
     JetStream,
     NoAnswer,
+    NoResponders,
     PubAck,
     SystemClock,
     SystemEntropy,
@@ -21,8 +22,9 @@ from moonlet.streams import (
 from moonlet.streams.api import Pull
 
 Verdict = Callable[[str, bytes], str]
-"""Says of a subject and payload: 'pass', 'lose' (not sent), 'lose ack' (sent, no answer), 'hold'
-(sent when `release` is called), 'late ack' (sent, answered when `release` is called)."""
+"""Says of a subject and payload: 'pass', 'lose' (not sent), 'lose ack' (sent, no answer), 'nobody'
+(not sent, since nobody takes it), 'hold' (sent when `release` is called), 'late ack' (sent,
+answered when `release` is called)."""
 
 
 def passes(_subject: str, _data: bytes) -> str:
@@ -68,6 +70,8 @@ class FaultyJetStream:
         lost: asyncio.Future[PubAck] = asyncio.get_running_loop().create_future()
         if verdict == "lose":
             lost.set_exception(NoAnswer("lost by the test"))
+        elif verdict == "nobody":
+            lost.set_exception(NoResponders("nobody takes it, says the test"))
         elif verdict == "lose ack":
             send().add_done_callback(
                 lambda _: lost.set_exception(NoAnswer("its answer was lost by the test"))

@@ -12,6 +12,7 @@ import pytest
 from moonlet.agents import Host, connect
 from moonlet.core.errors import InvalidSettings, Unavailable
 from moonlet.streams import (
+    NoResponders,
     Topology,
     apply_topology,
     plan_topology,
@@ -22,7 +23,7 @@ from moonlet.streams import (
 )
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type
-from tests.faulty import bus_over
+from tests.faulty import FaultyMoon, bus_over
 from tests.simulations.jetstream.cluster import start_cluster
 from tests.streams.support import connected
 
@@ -140,6 +141,32 @@ async def test_what_the_server_cannot_do_is_refused_before_anything_changes(
         with pytest.raises(InvalidSettings, match="replicas"):
             await apply_topology(bus, wanted)
         assert await plan_topology(bus, await stored_topology(bus)) == []
+
+
+@pytest.mark.parametrize(("times", "starts"), [(4, True), (60, False)])
+async def test_a_bucket_that_was_just_made_may_have_no_leader_yet(
+    shared_server: ServerProcess, name: str, times: int, starts: bool
+) -> None:
+    left = {"config": times, "registry": times}
+
+    def nobody_yet(subject: str, data: bytes) -> str:
+        for bucket in left:
+            if f"{name}-{bucket}." in subject and left[bucket]:
+                left[bucket] -= 1
+                return "nobody"
+        return "pass"
+
+    async with FaultyMoon(shared_server.url, name) as (moon, faults):
+        faults.publishing = nobody_yet
+        host = Host(moon, [account_type()])
+        if starts:
+            await host.start()
+            assert await moon.ask("account/a", Deposit(1)) == 1
+            await host.stop()
+            assert left == {"config": 0, "registry": 0}
+        else:
+            with pytest.raises(NoResponders, match="nobody takes it"):
+                await host.start()
 
 
 @pytest.mark.parametrize("wrong", [{"replicas": 0}, {"replicas": 6}, {"mailbox": 0}])

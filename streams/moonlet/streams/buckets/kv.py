@@ -11,12 +11,16 @@ import msgspec
 
 from moonlet.core.errors import Conflict
 from moonlet.core.marks import reached
-from moonlet.streams.api import PubAck, ServerRefused, StoredMessage, StreamGone
+from moonlet.streams.api import NoResponders, PubAck, ServerRefused, StoredMessage, StreamGone
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_conflict, is_missing
 
 READ_BATCH: Final = 1_000
 """Entries read at a time."""
+
+UNHEARD_MAX: Final = 5
+"""How often a write is sent that nobody takes, within half a second: on a cluster it takes a moment
+until all servers know who leads a bucket that was just made."""
 
 TTL: Final = "Nats-TTL"
 
@@ -42,6 +46,7 @@ class Bucket:
     """One bucket, read from its leader."""
 
     def __init__(self, bus: Bus, stream: str) -> None:
+        self._bus = bus
         self._js = bus._js
         self._stream = stream
         self._prefix = f"$KV.{stream.removeprefix('KV_')}."
@@ -73,22 +78,29 @@ class Bucket:
     ) -> int:
         """Write; returns the new revision. `revision` is the one expected (0: no such key).
 
-        `ttl` is in whole seconds, from 1. Raises `Conflict` if the key has another revision.
+        `ttl` is in whole seconds, from 1. Raises `Conflict` if the key has another revision,
+        `NoResponders` if nobody takes it for half a second: then nothing was written.
         """
         headers: dict[str, str] = {}
         if revision is not None:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(revision)
         if ttl is not None:
             headers[TTL] = f"{ttl}s"
-        future: Future[PubAck] = self._js.publish(
-            self._prefix + key, value, headers=headers or None, timeout=timeout
-        )
-        try:
-            return (await future).sequence
-        except ServerRefused as error:
-            if is_conflict(error):
-                raise Conflict(f"{key} was written by another: {error.description}") from None
-            raise
+        for attempt in range(1, UNHEARD_MAX + 1):
+            future: Future[PubAck] = self._js.publish(
+                self._prefix + key, value, headers=headers or None, timeout=timeout
+            )
+            try:
+                return (await future).sequence
+            except NoResponders:  # so nothing was written
+                if attempt == UNHEARD_MAX:
+                    raise
+            except ServerRefused as error:
+                if is_conflict(error):
+                    raise Conflict(f"{key} was written by another: {error.description}") from None
+                raise
+            await self._bus.backoff(attempt)
+        raise AssertionError("the last attempt returns or raises")
 
     async def delete(self, key: str) -> None:
         """Remove the key without a marker; none is no error."""
