@@ -196,13 +196,14 @@ COMMAND_FAULTS: tuple[Fault, ...] = (
     Fault(
         "P3",
         ONCE + "test_the_same_id_to_two_agents_is_two_commands",
-        "the message id leaves the agent out",
+        "the message id leaves the agent out, and a duplicate is believed to be the same",
         (
             (
                 STREAMS + "queues/messages.py",
                 'return f"{envelope.agent}/{envelope.id}"',
                 "return envelope.id",
             ),
+            (AGENTS + "client/sending.py", "if ack.duplicate:", "if False:"),
         ),
     ),
     Fault(
