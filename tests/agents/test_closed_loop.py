@@ -8,9 +8,9 @@ from moonlet.streams import Topology
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type
 
-CALLERS = 20
+CALLERS = 30
 MAILBOX = 40
-ROUNDS = 30
+ROUNDS = 40
 
 
 async def test_a_caller_that_waits_for_every_answer_never_meets_a_full_mailbox(

@@ -69,12 +69,14 @@ async def test_after_the_leases_were_deleted_a_host_that_starts_over_gets_its_pa
     """Records count from 1 again, and consumers of larger numbers must not stand in the way."""
     topology = Topology(prefix=name)
     async with connect(shared_server.url, topology=topology) as moon:
-        for _ in range(3):
-            async with Host(moon, [account_type()], lease=1):
-                await moon.ask("account/a", Deposit(1))
+        leases = topology.bucket("leases")
+        async with Host(moon, [account_type()], lease=1):
+            await moon.ask("account/a", Deposit(1))
+        for _ in range(1_000):  # as a week's renewals: the new numbers won't come near these soon
+            await moon.bus.publish(f"$KV.{name}-leases.x", b"{}", headers=None, timeout=5)
         async with Host(moon, [account_type()], lease=1) as host:
             await moon.ask("account/a", Deposit(1))
-            await moon.bus.request(f"$JS.API.STREAM.DELETE.{topology.bucket('leases')}", timeout=5)
+            await moon.bus.request(f"$JS.API.STREAM.DELETE.{leases}", timeout=5)
             await until(lambda: "a stream was deleted, and is made again" in host.services.alarms)
             async with Host(moon, [account_type()], lease=1):
                 await until_true(lambda: answered(moon, 1), within=20)
