@@ -19,6 +19,7 @@ WITH_DOORS = (
     "moonlet.agents",
     "moonlet.console",
     "moonlet.projections",
+    "moonlet.replay",
     "moonlet.satellites",
     "moonlet.simulations",
     "moonlet.simulations.jetstream",

@@ -13,7 +13,16 @@ from pathlib import Path
 from tests.faults import FAULTS, Fault
 from tests.tools import tree
 
-ROOTS = ("core", "streams", "agents", "projections", "simulations", "console", "telemetry")
+ROOTS = (
+    "core",
+    "streams",
+    "agents",
+    "projections",
+    "simulations",
+    "replay",
+    "console",
+    "telemetry",
+)
 
 
 def plant(fault: Fault, root: Path) -> None:

@@ -23,6 +23,7 @@ LAYERS: Final = (
     "agents",
     "projections",
     "simulations",
+    "replay",
     "satellites",
     "console",
 )

@@ -12,6 +12,7 @@ SOURCE_ROOTS = (
     "projections",
     "satellites",
     "simulations",
+    "replay",
     "streams",
     "telemetry",
 )

@@ -1,0 +1,93 @@
+"""Reading one agent's history from any source: commits in order, the fold as of a revision."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from moonlet.agents import AgentType
+from moonlet.agents.deciding import fold_message, initial_state
+from moonlet.core.commit import Commit
+from moonlet.core.errors import Corrupt, Invalid, Undecodable
+from moonlet.core.fold import Fold
+from moonlet.core.ids import AgentId
+from moonlet.core.memory import NOTHING_KEPT
+from moonlet.replay.sources.source import HistorySource
+from moonlet.streams import StoredMessage, decode_plain_commit
+
+S = TypeVar("S")
+
+
+async def messages_of(
+    source: HistorySource, agent: AgentId, *, start: int = 1
+) -> AsyncGenerator[StoredMessage, None]:
+    """The stored messages of an agent's commits from sequence `start` on, in order.
+
+    A record that a repair leaves out is among them. Raises `Unavailable`, `Corrupt`.
+    """
+    stream = source.topology.journal_of(agent.type)
+    batches = source.messages(stream, source.subjects.journal(agent), start=start)
+    async with aclosing(batches):
+        async for batch in batches:
+            for message in batch:
+                yield message
+
+
+async def commits_of(
+    source: HistorySource, agent: AgentId, from_: int = 1, to: int | None = None
+) -> AsyncGenerator[Commit[Any], None]:
+    """Commits of revisions `from_` to `to`, inclusive, with bodies as plain data.
+
+    Raises `Undecodable` and `Corrupt` for a record that makes no sense and that no repair leaves
+    out, once all before it were given.
+    """
+    stream = source.topology.journal_of(agent.type)
+    messages = messages_of(source, agent)
+    async with aclosing(messages):
+        async for message in messages:
+            try:
+                commit = decode_plain_commit(stream, message)
+            except (Undecodable, Corrupt):
+                skip = (await source.skips(agent)).get(message.sequence)
+                if skip is None or skip.what != "record":
+                    raise
+                continue
+            if to is not None and commit.revision > to:
+                return
+            if commit.revision >= from_:
+                yield commit
+
+
+async def find_command(source: HistorySource, agent: AgentId, id: str) -> Commit[Any] | None:
+    """The commit of a command id in an agent's history; None if it has none."""
+    commits = commits_of(source, agent)
+    async with aclosing(commits):
+        async for commit in commits:
+            if commit.command.id == id:
+                return commit
+    return None
+
+
+async def fold_at(
+    source: HistorySource, agent_type: AgentType[S], agent: AgentId, revision: int | None = None
+) -> Fold[S]:
+    """The state after `revision` (0 is the initial one), or after the last, from the first on.
+
+    Raises `Invalid` for a revision that is not there, `Undecodable`, `Corrupt`.
+    """
+    if revision is not None and revision < 0:
+        raise Invalid(f"revision {revision}: revisions count from 1; 0 is the initial state")
+    stream = source.topology.journal_of(agent.type)
+    fold = Fold(initial_state(agent_type))
+    fold.past = NOTHING_KEPT  # nothing is decided on it
+    if revision == 0:
+        return fold
+    skips = await source.skips(agent)
+    messages = messages_of(source, agent)
+    async with aclosing(messages):
+        async for message in messages:
+            fold_message(agent_type, stream, fold, message, skips)
+            if fold.revision == revision:
+                return fold
+    if revision is not None:
+        raise Invalid(f"{agent} has no revision {revision}: its last is {fold.revision}")
+    return fold
