@@ -10,7 +10,8 @@ from tests.agents.accounts import Deposit, account_type
 
 CALLERS = 30
 MAILBOX = 40
-ROUNDS = 40
+ROUNDS = 30
+COLD = 8
 
 
 async def test_a_caller_that_waits_for_every_answer_never_meets_a_full_mailbox(
@@ -21,9 +22,13 @@ async def test_a_caller_that_waits_for_every_answer_never_meets_a_full_mailbox(
     topology = Topology(prefix=name, mailbox=MAILBOX)
     async with connect(server.url, topology=topology) as moon, Host(moon, [account_type()]):
 
-        async def call() -> None:
-            for _ in range(ROUNDS):
-                await moon.ask("account/a", Deposit(1), timeout=60)
+        async def call(agent: str, rounds: int) -> None:
+            for _ in range(rounds):
+                await moon.ask(agent, Deposit(1), timeout=60)
 
-        await asyncio.gather(*(call() for _ in range(CALLERS)))
+        await asyncio.gather(*(call("account/a", ROUNDS) for _ in range(CALLERS)))
         assert await moon.ask("account/a", Deposit(1)) == CALLERS * ROUNDS + 1
+        # What comes while an agent is read is answered all at once when it is up.
+        await asyncio.gather(
+            *(call(f"account/cold{n}", 2) for n in range(COLD) for _ in range(CALLERS))
+        )

@@ -134,10 +134,13 @@ class Feed:
         self._check_open()
         index, only, fed = lane_index(lane), self._only, self._fed
         backlog = self._services.backlog
+        # Of what may be answered and still in the queue, half is the backlog's.
+        half = None if limit is None else limit // 2
+        most = None if half is None else max(1, half // 4)
 
         def holds_nobody_up(agent: LiveAgent, delivery: Delivery) -> bool:
             being_read = agent.phase in (Phase.COLD, Phase.RECOVERING) and not agent.held
-            return being_read and backlog.take(str(agent.id), delivery.data)
+            return being_read and backlog.take(str(agent.id), delivery.data, most)
 
         def deliver(consumer: Consumer, deliveries: list[Delivery]) -> None:
             for delivery in deliveries:
@@ -164,7 +167,7 @@ class Feed:
             self._services.bus,
             terms,
             credit=CREDIT[lane],
-            limit=limit,
+            limit=half,
             on_deliveries=deliver,
             on_lost=lambda why: self._lost(),
         )

@@ -19,20 +19,25 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self._bytes: dict[str, int] = {}
+        self._taken: dict[str, tuple[int, int]] = {}
         self._all = 0
 
-    def take(self, agent: str, data: bytes) -> bool:
-        """Room for a delivery with this data, until `free` is called; False if there is none."""
+    def take(self, agent: str, data: bytes, most: int | None) -> bool:
+        """Room for a delivery with this data, until `free` is called; False if there is none.
+
+        At most `most` deliveries of an agent: all are answered at once when it has been read, and
+        stand in their queue until the server has removed them.
+        """
         size = len(data) + OVERHEAD
-        if self._all + size > BACKLOG_BYTES or buggify(
-            "a command of a cold agent keeps its credit"
-        ):
+        count, taken = self._taken.get(agent, (0, 0))
+        if count == most or self._all + size > BACKLOG_BYTES:
+            return False
+        if buggify("a command of a cold agent keeps its credit"):
             return False
         self._all += size
-        self._bytes[agent] = self._bytes.get(agent, 0) + size
+        self._taken[agent] = count + 1, taken + size
         return True
 
     def free(self, agent: str) -> None:
         """The agent was read, or is given up: what it took is free; nothing if that is nothing."""
-        self._all -= self._bytes.pop(agent, 0)
+        self._all -= self._taken.pop(agent, (0, 0))[1]
