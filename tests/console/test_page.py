@@ -25,7 +25,7 @@ GROUPS = {"sim": ["sweep"], "topology": ["show"], "view": ["exposure", "get"]}
 def names() -> list[str]:
     """The names of all sub-commands."""
     group = typer.main.get_command(app)
-    return sorted(group.commands)  # type: ignore[attr-defined]
+    return sorted(group.list_commands(typer.Context(group)))  # type: ignore[attr-defined]
 
 
 def write_files(folder: Path) -> None:

@@ -1,34 +1,61 @@
 """The `moonlet` command: its sub-commands, and what `moonlet --help` says of all of them."""
 
-from typing import Annotated, Final
+import importlib
+from typing import Annotated, Any, Final
 
 import typer
 
-from moonlet.console.agents import (
-    agents,
-    ask,
-    history,
-    query,
-    repair_,
-    run,
-    state,
-    tell,
-    up,
-    verify,
-)
-from moonlet.console.bench import bench
 from moonlet.console.common import MEANINGS
-from moonlet.console.demo import demo
-from moonlet.console.doctor import doctor
-from moonlet.console.sim import sim_app
-from moonlet.console.topology import topology_app
 from moonlet.console.version import say_version
-from moonlet.console.view import view_app, views
+
+_COMMANDS: Final = {
+    "demo": "moonlet.console.demo:demo",
+    "up": "moonlet.console.agents:up",
+    "run": "moonlet.console.agents:run",
+    "tell": "moonlet.console.agents:tell",
+    "ask": "moonlet.console.agents:ask",
+    "query": "moonlet.console.agents:query",
+    "agents": "moonlet.console.agents:agents",
+    "history": "moonlet.console.agents:history",
+    "state": "moonlet.console.agents:state",
+    "verify": "moonlet.console.agents:verify",
+    "repair": "moonlet.console.agents:repair_",
+    "doctor": "moonlet.console.doctor:doctor",
+    "bench": "moonlet.console.bench:bench",
+    "views": "moonlet.console.view:views",
+    "topology": "moonlet.console.topology:topology_app",
+    "view": "moonlet.console.view:view_app",
+    "sim": "moonlet.console.sim:sim_app",
+}
+"""Where each sub-command is, in the order of the help. Only the one that is typed is imported."""
 
 _EXITS: Final = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
+
+class LazyGroup(typer.core.TyperGroup):
+    """Imports a sub-command's room when the command is typed, or all for the help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name; None if there is none."""
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        found = getattr(importlib.import_module(module), name)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(cmd_name)(found)
+        return typer.main.get_command(alone)
+
+
 app = typer.Typer(
     name="moonlet",
+    cls=LazyGroup,
     epilog=f"Exit codes:\n{_EXITS}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -45,22 +72,3 @@ def moonlet(
     ] = False,
 ) -> None:
     """Event-sourced agents on NATS JetStream: run them, talk to them, see what they did."""
-
-
-app.command()(demo)
-app.command()(up)
-app.command()(run)
-app.command()(tell)
-app.command()(ask)
-app.command()(query)
-app.command()(agents)
-app.command()(history)
-app.command()(state)
-app.command()(verify)
-app.command("repair")(repair_)
-app.command()(doctor)
-app.command()(bench)
-app.command()(views)
-app.add_typer(topology_app)
-app.add_typer(view_app)
-app.add_typer(sim_app)

@@ -7,19 +7,21 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from moonlet.agents import AgentType
 from moonlet.core.errors import InvalidSettings, MoonletError
-from moonlet.projections import View
+
+if TYPE_CHECKING:
+    from moonlet.projections import View
 
 DEFAULT: Final = "moonlet.satellites"
 PROJECT: Final = Path("pyproject.toml")
 
 K = TypeVar("K")
-T = TypeVar("T", AgentType[Any], View)
+T = TypeVar("T", "AgentType[Any]", "View")
 
 Found = dict[str, AgentType[Any]]
 
@@ -28,7 +30,7 @@ class Code(msgspec.Struct, frozen=True):
     """The checked agent types and the views of some modules, by name."""
 
     types: Found
-    views: dict[str, View]
+    views: "dict[str, View]"
 
 
 def find_own(given: Sequence[str] | None) -> Found:
@@ -99,7 +101,7 @@ def _from_project() -> list[str]:
     return modules
 
 
-def _found_at(text: str) -> tuple[list[AgentType[Any]], list[View]]:
+def _found_at(text: str) -> "tuple[list[AgentType[Any]], list[View]]":
     place, colon, name = text.rpartition(":")
     if not colon:
         place, name = text, ""
@@ -107,13 +109,13 @@ def _found_at(text: str) -> tuple[list[AgentType[Any]], list[View]]:
     if name:
         value = getattr(module, name, None)
         held = value.values() if isinstance(value, dict) else value
-        found = _in(AgentType, held), _in(View, held)
+        found = _in(AgentType, held), _views_in(held)
         if not any(found):
             raise InvalidSettings(
                 f"{place} has no agent type {name!r} and no such view; it has: {_known(module)}"
             )
         return found
-    found = _in(AgentType, vars(module).values()), _in(View, vars(module).values())
+    found = _in(AgentType, vars(module).values()), _views_in(vars(module).values())
     if not any(found):
         raise InvalidSettings(
             f"{place} has no agent type and no view: define one with AgentType(...) or View(...),"
@@ -131,8 +133,15 @@ def _in(kind: type[K], value: Any) -> list[K]:
     return list({id(item): item for item in value if isinstance(item, kind)}.values())
 
 
+def _views_in(value: Any) -> "list[View]":
+    """As `_in`. Whoever has a view has imported projections; most commands need none of it."""
+    projections = sys.modules.get("moonlet.projections")
+    return _in(projections.View, value) if projections is not None else []
+
+
 def _known(module: ModuleType) -> str:
-    names = (n for n, value in vars(module).items() if isinstance(value, AgentType | View))
+    values = vars(module).items()
+    names = (n for n, value in values if _in(AgentType, value) or _views_in(value))
     return ", ".join(sorted(names)) or "none"
 
 
