@@ -16,6 +16,7 @@ from tests.console.support import COMMAND, ENVIRONMENT, finish, first_line, invo
 from tests.tools import markdown, tree
 
 PAGE = markdown.parse(Path("docs/console.md"), tree.read(Path("docs/console.md")))
+DEBUGGING = markdown.parse(Path("docs/debugging.md"), tree.read(Path("docs/debugging.md")))
 TEXT = tree.read(Path("docs/console.md"))
 
 
@@ -98,7 +99,7 @@ def _told(each: Typed, printed: list[str]) -> str:
 
 
 def test_the_page_shows_every_command() -> None:
-    shown = {each.command.split()[1] for each in typed(PAGE)}
+    shown = {each.command.split()[1] for page in (PAGE, DEBUGGING) for each in typed(page)}
     assert shown == set(names())
 
 
@@ -109,6 +110,7 @@ def test_every_command_has_help_with_the_shared_options(name: str) -> None:
     if name in GROUPS:  # its commands have them
         ended = invoke(name, *GROUPS[name], "--help")
     elsewhere = {"demo": {"url", "context"}, "bench": {"url", "context"}}
+    elsewhere["compare"] = {"context", "data"}
     elsewhere["sim"] = {"url", "context", "data", "prefix"}
     for option in set(_SHARED) - elsewhere.get(name, set()):
         assert f"--{option}" in ended.out

@@ -163,9 +163,9 @@ WAITING_FAULTS: tuple[Fault, ...] = (
         "a parked command's traceback is not shown",
         (
             (
-                ("console/moonlet/console/agents/reading.py"),
-                "stack = await stacks.of(commit)",
-                'stack = ""',
+                ("console/moonlet/console/replay/history.py"),
+                "_tell(options, commit, await stack_of(commit))",
+                '_tell(options, commit, "")',
             ),
         ),
     ),

@@ -1,6 +1,6 @@
-"""Agents and hosts: `up`, `run`, `tell`, `ask`, `query`, `agents`, `history`, `state`, `verify`."""
+"""Agents and hosts: `up`, `run`, `tell`, `ask`, `query`, `agents`, `verify`."""
 
-from moonlet.console.agents.reading import agents, count_commits, history, state
+from moonlet.console.agents.reading import agents, count_commits
 from moonlet.console.agents.repairing import repair_
 from moonlet.console.agents.sending import ask, query, tell
 from moonlet.console.agents.serving import run, up
@@ -10,11 +10,9 @@ __all__ = [
     "agents",
     "ask",
     "count_commits",
-    "history",
     "query",
     "repair_",
     "run",
-    "state",
     "tell",
     "up",
     "verify",

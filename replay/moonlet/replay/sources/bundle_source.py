@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import AsyncGenerator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,7 +11,6 @@ from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import Corrupt, Undecodable
 from moonlet.core.ids import AgentId
 from moonlet.replay.sources.source import JournalFacts
-from moonlet.simulations.bundle import Bundle
 from moonlet.streams import (
     Skips,
     StoredMessage,
@@ -22,6 +21,9 @@ from moonlet.streams import (
 )
 from moonlet.streams.reading import BLOB_HEADER
 
+if TYPE_CHECKING:  # whoever has a bundle has imported it; it takes 100 ms
+    from moonlet.simulations.bundle import Bundle
+
 BATCH: Final = 1_000
 """Messages given at a time."""
 
@@ -29,7 +31,7 @@ BATCH: Final = 1_000
 class BundleSource:
     """Reads a bundle that was read and checked; `description` is the file's name."""
 
-    def __init__(self, bundle: Bundle, description: str) -> None:
+    def __init__(self, bundle: "Bundle", description: str) -> None:
         self._bundle = bundle
         self._description = description
         self._subjects = Subjects(bundle.topology.prefix)
@@ -51,6 +53,10 @@ class BundleSource:
     def subjects(self) -> Subjects:
         """The map under the server's prefix."""
         return self._subjects
+
+    def now_us(self) -> int:
+        """When the bundle was taken."""
+        return self._bundle.taken // 1_000
 
     async def journals(self) -> list[JournalFacts]:
         """Those of the topology; a bundle has all of them."""
@@ -80,6 +86,23 @@ class BundleSource:
         if at == len(found) or found[at].sequence != sequence:
             return None
         return self._whole(stream, found[at])
+
+    async def last(self, agent: AgentId) -> StoredMessage | None:
+        """The last of its subject."""
+        stream = self.topology.journal_of(agent.type)
+        found = self._of(stream, self._subjects.journal(agent))
+        return self._whole(stream, found[-1]) if found else None
+
+    async def agents(self) -> dict[AgentId, int]:
+        """Counted in all journals."""
+        found: dict[AgentId, int] = {}
+        for stream in self.topology.journal_streams:
+            self._of(stream, "")  # sorts them out
+            for subject, messages in self._by_subject.get(stream, {}).items():
+                agent = self._subjects.journal_agent(subject)
+                if agent is not None:
+                    found[agent] = len(messages)
+        return dict(sorted(found.items()))
 
     async def skips(self, agent: AgentId) -> Skips:
         """As the agent's last commit says; empty if that makes no sense, as on a server."""

@@ -9,15 +9,18 @@ from moonlet.streams import (
     Bus,
     Journal,
     NoResponders,
+    ServerRefused,
     Skips,
     StoredMessage,
     StreamGone,
     Subjects,
     Topology,
+    last_message,
     next_message,
     read_messages,
     skips_of,
     stream_facts,
+    subject_counts,
     with_record,
 )
 
@@ -42,6 +45,10 @@ class ServerSource:
     def subjects(self) -> Subjects:
         """The bus's map of subjects."""
         return self._bus.subjects
+
+    def now_us(self) -> int:
+        """This process's clock."""
+        return self._bus.clock.now_us()
 
     async def journals(self) -> list[JournalFacts]:
         """Those that a host has made. Raises `Unavailable`."""
@@ -75,6 +82,27 @@ class ServerSource:
         if found is None or found.sequence != sequence:
             return None
         return await with_record(self._bus, stream, found)
+
+    async def last(self, agent: AgentId) -> StoredMessage | None:
+        """As the leader has it."""
+        stream = self.topology.journal_of(agent.type)
+        try:
+            found = await last_message(self._bus, stream, self.subjects.journal(agent))
+        except (NoResponders, StreamGone, ServerRefused):
+            if await stream_facts(self._bus, stream) is not None:
+                raise
+            return None
+        return await with_record(self._bus, stream, found) if found is not None else None
+
+    async def agents(self) -> dict[AgentId, int]:
+        """As the server counts subjects."""
+        found: dict[AgentId, int] = {}
+        for facts in await self.journals():
+            for subject, count in (await subject_counts(self._bus, facts.stream)).items():
+                agent = self.subjects.journal_agent(subject)
+                if agent is not None:
+                    found[agent] = count
+        return dict(sorted(found.items()))
 
     async def skips(self, agent: AgentId) -> Skips:
         """Read from the agent's last commit."""

@@ -39,6 +39,10 @@ class HistorySource(Protocol):
         """The map of subjects, under the source's own prefix."""
         ...
 
+    def now_us(self) -> int:
+        """The time that "five minutes ago" counts from, in µs since 1970: of a copy, its own."""
+        ...
+
     async def journals(self) -> list[JournalFacts]:
         """Those that exist, sorted by name. Raises `Unavailable`."""
         ...
@@ -55,6 +59,14 @@ class HistorySource(Protocol):
 
     async def message(self, stream: str, sequence: int) -> StoredMessage | None:
         """The journal's message at that sequence; None if there is none."""
+        ...
+
+    async def last(self, agent: AgentId) -> StoredMessage | None:
+        """The agent's last commit, its record brought in; None if it has none."""
+        ...
+
+    async def agents(self) -> dict[AgentId, int]:
+        """Who has commits, sorted, and how many; foreign subjects are left out."""
         ...
 
     async def skips(self, agent: AgentId) -> Skips:

@@ -1,0 +1,19 @@
+"""Time travel: `history`, `state`, `diff`, `blame`, `bisect`, `why`, `trace` and more."""
+
+from moonlet.console.replay.causes import effects, trace, why
+from moonlet.console.replay.history import history
+from moonlet.console.replay.searching import bisect, blame, compare
+from moonlet.console.replay.states import cut, diff, state
+
+__all__ = [
+    "bisect",
+    "blame",
+    "compare",
+    "cut",
+    "diff",
+    "effects",
+    "history",
+    "state",
+    "trace",
+    "why",
+]

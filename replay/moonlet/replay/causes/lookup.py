@@ -1,0 +1,93 @@
+"""Finding commits by what others say of them: by agent and revision, by a command's id."""
+
+from collections import OrderedDict
+from contextlib import aclosing
+from typing import Any, Final, Protocol
+
+from moonlet.core.commit import Commit
+from moonlet.core.errors import Corrupt, InvalidId, Undecodable
+from moonlet.core.ids import AgentId
+from moonlet.replay.causes.cause import correlation_of
+from moonlet.replay.sources import HistorySource, commits_of
+from moonlet.streams import decode_plain_commit
+
+COMMITS_KEPT: Final = 200_000
+"""Commits in the histories that a `ScanLookup` keeps; the ones used longest ago go first."""
+
+
+class Lookup(Protocol):
+    """Commits of a whole system, one at a time. What can't be found is None."""
+
+    async def commit(self, agent: str, revision: int) -> Commit[Any] | None:
+        """The commit of a revision."""
+        ...
+
+    async def of_command(self, agent: str, id: str) -> Commit[Any] | None:
+        """The commit by which an agent dealt with a command."""
+        ...
+
+    async def of_correlation(self, correlation: str) -> list[Commit[Any]]:
+        """All commits of a conversation, in the order of their times."""
+        ...
+
+
+class ScanLookup:
+    """Reads the whole history of each agent that is asked about, once."""
+
+    def __init__(self, source: HistorySource) -> None:
+        self._source = source
+        self._read: OrderedDict[str, tuple[list[Commit[Any]], dict[str, Commit[Any]]]] = (
+            OrderedDict()
+        )
+
+    async def commit(self, agent: str, revision: int) -> Commit[Any] | None:
+        """By its place in the history."""
+        commits, _ = await self._history(agent)
+        low, high = 0, len(commits)
+        while low < high:
+            middle = (low + high) // 2
+            if commits[middle].revision < revision:
+                low = middle + 1
+            else:
+                high = middle
+        found = commits[low] if low < len(commits) else None
+        return found if found is not None and found.revision == revision else None
+
+    async def of_command(self, agent: str, id: str) -> Commit[Any] | None:
+        """The first with that id."""
+        return (await self._history(agent))[1].get(id)
+
+    async def of_correlation(self, correlation: str) -> list[Commit[Any]]:
+        """Reads all journals; records that make no sense are passed over."""
+        found: list[Commit[Any]] = []
+        for facts in await self._source.journals():
+            batches = self._source.messages(facts.stream)
+            async with aclosing(batches):
+                async for batch in batches:
+                    for message in batch:
+                        try:
+                            commit = decode_plain_commit(facts.stream, message)
+                        except (Undecodable, Corrupt):
+                            continue
+                        if correlation_of(commit) == correlation:
+                            found.append(commit)
+        return sorted(found, key=lambda commit: (commit.time, commit.agent, commit.revision))
+
+    async def _history(self, agent: str) -> tuple[list[Commit[Any]], dict[str, Commit[Any]]]:
+        known = self._read.get(agent)
+        if known is not None:
+            self._read.move_to_end(agent)
+            return known
+        commits: list[Commit[Any]] = []
+        try:
+            async for commit in commits_of(self._source, AgentId.parse(agent)):
+                commits.append(commit)
+        except (Undecodable, Corrupt, InvalidId):
+            pass  # what stands before it is of use
+        by_id: dict[str, Commit[Any]] = {}
+        for commit in commits:
+            by_id.setdefault(commit.command.id, commit)
+        self._read[agent] = commits, by_id
+        while len(self._read) > 1 and sum(len(c) for c, _ in self._read.values()) > COMMITS_KEPT:
+            self._read.popitem(last=False)
+        return self._read[agent]

@@ -1,0 +1,81 @@
+"""Since when a condition holds: the first revision, by halving, and whether it stayed so."""
+
+import msgspec
+
+from moonlet.core.errors import Invalid
+from moonlet.core.hlc import Timestamp
+from moonlet.replay.changes.condition import Condition, Names
+from moonlet.replay.states import StateAt, Timeline, plain_state
+
+CHECKED_MAX = 10_000
+"""Revisions at which it is looked whether the condition stayed as it was; evenly spread."""
+
+
+class Bisected(msgspec.Struct, frozen=True):
+    """`first` is the first revision at which it holds, or None; `looks` is how often it was judged.
+
+    `again` is a later revision at which it does not hold: then the condition is not monotone.
+    Beyond `CHECKED_MAX` revisions `first` may be later than the very first, if it is not.
+    """
+
+    first: int | None
+    last: int
+    looks: int
+    again: int | None = None
+
+
+def bisect(timeline: Timeline, condition: Condition) -> Bisected:
+    """Find the first revision at which `condition` holds, in about log2(n) looks.
+
+    Afterwards it is looked whether it is false before and true behind, at 10,000 revisions at
+    most. Raises `Invalid` if what it names never was in any state that was looked at.
+    """
+    last = timeline.last.revision
+    looks = 0
+    named = False
+
+    def holds(revision: int) -> bool:
+        nonlocal looks, named
+        looks += 1
+        judged = condition.judge(names_of(timeline, timeline.at(revision)))
+        named = named or not judged.missing
+        return judged.holds
+
+    first: int | None = None
+    if holds(0):
+        first = 0
+    elif holds(last):
+        low, first = 0, last
+        while first - low > 1:
+            middle = (low + first) // 2
+            if holds(middle):
+                first = middle
+            else:
+                low = middle
+    again: int | None = None
+    for revision in range(0, last + 1, max(1, (last + 1) // CHECKED_MAX)):
+        here = holds(revision)
+        if here and (first is None or revision < first):
+            first = revision
+        elif not here and first is not None and revision > first and again is None:
+            again = revision
+    if not named:
+        raise Invalid(
+            f"what {condition.text!r} names is in no state of {timeline.agent}: see what there is"
+            f" with `moonlet state {timeline.agent}`"
+        )
+    return Bisected(first, last, looks, again)
+
+
+def names_of(timeline: Timeline, at: StateAt) -> Names:
+    """What a condition may speak of at a revision."""
+    commit = timeline.commit(at.revision) if at.revision else None
+    time = at.time if at.revision else Timestamp(0)
+    return Names(
+        state=plain_state(at.state),
+        revision=at.revision,
+        time=time.datetime.isoformat(),
+        outcome=commit.outcome if commit is not None else "",
+        command={"name": commit.command.name, "body": commit.command.body} if commit else {},
+        events=[{"name": e.name, "body": e.body} for e in commit.events] if commit else [],
+    )
