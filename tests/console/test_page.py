@@ -111,6 +111,7 @@ def test_every_command_has_help_with_the_shared_options(name: str) -> None:
         ended = invoke(name, *GROUPS[name], "--help")
     elsewhere = {"demo": {"url", "context"}, "bench": {"url", "context"}}
     elsewhere["compare"] = {"context", "data"}
+    elsewhere["vet"] = {"url", "context", "data", "prefix"}
     elsewhere["sim"] = {"url", "context", "data", "prefix"}
     for option in set(_SHARED) - elsewhere.get(name, set()):
         assert f"--{option}" in ended.out

@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "why": "moonlet.console.replay:why",
     "effects": "moonlet.console.replay:effects",
     "trace": "moonlet.console.replay:trace",
+    "replay": "moonlet.console.replay:replay",
+    "vet": "moonlet.console.replay:vet",
     "compare": "moonlet.console.replay:compare",
     "cut": "moonlet.console.replay:cut",
     "verify": "moonlet.console.agents:verify",

@@ -3,6 +3,13 @@
 Journals are read through a `HistorySource`: a server, or a file that was taken of one.
 """
 
+from moonlet.replay.again import (
+    Divergent,
+    Replayed,
+    assert_replays,
+    replay_agent,
+    replay_all,
+)
 from moonlet.replay.causes import (
     CausedBy,
     Followed,
@@ -58,6 +65,7 @@ from moonlet.replay.sources import (
     messages_of,
 )
 from moonlet.replay.states import Cut, StateAt, Timeline, cut_at, plain_state, states_at
+from moonlet.replay.vetting import Impurity, vet
 
 __all__ = [
     "NOTHING",
@@ -69,14 +77,17 @@ __all__ = [
     "Condition",
     "Cut",
     "Divergence",
+    "Divergent",
     "Followed",
     "HistorySource",
+    "Impurity",
     "JournalFacts",
     "Leg",
     "Lookup",
     "Path",
     "Point",
     "PointText",
+    "Replayed",
     "ScanLookup",
     "ServerSource",
     "StateAt",
@@ -84,6 +95,7 @@ __all__ = [
     "Timeline",
     "Walked",
     "WhyStep",
+    "assert_replays",
     "bisect",
     "blame",
     "cause_of",
@@ -107,9 +119,12 @@ __all__ = [
     "parse_path",
     "parse_point",
     "plain_state",
+    "replay_agent",
+    "replay_all",
     "resolve",
     "states_at",
     "swimlanes",
+    "vet",
     "walk",
     "why",
 ]

@@ -28,11 +28,15 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Again(msgspec.Struct, frozen=True):
-    """What came of it. `mended`: it failed when it was recorded, which today it would not."""
+    """What came of it. `mended`: it failed when it was recorded, which today it would not.
+
+    `decision` is today's, if it differs and there is one.
+    """
 
     difference: Difference | None = None
     decided: bool = False
     mended: bool = False
+    decision: Decision[Any] | None = None
 
 
 def decide_again(
@@ -67,9 +71,12 @@ def decide_again(
         works = readable and decision.outcome != "parked"
         return Again(mended=works, decided=readable and not works)
     if not readable:
-        return Again(Difference(f"its body can't be read: {decision.reason}"))
+        why = f"its body can't be read: {decision.reason}"
+        return Again(Difference(why), decision=decision)
     difference = _compare(agent_type, commit, decision, yielded, encoding)
-    return Again(difference, decided=difference is None)
+    if difference is not None:
+        return Again(difference, decision=decision)
+    return Again(decided=True)
 
 
 def _no_command(agent_type: AgentType[Any], commit: Commit[msgspec.Raw]) -> str:

@@ -2,8 +2,10 @@
 
 from moonlet.console.replay.causes import effects, trace, why
 from moonlet.console.replay.history import history
+from moonlet.console.replay.replaying import replay
 from moonlet.console.replay.searching import bisect, blame, compare
 from moonlet.console.replay.states import cut, diff, state
+from moonlet.console.replay.vetting import vet
 
 __all__ = [
     "bisect",
@@ -13,7 +15,9 @@ __all__ = [
     "diff",
     "effects",
     "history",
+    "replay",
     "state",
     "trace",
+    "vet",
     "why",
 ]

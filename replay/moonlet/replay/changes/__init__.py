@@ -2,7 +2,7 @@
 
 from moonlet.replay.changes.blaming import Blamed, blame
 from moonlet.replay.changes.change import Change, changes, json_patch
-from moonlet.replay.changes.comparing import Divergence, compare
+from moonlet.replay.changes.comparing import Divergence, compare, said
 from moonlet.replay.changes.condition import Condition, Names
 from moonlet.replay.changes.paths import NOTHING, Path, inside, parse_path
 from moonlet.replay.changes.searching import Bisected, bisect
@@ -25,5 +25,6 @@ __all__ = [
     "inside",
     "json_patch",
     "parse_path",
+    "said",
     "walk",
 ]
