@@ -85,7 +85,7 @@ def go(state: State, command: Go) -> Decision:
 
 @bad.on_perform
 def ask(call: Ask) -> Go:
-    time.sleep(0)
+    time.time()
     return Go(random.randint(1, 6))
 
 
