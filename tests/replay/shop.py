@@ -188,3 +188,8 @@ def refill(state: Stock, command: Refill) -> Decision:
 @stock.on_event
 def counted(state: Stock, event: Counted) -> Stock:
     return Stock(event.free, event.held)
+
+
+def answer(call: Charge) -> Charged:
+    """For forks: what the bank would have said."""
+    return Charged(f"would-be-{call.amount}")

@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "why": "moonlet.console.replay:why",
     "effects": "moonlet.console.replay:effects",
     "trace": "moonlet.console.replay:trace",
+    "fork": "moonlet.console.replay:fork",
     "replay": "moonlet.console.replay:replay",
     "vet": "moonlet.console.replay:vet",
     "compare": "moonlet.console.replay:compare",

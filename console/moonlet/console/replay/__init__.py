@@ -1,6 +1,7 @@
 """Time travel: `history`, `state`, `diff`, `blame`, `bisect`, `why`, `trace` and more."""
 
 from moonlet.console.replay.causes import effects, trace, why
+from moonlet.console.replay.forking import fork
 from moonlet.console.replay.history import history
 from moonlet.console.replay.replaying import replay
 from moonlet.console.replay.searching import bisect, blame, compare
@@ -14,6 +15,7 @@ __all__ = [
     "cut",
     "diff",
     "effects",
+    "fork",
     "history",
     "replay",
     "state",

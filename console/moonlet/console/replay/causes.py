@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from moonlet.console.common import Options, command, compact
-from moonlet.console.replay.reading import BundleFile, PointArgument, reading
+from moonlet.console.common import Modules, Options, command, compact, find
+from moonlet.console.replay.reading import BundleFile, PointArgument, code_of, reading
 from moonlet.console.replay.words import line, origin, span
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid
@@ -20,8 +21,10 @@ from moonlet.replay import (
     commit_at,
     correlation_of,
     critical_path,
+    depends_on,
     mermaid,
     parse_point,
+    read_record,
     swimlanes,
 )
 from moonlet.replay import effects as follow
@@ -45,12 +48,23 @@ async def why(
     point: PointArgument,
     as_mermaid: Mermaid = False,
     svg: Svg = None,
+    test: Annotated[
+        bool,
+        typer.Option("--test", help="Run the record on without each cause: did it depend on it?"),
+    ] = False,
+    runs: Annotated[int, typer.Option(min=1, help="With --test: how often at most.")] = 200,
+    module: Modules = None,
     bundle: BundleFile = None,
 ) -> None:
     """Print the chain of causes of a commit, back to what came from outside.
 
-    With the time that passed from each cause's decision to the next.
+    With the time that passed from each cause's decision to the next. With --test also which
+    commands from outside it really depended on: the record is run on without them, one by one and
+    in pairs, the nearest first.
     """
+    if test:
+        await _test(options, point, runs, module, bundle)
+        return
     async with reading(options, bundle) as opened:
         commit = await commit_at(opened.source, await opened.point(point))
         chain = await explain(ScanLookup(opened.source), commit)
@@ -60,6 +74,25 @@ async def why(
     records = [_why_record(step) for step in chain]
     text = "\n".join(_why_lines(chain))
     options.output.result({"commit": records[0]["commit"], "why": records}, text)
+
+
+async def _test(
+    options: Options, text: str, runs: int, module: list[str] | None, bundle: Path | None
+) -> None:
+    types = find(module)
+    async with reading(options, bundle, types.values()) as opened:
+        point = await opened.point(text)
+        code_of(types, point.agent)
+        record = await read_record(opened.source)
+    found = depends_on(record, types, point, runs=runs)
+    lines = [f"{point} needed {name}" for name in found.needed]
+    lines += [f"{point} needed {one} or {other}: either suffices" for one, other in found.together]
+    if not lines:
+        lines.append(f"{point} came out the same without any one or two of the others")
+    lines.append(f"tried {found.tried:,} times, with commands from outside left out")
+    if found.undecided:
+        lines.append(f"undecided: {found.undecided:,} more; try them with --runs {runs * 10}")
+    options.output.result(msgspec.structs.asdict(found), "\n".join(lines))
 
 
 def _why_record(step: WhyStep) -> dict[str, Any]:
