@@ -27,6 +27,8 @@ _COMMANDS: Final = {
     "fork": "moonlet.console.replay:fork",
     "replay": "moonlet.console.replay:replay",
     "vet": "moonlet.console.replay:vet",
+    "index": "moonlet.console.replay:index",
+    "search": "moonlet.console.replay:search",
     "compare": "moonlet.console.replay:compare",
     "cut": "moonlet.console.replay:cut",
     "verify": "moonlet.console.agents:verify",

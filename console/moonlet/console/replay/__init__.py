@@ -3,6 +3,7 @@
 from moonlet.console.replay.causes import effects, trace, why
 from moonlet.console.replay.forking import fork
 from moonlet.console.replay.history import history
+from moonlet.console.replay.indexing import index, search
 from moonlet.console.replay.replaying import replay
 from moonlet.console.replay.searching import bisect, blame, compare
 from moonlet.console.replay.states import cut, diff, state
@@ -17,7 +18,9 @@ __all__ = [
     "effects",
     "fork",
     "history",
+    "index",
     "replay",
+    "search",
     "state",
     "trace",
     "vet",

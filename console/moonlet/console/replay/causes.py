@@ -8,13 +8,13 @@ import msgspec
 import typer
 
 from moonlet.console.common import Modules, Options, command, compact, find
+from moonlet.console.replay.indexing import looking
 from moonlet.console.replay.reading import BundleFile, PointArgument, code_of, reading
 from moonlet.console.replay.words import line, origin, span
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid
 from moonlet.replay import (
     Followed,
-    ScanLookup,
     WhyStep,
     cause_of,
     chrome_trace,
@@ -67,7 +67,8 @@ async def why(
         return
     async with reading(options, bundle) as opened:
         commit = await commit_at(opened.source, await opened.point(point))
-        chain = await explain(ScanLookup(opened.source), commit)
+        async with looking(options, opened) as lookup:
+            chain = await explain(lookup, commit)
     commits = [step.commit for step in reversed(chain)]
     if _drawn(options, commits, as_mermaid, svg):
         return
@@ -129,7 +130,8 @@ async def effects(
     """Print what followed from a commit: sends, timers and calls, across all agents."""
     async with reading(options, bundle) as opened:
         commit = await commit_at(opened.source, await opened.point(point))
-        tree = await follow(ScanLookup(opened.source), commit)
+        async with looking(options, opened) as lookup:
+            tree = await follow(lookup, commit)
     if _drawn(options, _commits(tree), as_mermaid, svg):
         return
     options.output.result(_tree_record(tree), "\n".join(_tree_lines(tree)))
@@ -196,8 +198,7 @@ async def trace(
     bundle: BundleFile = None,
 ) -> None:
     """Print a whole conversation in the order of its times, and its critical path."""
-    async with reading(options, bundle) as opened:
-        lookup = ScanLookup(opened.source)
+    async with reading(options, bundle) as opened, looking(options, opened) as lookup:
         correlation = conversation
         if parse_point(conversation).kind != "id":
             correlation = correlation_of(

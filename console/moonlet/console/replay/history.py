@@ -13,7 +13,8 @@ from moonlet.console.replay.words import in_words, with_cause
 from moonlet.core.commit import Commit, plain
 from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
-from moonlet.replay import NOTHING, Change, Path, changes, commits_of, inside, parse_path, walk
+from moonlet.replay import NOTHING, Change, changes, commits_of, inside, parse_path, walk
+from moonlet.replay.changes import Path
 from moonlet.streams import ParkedStacks
 
 Agent = Annotated[str, typer.Argument(help="type/key, like account/alice", metavar="AGENT")]

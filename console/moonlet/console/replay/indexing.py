@@ -1,0 +1,119 @@
+"""`index` and `search`: the cache of all commits, and finding some by their words."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from moonlet.console.common import Options, command, counted, progress
+from moonlet.console.replay.reading import BundleFile, Reading, reading
+from moonlet.core.errors import InvalidSettings
+from moonlet.replay import Lookup, ScanLookup
+from moonlet.replay.index import Hit, Index, IndexLookup, follow, open_database
+
+IndexFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--index", metavar="FILE", help="The index. Default: .moonlet/index-PREFIX.sqlite."
+    ),
+]
+Stale = Annotated[bool, typer.Option("--stale", help="Answer from what is indexed already.")]
+
+
+def index_file(options: Options, file: Path | None) -> Path:
+    """Where the index is, if nobody says otherwise: beside the folder's embedded server."""
+    return (
+        file if file is not None else options.folder / ".moonlet" / f"index-{options.prefix}.sqlite"
+    )
+
+
+@asynccontextmanager
+async def indexed(
+    options: Options,
+    opened: Reading,
+    file: Path | None,
+    *,
+    stale: bool = False,
+    bodies: bool = False,
+) -> AsyncIterator[tuple[Index, int]]:
+    """An index of what is read, brought up to date; and how many commits were new to it.
+
+    Of a bundle it is made in memory, unless a file is named.
+    """
+    where = index_file(options, file) if opened.bus is not None or file is not None else None
+    if stale and (where is None or not where.exists()):
+        raise InvalidSettings("--stale: there is no index yet; leave it out once, and it is made")
+    database = open_database(where, read_only=stale)
+    try:
+        new = 0
+        if not stale:
+            with progress(options.output, "indexing", "commits") as advance:
+                new = await follow(database, opened.source, bodies=bodies, progress=advance)
+        yield Index(database, read_only=stale), new
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def looking(options: Options, opened: Reading) -> AsyncIterator[Lookup]:
+    """What finds commits: the index of the journals, if there is one, brought up to date."""
+    if opened.bus is None or not index_file(options, None).exists():
+        yield ScanLookup(opened.source)
+        return
+    async with indexed(options, opened, None) as (found, _):
+        yield IndexLookup(found, opened.source)
+
+
+@command
+async def index(
+    options: Options,
+    bodies: Annotated[
+        bool, typer.Option("--bodies", help="Index the text of what is new too, for `search`.")
+    ] = False,
+    file: IndexFile = None,
+    bundle: BundleFile = None,
+) -> None:
+    """Bring the index of all journals up to date. A cache: deleted, it is made anew."""
+    async with (
+        reading(options, bundle) as opened,
+        indexed(options, opened, file, bodies=bodies) as (found, new),
+    ):
+        record: dict[str, Any] = {
+            "new": new,
+            "commits": found.count(),
+            "frontier": found.frontier(),
+        }
+    text = f"{counted(record['commits'], 'commit')} indexed, {new:,} of them now"
+    options.output.result(record, text)
+
+
+@command
+async def search(
+    options: Options,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help='Words; "…" for a phrase.')],
+    most: Annotated[int, typer.Option("--most", min=1, help="How many, the newest first.")] = 20,
+    stale: Stale = False,
+    file: IndexFile = None,
+    bundle: BundleFile = None,
+) -> None:
+    """Find commits by agents, names, ids and reasons; by bodies, if `index --bodies` has them."""
+    async with (
+        reading(options, bundle) as opened,
+        indexed(options, opened, file, stale=stale, bodies=bundle is not None) as (found, _),
+    ):
+        hits = found.search(text, most)
+    for hit in hits:
+        options.output.result(msgspec.structs.asdict(hit), _line(hit))
+    if not hits:
+        options.output.remark(f"no commit has {text!r}")
+
+
+def _line(hit: Hit) -> str:
+    moment = datetime.fromtimestamp(hit.micros / 1_000_000, UTC)
+    shown = moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+    told = f" ({hit.reason})" if hit.reason else ""
+    return f"{hit.agent}@{hit.revision}  {shown}  {hit.outcome}  {hit.name} {hit.command}{told}"
