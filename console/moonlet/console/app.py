@@ -29,6 +29,8 @@ _COMMANDS: Final = {
     "vet": "moonlet.console.replay:vet",
     "index": "moonlet.console.replay:index",
     "search": "moonlet.console.replay:search",
+    "waiting": "moonlet.console.waiting:waiting",
+    "parked": "moonlet.console.waiting:parked_app",
     "compare": "moonlet.console.replay:compare",
     "cut": "moonlet.console.replay:cut",
     "verify": "moonlet.console.agents:verify",

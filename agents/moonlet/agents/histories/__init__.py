@@ -2,6 +2,7 @@
 
 from moonlet.agents.histories.reading import find_commit, fold_of, read_commits
 from moonlet.agents.histories.repairing import RepairPlan, plan_repair, repair
+from moonlet.agents.histories.retrying import parked_commit, retry_parked
 from moonlet.agents.histories.verification import HistoryFault, Verification
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "Verification",
     "find_commit",
     "fold_of",
+    "parked_commit",
     "plan_repair",
     "read_commits",
     "repair",
+    "retry_parked",
 ]

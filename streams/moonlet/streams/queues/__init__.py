@@ -20,7 +20,14 @@ from moonlet.streams.queues.messages import (
     post_outcome,
     same_command,
 )
-from moonlet.streams.queues.parked import ParkedStacks, ParkedStream
+from moonlet.streams.queues.parked import (
+    Parked,
+    ParkedMessage,
+    ParkedStacks,
+    ParkedStream,
+    drop_parked,
+    read_parked,
+)
 from moonlet.streams.queues.timers import Timers
 
 __all__ = [
@@ -29,6 +36,8 @@ __all__ = [
     "OWNER_QUERY",
     "Answer",
     "Mailboxes",
+    "Parked",
+    "ParkedMessage",
     "ParkedStacks",
     "ParkedStream",
     "Question",
@@ -38,11 +47,13 @@ __all__ = [
     "decode_answer",
     "decode_envelope",
     "decode_question",
+    "drop_parked",
     "encode_answer",
     "encode_envelope",
     "encode_question",
     "explain_refusal",
     "post_answer",
     "post_outcome",
+    "read_parked",
     "same_command",
 ]

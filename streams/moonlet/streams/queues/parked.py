@@ -88,6 +88,61 @@ class ParkedStream:
         await store(self._bus, subject, record, id=id, headers=headers, timeout=5.0)
 
 
+class ParkedMessage(msgspec.Struct, frozen=True):
+    """One message of the parked stream, at `sequence`, stored at `time` (ns since 1970).
+
+    `attempts` is how often it was tried; `stack` the handler's traceback, its end if it was long.
+    """
+
+    sequence: int
+    time: int
+    parked: Parked
+    attempts: int
+    stack: str
+
+
+async def read_parked(bus: Bus, agent: AgentId | None = None) -> list[ParkedMessage]:
+    """What is parked, of one agent or of all, the oldest first; foreign messages are left out.
+
+    Raises `Unavailable`.
+    """
+    stream = bus.topology.stream("parked")
+    if await stream_facts(bus, stream) is None:
+        return []
+    subject = bus.subjects.parked(agent) if agent else f"{bus.subjects.prefix}.parked.>"
+    found: list[ParkedMessage] = []
+    async for batch in read_messages(bus, stream, subject, wide=True):  # no direct gets
+        for message in batch:
+            try:
+                parked = _CODEC.decode(message.data)
+            except MoonletError:
+                continue  # doctor tells
+            headers = message.headers or {}
+            attempts = headers.get("Moonlet-Attempts", "")
+            found.append(
+                ParkedMessage(
+                    message.sequence,
+                    message.time,
+                    parked,
+                    int(attempts) if attempts.isdigit() and len(attempts) < 10 else 1,
+                    _in_lines(headers.get(STACK_HEADER, "")),
+                )
+            )
+    return found
+
+
+async def drop_parked(bus: Bus, sequence: int, *, timeout: float = 5.0) -> bool:
+    """Take a message out of the parked stream; False if it was not there. Its commit stays.
+
+    Raises `Unavailable`; then it may be gone or not.
+    """
+    stream = bus.topology.stream("parked")
+    subject = f"$JS.API.STREAM.MSG.DELETE.{stream}"
+    asked = msgspec.json.encode({"seq": sequence, "no_erase": True})
+    answer = await bus.request(subject, asked, timeout=timeout)
+    return bool(msgspec.json.decode(answer.data).get("success"))
+
+
 class ParkedStacks:
     """The tracebacks of one agent's parked commands, read as far as they are asked for."""
 
