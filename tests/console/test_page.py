@@ -20,7 +20,13 @@ DEBUGGING = markdown.parse(Path("docs/debugging.md"), tree.read(Path("docs/debug
 TEXT = tree.read(Path("docs/console.md"))
 
 
-GROUPS = {"parked": ["list"], "sim": ["sweep"], "topology": ["show"], "view": ["exposure", "get"]}
+GROUPS = {
+    "bundle": ["create"],
+    "parked": ["list"],
+    "sim": ["sweep"],
+    "topology": ["show"],
+    "view": ["exposure", "get"],
+}
 
 
 def names() -> list[str]:

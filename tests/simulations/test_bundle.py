@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from moonlet.agents import AgentManager, Client, Host
+from moonlet.agents.effects import outbox
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.simulations import World, faults, simulate
@@ -182,9 +183,10 @@ def test_an_agent_that_was_stopped_stays_stopped(moon_server: MoonServer, tmp_pa
 
 
 def test_what_an_operator_removed_from_the_parked_stream_is_not_missed(
-    moon_server: MoonServer, tmp_path: Path
+    moon_server: MoonServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "parked.bundle"
+    monkeypatch.setattr(outbox, "EFFECT_DEADLINE", 1.0)
 
     async def real() -> None:
         async with moon_server.connect() as moon:

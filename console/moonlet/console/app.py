@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "search": "moonlet.console.replay:search",
     "waiting": "moonlet.console.waiting:waiting",
     "parked": "moonlet.console.waiting:parked_app",
+    "bundle": "moonlet.console.bundle:bundle_app",
     "compare": "moonlet.console.replay:compare",
     "cut": "moonlet.console.replay:cut",
     "verify": "moonlet.console.agents:verify",

@@ -3,15 +3,19 @@
 from moonlet.console.replay.causes import effects, trace, why
 from moonlet.console.replay.forking import fork
 from moonlet.console.replay.history import history
-from moonlet.console.replay.indexing import index, search
+from moonlet.console.replay.indexing import index, looking, search
+from moonlet.console.replay.opening import BundleFile, Reading, code_of, reading
 from moonlet.console.replay.replaying import replay
 from moonlet.console.replay.searching import bisect, blame, compare
 from moonlet.console.replay.states import cut, diff, state
 from moonlet.console.replay.vetting import vet
 
 __all__ = [
+    "BundleFile",
+    "Reading",
     "bisect",
     "blame",
+    "code_of",
     "compare",
     "cut",
     "diff",
@@ -19,6 +23,8 @@ __all__ = [
     "fork",
     "history",
     "index",
+    "looking",
+    "reading",
     "replay",
     "search",
     "state",

@@ -9,7 +9,7 @@ import typer
 
 from moonlet.console.common import Modules, Options, command, compact, find
 from moonlet.console.replay.indexing import looking
-from moonlet.console.replay.reading import BundleFile, PointArgument, code_of, reading
+from moonlet.console.replay.opening import BundleFile, PointArgument, code_of, reading
 from moonlet.console.replay.words import line, origin, span
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid

@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from moonlet.console.common import Modules, Options, command, counted, find, table
-from moonlet.console.replay.reading import BundleFile, Reading, reading
+from moonlet.console.replay.opening import BundleFile, Reading, reading
 from moonlet.console.replay.words import line
 from moonlet.core.commit import Commit, plain
 from moonlet.core.errors import Invalid, InvalidSettings

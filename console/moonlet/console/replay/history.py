@@ -8,7 +8,7 @@ import typer
 
 from moonlet.agents.histories import read_commits
 from moonlet.console.common import Modules, Options, command, find
-from moonlet.console.replay.reading import BundleFile, Reading, code_of, reading
+from moonlet.console.replay.opening import BundleFile, Reading, code_of, reading
 from moonlet.console.replay.words import in_words, with_cause
 from moonlet.core.commit import Commit, plain
 from moonlet.core.errors import Invalid

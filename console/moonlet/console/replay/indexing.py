@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from moonlet.console.common import Options, command, counted, progress
-from moonlet.console.replay.reading import BundleFile, Reading, reading
+from moonlet.console.replay.opening import BundleFile, Reading, reading
 from moonlet.core.errors import InvalidSettings
 from moonlet.replay import Lookup, ScanLookup
 from moonlet.replay.index import Hit, Index, IndexLookup, follow, open_database

@@ -18,7 +18,7 @@ from moonlet.console.common import (
     find,
     progress,
 )
-from moonlet.console.replay.reading import BundleFile, code_of, reading
+from moonlet.console.replay.opening import BundleFile, code_of, reading
 from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
 from moonlet.replay import Replayed, replay_agent, replay_all

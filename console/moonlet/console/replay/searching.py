@@ -17,7 +17,7 @@ from moonlet.console.common import (
     table,
 )
 from moonlet.console.replay.history import Agent
-from moonlet.console.replay.reading import BundleFile, PointArgument, code_of, reading
+from moonlet.console.replay.opening import BundleFile, PointArgument, code_of, reading
 from moonlet.console.replay.words import line, moment, origin
 from moonlet.core.commit import plain
 from moonlet.core.errors import Invalid

@@ -14,7 +14,7 @@ from moonlet.console.common import (
     pretty,
     table,
 )
-from moonlet.console.replay.reading import (
+from moonlet.console.replay.opening import (
     POINT,
     BundleFile,
     PointArgument,

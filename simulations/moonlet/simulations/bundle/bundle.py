@@ -124,7 +124,7 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
         raise Corrupt(f"{path} was changed or cut short: its digest is another; take it again")
     try:
         bundle = _decode(_unpacked(packed))
-    except (msgspec.MsgspecError, zlib.error, MoonletError) as error:
+    except (msgspec.MsgspecError, zlib.error, MoonletError, RecursionError) as error:
         if isinstance(error, LimitExceeded):
             raise
         raise Corrupt(f"{path} can't be read: {error}; take it again") from None
