@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "effects": "moonlet.console.replay:effects",
     "trace": "moonlet.console.replay:trace",
     "fork": "moonlet.console.replay:fork",
+    "step": "moonlet.console.replay:step",
     "replay": "moonlet.console.replay:replay",
     "vet": "moonlet.console.replay:vet",
     "index": "moonlet.console.replay:index",

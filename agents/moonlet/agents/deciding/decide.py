@@ -482,7 +482,7 @@ def _command(envelope: Envelope, queued: QueuedCommand) -> Command[Any]:
         sequence=queued.delivery.sequence,
         sender=envelope.sender,
         number=envelope.number,
-        correlation_id=envelope.correlation_id,
+        correlation_id=envelope.correlation_id or envelope.id,
         causation_id=envelope.causation_id,
         traceparent=envelope.traceparent,
         deadline=envelope.deadline,

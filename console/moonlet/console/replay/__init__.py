@@ -8,6 +8,7 @@ from moonlet.console.replay.opening import BundleFile, Reading, code_of, reading
 from moonlet.console.replay.replaying import replay
 from moonlet.console.replay.searching import bisect, blame, compare
 from moonlet.console.replay.states import cut, diff, state
+from moonlet.console.replay.stepping import step
 from moonlet.console.replay.vetting import vet
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "replay",
     "search",
     "state",
+    "step",
     "trace",
     "vet",
     "why",

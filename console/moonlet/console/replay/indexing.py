@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -13,7 +13,9 @@ from moonlet.console.common import Options, command, counted, progress
 from moonlet.console.replay.opening import BundleFile, Reading, reading
 from moonlet.core.errors import InvalidSettings
 from moonlet.replay import Lookup, ScanLookup
-from moonlet.replay.index import Hit, Index, IndexLookup, follow, open_database
+
+if TYPE_CHECKING:  # SQLite takes 60 ms, which only an index is worth
+    from moonlet.replay.index import Hit, Index
 
 IndexFile = Annotated[
     Path | None,
@@ -39,11 +41,13 @@ async def indexed(
     *,
     stale: bool = False,
     bodies: bool = False,
-) -> AsyncIterator[tuple[Index, int]]:
+) -> "AsyncIterator[tuple[Index, int]]":
     """An index of what is read, brought up to date; and how many commits were new to it.
 
     Of a bundle it is made in memory, unless a file is named.
     """
+    from moonlet.replay.index import Index, follow, open_database
+
     where = index_file(options, file) if opened.bus is not None or file is not None else None
     if stale and (where is None or not where.exists()):
         raise InvalidSettings("--stale: there is no index yet; leave it out once, and it is made")
@@ -64,6 +68,8 @@ async def looking(options: Options, opened: Reading) -> AsyncIterator[Lookup]:
     if opened.bus is None or not index_file(options, None).exists():
         yield ScanLookup(opened.source)
         return
+    from moonlet.replay.index import IndexLookup
+
     async with indexed(options, opened, None) as (found, _):
         yield IndexLookup(found, opened.source)
 
@@ -112,7 +118,7 @@ async def search(
         options.output.remark(f"no commit has {text!r}")
 
 
-def _line(hit: Hit) -> str:
+def _line(hit: "Hit") -> str:
     moment = datetime.fromtimestamp(hit.micros / 1_000_000, UTC)
     shown = moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
     told = f" ({hit.reason})" if hit.reason else ""

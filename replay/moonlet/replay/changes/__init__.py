@@ -5,7 +5,7 @@ from moonlet.replay.changes.change import Change, changes, json_patch
 from moonlet.replay.changes.comparing import Divergence, compare, said
 from moonlet.replay.changes.condition import Condition, Names
 from moonlet.replay.changes.paths import NOTHING, Path, inside, parse_path
-from moonlet.replay.changes.searching import Bisected, bisect
+from moonlet.replay.changes.searching import Bisected, bisect, names_of
 from moonlet.replay.changes.walking import Walked, walk
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "compare",
     "inside",
     "json_patch",
+    "names_of",
     "parse_path",
     "said",
     "walk",
