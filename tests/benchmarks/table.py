@@ -15,6 +15,7 @@ from tests.benchmarks import (
     sim_agents,
     sim_loop,
     sim_seeds,
+    time_travel,
     waking,
 )
 from tests.benchmarks.rows import Work
@@ -35,4 +36,5 @@ WORKS: tuple[Work, ...] = (
     *sim_loop.WORKS,
     *sim_agents.WORKS,
     *sim_seeds.WORKS,
+    *time_travel.WORKS,
 )

@@ -76,9 +76,18 @@ def test_a_clean_night_says_so_in_words_and_as_a_record(night: Drive) -> None:
         assert words in text
     record = clean.record()
     assert (record["clean"], record["kills"]) == (True, [])
+    trade = record["trades"][0]["executed_by"].replace(" ", "@")
     assert record["look_further"] == [
         "moonlet history aegis/main", "moonlet state fuel/main", "moonlet verify",
+        f"moonlet why {trade}",
     ]  # fmt: skip
+    assert sorted(record["satellites"]) == [
+        "aegis/main", "bridge/main", "echo/main", "forge/main", "fuel/main", "oracle/main",
+        "pulse/main", "sage/main",
+    ]  # fmt: skip
+    for agent, done in record["satellites"].items():
+        assert done["commits"] == len(night.commits[agent]) > 0
+        assert f"  {agent} " in text
     assert msgspec.json.decode(msgspec.json.encode(record))["told"] == len(night.sent)
 
 

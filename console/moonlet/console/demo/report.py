@@ -1,6 +1,7 @@
 """What the demo prints at its end: the report's figures, as text or as one JSON object."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from moonlet.streams import resolve_settings
 TRADES_SHOWN: Final = 12
 REFUSALS_SHOWN: Final = 8
 FAULTS_SHOWN: Final = 10
+EVENTS_SHOWN: Final = 3
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -53,25 +55,30 @@ class Told(msgspec.Struct, frozen=True):
                 for kill in self.kills
             ],
             **fields,
+            "satellites": self._done(),
             "views": self.views.record(),
             "look_further": self.commands(),
         }
 
     def text(self) -> str:
         """The same in words, the long lists cut."""
-        parts = [self._summary(), self._alerts(), self._trades(), self._refusals()]
+        parts = [self._summary(), self._satellites(), self._alerts()]
+        parts += [self._trades(), self._refusals()]
         parts += [self._books(), *self.views.parts(), self._audit(), self._further()]
         return "\n\n".join("\n".join(part) for part in parts)
 
     def commands(self) -> list[str]:
-        """Three commands that look further into what is stored."""
+        """Commands that look further into what is stored; docs/debugging.md goes on from there."""
         here = self.folder.resolve() == Path.cwd() and resolve_settings() is None
         at = "" if here else f" --data {shlex.quote(str(self.folder))}"
-        return [
+        commands = [
             f"moonlet history aegis/main{at}",
             f"moonlet state fuel/main{at}",
             f"moonlet verify{at}",
         ]
+        for trade in self.report.trades[:1]:
+            commands.append(f"moonlet why {trade.executed_by.replace(' ', '@')}{at}")
+        return commands
 
     def _resumed(self, kill: Kill) -> float | None:
         """Milliseconds from the kill to the next commit."""
@@ -104,6 +111,27 @@ class Told(msgspec.Struct, frozen=True):
                 f" {counted(kill.in_flight, 'command')} in flight; {after}."
             )
         return lines
+
+    def _done(self) -> dict[str, dict[str, Any]]:
+        """What each of the eight did: its commits, those refused, and its events by name."""
+        found: dict[str, dict[str, Any]] = {}
+        for agent, commits in sorted(self.driven.commits.items()):
+            events = Counter(event.name for commit in commits for event in commit.events)
+            refused = sum(commit.outcome != "accepted" for commit in commits)
+            found[agent] = {
+                "commits": len(commits),
+                "refused": refused,
+                "events": dict(events.most_common()),
+            }
+        return found
+
+    def _satellites(self) -> list[str]:
+        rows = [("  satellite", "commits", "refused", "mostly")]
+        for agent, done in self._done().items():
+            mostly = list(done["events"].items())[:EVENTS_SHOWN]
+            told = ", ".join(f"{count:,} {name}" for name, count in mostly)
+            rows.append((f"  {agent}", f"{done['commits']:,}", f"{done['refused']:,}", told))
+        return [_title("What each of the eight did"), *table(rows, right=(1, 2))]
 
     @property
     def _last(self) -> int:

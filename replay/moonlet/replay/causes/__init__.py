@@ -1,6 +1,12 @@
 """Why something happened and what followed, across agents, timers and calls, and its pictures."""
 
-from moonlet.replay.causes.cause import CausedBy, cause_of, correlation_of, receiver_of
+from moonlet.replay.causes.cause import (
+    CausedBy,
+    cause_of,
+    cause_of_command,
+    correlation_of,
+    receiver_of,
+)
 from moonlet.replay.causes.chains import Followed, Leg, WhyStep, critical_path, effects, why
 from moonlet.replay.causes.drawing import mermaid, swimlanes
 from moonlet.replay.causes.lookup import Lookup, ScanLookup
@@ -14,6 +20,7 @@ __all__ = [
     "ScanLookup",
     "WhyStep",
     "cause_of",
+    "cause_of_command",
     "chrome_trace",
     "correlation_of",
     "critical_path",

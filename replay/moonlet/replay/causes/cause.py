@@ -1,7 +1,7 @@
 """Which commit a command came from: another agent's, the agent's own, or none, from outside."""
 
 import re
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -29,12 +29,42 @@ class CausedBy(msgspec.Struct, frozen=True):
         return f"{self.agent}@{self.revision}"
 
 
+class Came(Protocol):
+    """What a command says of where it came from."""
+
+    @property
+    def id(self) -> str:
+        """The command's id."""
+        ...
+
+    @property
+    def sender(self) -> str:
+        """Who sent it."""
+        ...
+
+    @property
+    def timer(self) -> str:
+        """The timer that fired it, or ''."""
+        ...
+
+    @property
+    def call(self) -> str:
+        """The call whose result it brings, or ''."""
+        ...
+
+
 def cause_of(commit: Commit[Any]) -> CausedBy | None:
     """As the commit's command says, whose id is made of it; None if it came from outside.
 
     A stranger may claim what it likes: whether the effect is there is seen by looking.
     """
-    command = commit.command
+    return cause_of_command(commit.command)
+
+
+def cause_of_command(command: Came) -> CausedBy | None:
+    """The same of a command alone."""
+    if ":" not in command.id or "/" not in command.sender:
+        return None
     told = _CAUSED.fullmatch(command.id)
     if told is None:
         return None

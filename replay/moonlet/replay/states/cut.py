@@ -7,15 +7,44 @@ behind another's cut is cut off as well, until nothing is (a consistent cut, as 
 """
 
 from contextlib import aclosing
-from typing import Any
+from typing import Final
 
 import msgspec
 
-from moonlet.core.errors import Corrupt, Undecodable
+from moonlet.core.codec import ENCODING_HEADER, unpack
+from moonlet.core.errors import MoonletError
 from moonlet.core.ids import AgentId
-from moonlet.replay.causes import cause_of
+from moonlet.replay.causes import cause_of_command
 from moonlet.replay.sources import HistorySource, JournalFacts
-from moonlet.streams import decode_plain_commit
+from moonlet.streams import StoredMessage
+
+
+class _Came(msgspec.Struct, gc=False):
+    id: str
+    sender: str = ""
+    timer: str = ""
+    call: str = ""
+
+
+class _Link(msgspec.Struct, gc=False):
+    """What links a commit to its cause; the rest is passed over."""
+
+    agent: str
+    revision: int
+    command: _Came
+
+
+_JSON: Final = msgspec.json.Decoder(_Link)
+_PACKED: Final = msgspec.msgpack.Decoder(_Link)
+
+
+def _link(message: StoredMessage) -> _Link | None:
+    """None for a record that makes no sense: it is no cause that anybody could look at."""
+    try:
+        data, encoding = unpack(message.data, (message.headers or {}).get(ENCODING_HEADER))
+        return (_JSON if encoding == "json" else _PACKED).decode(data)
+    except (msgspec.MsgspecError, MoonletError):
+        return None
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -61,13 +90,12 @@ async def _closed(source: HistorySource, frontier: dict[str, int]) -> Cut:
                 for message in batch:
                     if message.sequence > last:
                         break
-                    try:
-                        commit: Any = decode_plain_commit(stream, message)
-                    except (Undecodable, Corrupt):
+                    link = _link(message)
+                    if link is None:
                         continue
-                    sequences[commit.agent, commit.revision] = message.sequence
-                    cause = cause_of(commit)
-                    if cause is not None and cause.agent != commit.agent:
+                    sequences[link.agent, link.revision] = message.sequence
+                    cause = cause_of_command(link.command)
+                    if cause is not None and cause.agent != link.agent:
                         caused.append((stream, message.sequence, cause.agent, cause.revision))
                 if batch[-1].sequence > last:
                     break

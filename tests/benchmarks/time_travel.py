@@ -1,0 +1,182 @@
+"""Travelling in time: states at any revision, causes, cuts, replay against code, the index.
+
+Histories are made in memory, as a bundle holds them; only the index is fed by a server.
+"""
+
+import time
+from collections.abc import AsyncGenerator
+from random import Random
+
+from moonlet.core.ids import AgentId
+from moonlet.replay import (
+    BundleSource,
+    ServerSource,
+    Timeline,
+    commit_at,
+    cut_at,
+    fold_at,
+    replay_all,
+    resolve,
+    states_at,
+    why,
+)
+from moonlet.replay.index import Index, IndexLookup, follow, open_database
+from moonlet.simulations.bundle import Bundle, Held
+from moonlet.streams import StoredMessage, Topology, decode_plain_commit
+from tests.agents.accounts import account_type
+from tests.benchmarks.replay import bare
+from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
+from tests.benchmarks.world import world
+from tests.journals import deposit, write_deposits
+
+LONG = 1_000_000
+MANY = 10_000
+EACH = 100
+ASKED = 50
+
+STATE = Row(
+    "state at a random revision of 1 M commits, from keyframes",
+    "ms",
+    "from the nearest of none: the fold of the half before it",
+    less_is_better=True,
+    bar_value=20,
+)
+REPLAYED = Row(
+    "replay against code, from a bundle",
+    "commits/s",
+    "every commit folded, none decided again",
+    bar_value=50_000,
+)
+CAUSES = Row(
+    "causes of any commit of 1 M, by the index",
+    "ms",
+    "the same by a scan of its agent alone",
+    less_is_better=True,
+    bar_value=20,
+)
+CUT = Row(
+    "consistent cut through two journals of 10,000 agents x 100",
+    "s",
+    "each commit decoded, nothing linked",
+    less_is_better=True,
+    bar_value=2,
+)
+INDEXED = Row(
+    "index from the server",
+    "commits/s",
+    "raw nats-py pull into one inbox, nothing decoded",
+    bar_value=100_000,
+)
+
+
+def history(agents: int, each: int, topology: Topology | None = None) -> BundleSource:
+    """So many accounts with so many deposits each, interleaved, in the first journal."""
+    topology = topology or Topology()
+    journal, *empty = topology.journal_streams
+    digests = [""] * agents
+    messages: list[StoredMessage] = []
+    for revision in range(1, each + 1):
+        for number in range(agents):
+            agent = AgentId("account", f"s{number}")
+            (data, headers), digests[number] = deposit(agent, revision, digests[number])
+            sequence = len(messages) + 1
+            subject = f"{topology.prefix}.evt.account.s{number}"
+            messages.append(StoredMessage(subject, sequence, sequence, dict(headers), data))
+    configs = {config["name"]: config for config in topology.configs()}
+    held = [Held(journal, configs[journal], 1, 1, len(messages), messages)]
+    held += [Held(name, configs[name], 1, 1, 0, []) for name in empty]
+    return BundleSource(Bundle(len(messages), "2.15", topology, held), "made")
+
+
+async def states(scale: Scale) -> AsyncGenerator[Round, None]:
+    """One agent of a million commits."""
+    count = scale.of(LONG, 1_000)
+    source, agent, dice = history(1, count), AgentId("account", "s0"), Random(1)
+    timeline = await Timeline.read(source, account_type(), agent)
+    while True:
+        asked = [dice.randrange(count) for _ in range(ASKED)]
+        began = time.perf_counter()
+        found = [timeline.at(revision).state.balance for revision in asked]
+        taken = (time.perf_counter() - began) / ASKED
+        assert found == asked
+        began = time.perf_counter()
+        fold = await fold_at(source, account_type(), agent, count // 2)
+        baseline = time.perf_counter() - began
+        assert fold.state.balance == count // 2
+        yield {STATE.name: Pair(taken * 1_000, baseline * 1_000)}
+
+
+async def replays(scale: Scale) -> AsyncGenerator[Round, None]:
+    """A hundred agents, decided again and compared."""
+    source = history(100, scale.of(1_000, 10))
+    types = {"account": account_type()}
+    while True:
+        began = time.perf_counter()
+        replayed = await replay_all(source, types)
+        taken = time.perf_counter() - began
+        count = sum(each.decided for each in replayed)
+        assert count == 100 * scale.of(1_000, 10)
+        began = time.perf_counter()
+        await states_at(source, types, "account")
+        baseline = time.perf_counter() - began
+        yield {REPLAYED.name: Pair(count / taken, count / baseline)}
+
+
+async def many(scale: Scale) -> AsyncGenerator[Round, None]:
+    """Ten thousand agents at a cut, and causes by an index of all their commits."""
+    two = Topology(journals={"main": ["account"], "other": ["other"]})
+    source, dice = history(scale.of(MANY, 10), EACH, two), Random(1)
+    database = open_database(None)
+    await follow(database, source)
+    lookup = IndexLookup(Index(database), source)
+    stream = source.topology.journal_streams[0]
+    while True:
+        began = time.perf_counter()
+        cut = await cut_at(source, source.now_us())
+        taken = time.perf_counter() - began
+        assert cut.frontier[stream] and not cut.lowered
+        began = time.perf_counter()
+        async for batch in source.messages(stream):
+            for message in batch:
+                decode_plain_commit(stream, message)
+        decoded = time.perf_counter() - began
+        agents = [f"account/s{dice.randrange(scale.of(MANY, 10))}" for _ in range(ASKED)]
+        began = time.perf_counter()
+        for agent in agents:
+            commit = await lookup.commit(agent, dice.randrange(1, EACH + 1))
+            assert commit is not None and len(await why(lookup, commit)) == 1
+        causes = (time.perf_counter() - began) / ASKED
+        began = time.perf_counter()
+        for agent in agents:
+            await commit_at(source, await resolve(source, f"{agent}@{EACH}"))
+        scanned = (time.perf_counter() - began) / ASKED
+        yield {
+            CUT.name: Pair(taken, decoded),
+            CAUSES.name: Pair(causes * 1_000, scanned * 1_000),
+        }
+
+
+async def indexes(scale: Scale) -> AsyncGenerator[Round, None]:
+    """A journal of a server, indexed from nothing in memory."""
+    async with world(fsync=False) as w:
+        prefix = w.prefix()
+        async with w.moon(prefix) as moon:
+            await write_deposits(moon, scale.of(2_000, 10), EACH)
+            stream = f"{prefix}-journal-main"
+            while True:
+                count = await w.messages(stream)
+                baseline = await bare(w, stream, count)
+                database = open_database(None)
+                began = time.perf_counter()
+                assert await follow(database, ServerSource(moon.bus)) == count
+                taken = time.perf_counter() - began
+                database.close()
+                yield {INDEXED.name: Pair(count / taken, baseline)}
+
+
+WORKS = (
+    Work((STATE,), states, rounds=5),
+    Work((REPLAYED,), replays, rounds=5),
+    Work((CUT, CAUSES), many, rounds=5),
+    Work((INDEXED,), indexes, rounds=5),
+)
