@@ -14,6 +14,7 @@ from tests.faults.memory import MEMORY_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.reads import READ_FAULTS
 from tests.faults.states import STATE_FAULTS
+from tests.faults.time_travel import TIME_TRAVEL_FAULTS
 from tests.faults.topology import TOPOLOGY_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
 from tests.faults.waiting import WAITING_FAULTS
@@ -33,6 +34,7 @@ FAULTS: tuple[Fault, ...] = (
     *READ_FAULTS,
     *WAKING_FAULTS,
     *MEMORY_FAULTS,
+    *TIME_TRAVEL_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

@@ -4,10 +4,12 @@ import copy
 from typing import Any
 
 import jsonpatch
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonlet.agents import AgentType, Decision, Host, connect
 from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
 from moonlet.replay import (
@@ -15,6 +17,7 @@ from moonlet.replay import (
     BundleSource,
     Change,
     Condition,
+    ServerSource,
     Timeline,
     bisect,
     blame,
@@ -26,6 +29,8 @@ from moonlet.replay import (
 )
 from moonlet.replay.changes import Names
 from moonlet.replay.changes.paths import show
+from moonlet.streams import Topology
+from moonlet.streams.server.server_process import ServerProcess
 from tests.replay.shop import order, stock
 
 PLAIN = st.recursive(
@@ -214,3 +219,42 @@ def test_a_condition_that_grows_is_stopped() -> None:
         Condition(square).judge(Names(state={"n": 10**9}, revision=1))
     with pytest.raises(Invalid, match="more than 1,000,000"):
         Condition("state.t + state.t").judge(Names(state={"t": "x" * 600_000}, revision=1))
+
+
+class Put(msgspec.Struct, frozen=True):
+    key: str
+    x: int
+
+
+class Was(msgspec.Struct, frozen=True):
+    key: str
+    x: int
+
+
+class Boxes(msgspec.Struct, frozen=True):
+    boxes: dict[str, dict[str, int]] = {}
+
+
+async def test_of_a_field_and_what_it_stands_in_the_newest_change_is_blamed(
+    shared_server: ServerProcess, name: str
+) -> None:
+    boxes = AgentType("boxes", Boxes)
+
+    @boxes.on_command
+    def put(state: Boxes, command: Put) -> Decision:
+        yield Was(command.key, command.x)
+
+    @boxes.on_event
+    def was(state: Boxes, event: Was) -> Boxes:
+        old = state.boxes.get(event.key, {"y": 0})
+        new = {key: each for key, each in state.boxes.items() if event.x or key != event.key}
+        return Boxes({**new, event.key: {**old, "x": event.x}} if event.x else new)
+
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with Host(moon, [boxes]):
+            for key, x in (("a", 1), ("a", 2), ("b", 1), ("b", 0), ("b", 3)):
+                await moon.ask("boxes/m", Put(key, x))
+        told = await blame(ServerSource(moon.bus), boxes, AgentId("boxes", "m"))
+    assert {each.path: each.commit and each.commit.revision for each in told} == {
+        "$.boxes.a.y": 1, "$.boxes.a.x": 2, "$.boxes.b.y": 5, "$.boxes.b.x": 5,
+    }  # fmt: skip
