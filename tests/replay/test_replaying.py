@@ -2,6 +2,9 @@
 
 import copy
 import itertools
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from moonlet.agents import AgentType, Decision
 from moonlet.core.ids import AgentId
 from moonlet.replay import BundleSource, assert_replays, replay_agent, replay_all
-from tests.console.support import invoke
+from tests.console.support import COMMAND, invoke
 from tests.replay.shop import TYPES, Charged, Moved, Order, order, stock
 
 A = AgentId("order", "a")
@@ -126,3 +129,27 @@ def test_the_command_ends_with_one_where_code_decides_otherwise(
     ):
         refused = invoke("replay", *arguments, *bundle, "--module", "tests.replay.shop")
         assert refused.code == 2 and said in refused.err
+
+
+def test_with_watch_it_is_done_again_when_a_file_changes(shop_file: Path, tmp_path: Path) -> None:
+    code = tmp_path / "watched_shop.py"
+    source = Path("tests/replay/shop.py").read_text()
+    code.write_text(source)
+    process = subprocess.Popen(
+        [*COMMAND, "replay", "order/a", "--watch", "--bundle", str(shop_file),
+         "--module", str(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        assert "all as they were" in process.stdout.readline()
+        began = time.monotonic()
+        code.write_text(source.replace('Moved("reserved")', 'Moved("kept")'))
+        assert "order/a@2 Reserved: event 1 differs" in process.stdout.readline()
+        assert time.monotonic() - began < 10
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 130

@@ -261,3 +261,22 @@ def test_names_that_nobody_has_are_refused() -> None:
 def test_equal_seeds_give_equal_traces_and_others_do_not() -> None:
     digests = [passes(ring, seed=seed).digest for seed in (1, 2, 1)]
     assert digests[0] == digests[2] != digests[1]
+
+
+def test_settle_says_which_timers_are_open_and_how_far_they_are() -> None:
+    """What waits for a timer is not done: a double behind it is seen only once it has fired."""
+
+    async def body(world: World) -> None:
+        async with world.client() as moon:
+            await moon.tell("account/a", DepositLater(5, after=60.0))
+            await moon.tell("account/b", DepositLater(5, after=3_600.0, name="late"))
+            left = await world.settle()
+            assert list(left) == ["account/a deposit", "account/b late"]
+            assert 0 < left["account/a deposit"] <= 60 < left["account/b late"] <= 3_600
+            assert (await world.states("account"))["a"].balance == 0
+            await world.advance("61s")
+            left = await world.settle()
+            assert list(left) == ["account/b late"]
+            assert (await world.states("account"))["a"].balance == 5
+
+    passes(body)

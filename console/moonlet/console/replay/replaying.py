@@ -1,8 +1,7 @@
 """`replay`: recorded commands, decided again by today's code."""
 
-import subprocess
+import asyncio
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -51,7 +50,7 @@ async def replay(
         raise Invalid("name one agent, or all of them with --all")
     if watch:
         types = find(module)
-        return _watch({_file(sys.modules.get(name)) for name in _modules(types)})
+        return await _watch({_file(sys.modules.get(name)) for name in _modules(types)})
     types = find(module)
     async with reading(options, bundle, types.values()) as opened:
         if agent is not None:
@@ -108,11 +107,11 @@ def _file(module: Any) -> Path:
     return Path(getattr(module, "__file__", None) or ".").resolve()
 
 
-def _watch(files: set[Path]) -> int:
+async def _watch(files: set[Path]) -> int:
     """Run this command in a process of its own, now and after each change; until Ctrl-C."""
     folders = {file.parent for file in files}
     arguments = [each for each in sys.argv[1:] if each != "--watch"]
-    code, seen = 0, None
+    seen: dict[Path, int] = {}
     while True:
         now = {
             file: file.stat().st_mtime_ns
@@ -122,10 +121,14 @@ def _watch(files: set[Path]) -> int:
         }
         if now != seen:
             seen = now
-            done = subprocess.run(
-                [sys.executable, "-m", "moonlet.console", *arguments], check=False
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "moonlet.console", *arguments
             )
-            code = done.returncode
-            typer.echo(f"-- waits for a change in {', '.join(sorted(map(str, folders)))}", err=True)
-        time.sleep(POLL)
-    return code
+            try:
+                await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+            names = ", ".join(sorted(map(str, folders)))
+            typer.echo(f"-- waits for a change in {names}", err=True)
+        await asyncio.sleep(POLL)

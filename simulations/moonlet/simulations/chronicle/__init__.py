@@ -6,11 +6,12 @@ and the loop, and folds by the agents' own code.
 
 from moonlet.simulations.chronicle.chronicle import Chronicle
 from moonlet.simulations.chronicle.records import AcceptedCommand, History
-from moonlet.simulations.chronicle.unfinished import undone
+from moonlet.simulations.chronicle.unfinished import open_timers, undone
 
 __all__ = [
     "AcceptedCommand",
     "Chronicle",
     "History",
+    "open_timers",
     "undone",
 ]

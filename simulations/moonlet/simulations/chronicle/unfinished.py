@@ -8,6 +8,18 @@ OVERDUE_NS: Final = 2_000_000_000
 """A timer may fire so long after it was due before it counts as missing."""
 
 
+def open_timers(chronicle: Chronicle, now_ns: int) -> dict[str, float]:
+    """Timers that are open and not due: `AGENT NAME` → seconds until it fires, the next first."""
+    due = {
+        f"{history.agent} {name}": history.commits[where.revision - 1].effects[where.index].due
+        for history in chronicle.histories.values()
+        for name, where in history.fold.timers.items()
+    }
+    now_us = now_ns // 1_000
+    left = {name: (at - now_us) / 1_000_000 for name, at in due.items() if at > now_us}
+    return dict(sorted(left.items(), key=lambda item: (item[1], item[0])))
+
+
 def undone(chronicle: Chronicle, now_ns: int) -> list[str]:
     """What still has to happen, a line each: commands, effects, calls, overdue timers.
 

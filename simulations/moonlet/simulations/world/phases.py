@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from moonlet.agents import AgentType
-from moonlet.simulations.chronicle import Chronicle, undone
+from moonlet.simulations.chronicle import Chronicle, open_timers, undone
 from moonlet.simulations.durations import shown
 from moonlet.simulations.faults import Plan
 from moonlet.simulations.loop import waiting
@@ -105,8 +105,8 @@ class Phases:
             else:
                 verbs.crash(name)
 
-    async def settle(self) -> None:
-        """Heal, and wait until everything is done; raises `NotReached`."""
+    async def settle(self) -> dict[str, float]:
+        """Heal, and wait until everything is done; raises `NotReached`. As `World.settle`."""
         loop = self._loop
         self.heal()
         end = loop.now_ns + self._heal_ns
@@ -122,6 +122,7 @@ class Phases:
                 raise NotReached(left[0], shown(self._heal_ns), lines)
             await asyncio.sleep(POLL)
         loop.note("phase", "world", "check")
+        return open_timers(self._chronicle, self._verbs.server.now())
 
     def undone(self) -> list[str]:
         """What still has to happen, a line each."""

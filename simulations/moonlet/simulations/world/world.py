@@ -136,9 +136,13 @@ class World(Verbs):
         """Judge in the liveness phase: `goal` (it may be async) must become true in time."""
         self.phases.goals.append((name, goal))
 
-    async def settle(self) -> None:
-        """Faults stop, what is broken heals, and everything finishes; raises `NotReached`."""
-        await self.phases.settle()
+    async def settle(self) -> dict[str, float]:
+        """Faults stop, what is broken heals, and everything finishes; raises `NotReached`.
+
+        But timers that are not due yet: returns `AGENT NAME` → seconds until it fires, the next
+        first. What they would do was not seen; `advance` past them to see it.
+        """
+        return await self.phases.settle()
 
     async def states(self, type: str) -> dict[str, Any]:
         """The durable states of a type's agents, key → state, sorted."""
