@@ -14,6 +14,7 @@ from moonlet.console.common import (
     command_without,
     compact,
     find,
+    progress,
     table,
 )
 from moonlet.console.replay.history import Agent
@@ -46,7 +47,10 @@ async def blame(
     async with reading(options, bundle, types.values()) as opened:
         found = await opened.point(point)
         agent_type = code_of(types, found.agent)
-        leaves = await blame_leaves(opened.source, agent_type, found.agent, path, found.revision)
+        with progress(options.output, "reading", "commits") as advance:
+            leaves = await blame_leaves(
+                opened.source, agent_type, found.agent, path, found.revision, advance
+            )
     rows: list[tuple[str, ...]] = [("FIELD", "VALUE", "COMMIT", "TIME", "COMMAND", "CAME")]
     rows += [_row(leaf) for leaf in leaves]
     lines = table(rows)
@@ -103,7 +107,8 @@ async def bisect(
     types = find(module)
     agent_type = code_of(types, target)
     async with reading(options, bundle, types.values()) as opened:
-        timeline = await Timeline.read(opened.source, agent_type, target)
+        with progress(options.output, "reading", "commits") as advance:
+            timeline = await Timeline.read(opened.source, agent_type, target, advance)
         found = search(timeline, condition)
     record = {
         "agent": agent,

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from moonlet.console.common import Modules, Options, command, find, pretty
+from moonlet.console.common import Modules, Options, command, find, pretty, progress
 from moonlet.console.replay.history import Agent
 from moonlet.console.replay.opening import BundleFile, code_of, reading
 from moonlet.console.replay.words import line
@@ -42,7 +42,8 @@ async def step(
     types = find(module)
     code = code_of(types, target)
     async with reading(options, bundle, types.values()) as opened:
-        timeline = await Timeline.read(opened.source, code, target)
+        with progress(options.output, "reading", "commits") as advance:
+            timeline = await Timeline.read(opened.source, code, target, advance)
     if not timeline.last.revision:
         raise Invalid(f"{agent} has no commits: `moonlet agents` lists those that have")
     stepper = Stepper(timeline)

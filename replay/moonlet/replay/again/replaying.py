@@ -5,7 +5,7 @@ refused before it ran, ended its process) is left alone.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -22,11 +22,8 @@ from moonlet.core.ids import AgentId
 from moonlet.core.memory import NOTHING_KEPT
 from moonlet.core.schema import decode_plain
 from moonlet.replay.changes import Change, changes, said
-from moonlet.replay.sources import HistorySource, messages_of
+from moonlet.replay.sources import HistorySource, Progress, messages_of
 from moonlet.streams import Skips, StoredMessage, decode_commit, decode_plain_commit
-
-Progress = Callable[[int, int], None]
-"""Called with the commits that were dealt with, and those there are."""
 
 
 class Divergent(msgspec.Struct, frozen=True):

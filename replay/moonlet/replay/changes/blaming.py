@@ -11,11 +11,15 @@ from moonlet.core.ids import AgentId
 from moonlet.replay.changes.change import differences
 from moonlet.replay.changes.paths import NOTHING, Path, inside, parse_path, show
 from moonlet.replay.changes.walking import walk
-from moonlet.replay.sources import HistorySource
+from moonlet.replay.sources import HistorySource, Progress, last_revision
 from moonlet.replay.states import plain_state
 
 LEAVES_MAX = 100_000
 """Leaves that are told of; a path with more is refused."""
+
+
+TOLD_EVERY = 256
+"""Commits between two calls of `progress`."""
 
 
 class Blamed(msgspec.Struct, frozen=True):
@@ -32,6 +36,7 @@ async def blame(
     agent: AgentId,
     path: str = "$",
     revision: int | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> list[Blamed]:
     """For each leaf under `path`, as of `revision` or now. One pass over the history.
 
@@ -43,7 +48,10 @@ async def blame(
     commits: dict[Path, Commit[Any]] = {}
     ever = inside(initial, root) is not NOTHING
     if revision != 0:
+        total = revision or await last_revision(source, agent)
         async for walked in walk(source, agent_type, agent, revision):
+            if walked.commit.revision % TOLD_EVERY == 0:
+                progress(walked.commit.revision, max(total, walked.commit.revision))
             state = walked.after
             if walked.after is walked.before:
                 continue

@@ -6,7 +6,6 @@ read again. What is written of a batch and the frontier are one transaction.
 """
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import aclosing
 from hashlib import blake2b
 from typing import Any, Final
@@ -18,7 +17,7 @@ from moonlet.core.codec import ENCODING_HEADER, unpack
 from moonlet.core.digest import DIGEST_HEADER
 from moonlet.core.errors import InvalidMessage, LimitExceeded, Unavailable
 from moonlet.replay.index.database import INDEXES
-from moonlet.replay.sources import HistorySource, JournalFacts
+from moonlet.replay.sources import HistorySource, JournalFacts, Progress
 from moonlet.streams import StoredMessage
 
 PLACE_BITS: Final = 44
@@ -34,9 +33,6 @@ BULK: Final = 100_000
 """New messages from which SQLite's indexes are made once at the end, which is faster."""
 
 OUTCOMES: Final = ("accepted", "rejected", "expired", "parked", "repaired", "unreadable")
-
-Progress = Callable[[int, int], None]
-"""Called with the messages that were indexed now, and those that there are to index."""
 
 
 class _Command(msgspec.Struct, gc=False):

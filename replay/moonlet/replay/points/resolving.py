@@ -11,7 +11,7 @@ from moonlet.core.errors import Corrupt, Invalid, Undecodable
 from moonlet.core.ids import AgentId
 from moonlet.replay.points.moments import TimeText, moment_of
 from moonlet.replay.points.point import Point, PointText, parse_point
-from moonlet.replay.sources import HistorySource, commits_of
+from moonlet.replay.sources import HistorySource, commits_of, last_revision
 from moonlet.streams import decode_plain_commit
 
 
@@ -36,7 +36,7 @@ async def resolve(
     if said.kind == "time":
         assert said.moment is not None
         return Point(said.agent, await revision_at(source, said.agent, said.moment))
-    last = await _last_revision(source, said.agent)
+    last = await last_revision(source, said.agent)
     if said.kind == "last":
         return Point(said.agent, last)
     if said.revision > last:
@@ -61,20 +61,6 @@ async def revision_at(source: HistorySource, agent: AgentId, moment: TimeText) -
         return 0
     at = moment_of(moment, now_us=source.now_us(), last_us=times[-1])
     return sum(1 for micros in times if micros <= at)
-
-
-async def _last_revision(source: HistorySource, agent: AgentId) -> int:
-    """By the last commit, which is read alone, if it can be read."""
-    stream = source.topology.journal_of(agent.type)
-    message = await source.last(agent)
-    try:
-        return decode_plain_commit(stream, message).revision if message is not None else 0
-    except (Undecodable, Corrupt):
-        pass
-    last = 0
-    async for commit in commits_of(source, agent):
-        last = commit.revision
-    return last
 
 
 def _told(last: int) -> str:

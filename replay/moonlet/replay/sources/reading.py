@@ -67,6 +67,20 @@ async def find_command(source: HistorySource, agent: AgentId, id: str) -> Commit
     return None
 
 
+async def last_revision(source: HistorySource, agent: AgentId) -> int:
+    """An agent's last revision, 0 if it has none: by its last commit alone, if that can be read."""
+    stream = source.topology.journal_of(agent.type)
+    message = await source.last(agent)
+    try:
+        return decode_plain_commit(stream, message).revision if message is not None else 0
+    except (Undecodable, Corrupt):
+        pass
+    last = 0
+    async for commit in commits_of(source, agent):
+        last = commit.revision
+    return last
+
+
 async def fold_at(
     source: HistorySource, agent_type: AgentType[S], agent: AgentId, revision: int | None = None
 ) -> Fold[S]:

@@ -1,12 +1,15 @@
 """What histories are read from, whatever it is: the journals, whole and in order, and no more."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import msgspec
 
 from moonlet.core.ids import AgentId
 from moonlet.streams import Skips, StoredMessage, Subjects, Topology
+
+Progress = Callable[[int, int], None]
+"""Called with the commits that were gone through, and those there are."""
 
 
 class JournalFacts(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.memory import NOTHING_KEPT
-from moonlet.replay.sources import HistorySource, messages_of
+from moonlet.replay.sources import HistorySource, Progress, last_revision, messages_of
 from moonlet.replay.states.cut import Cut
 from moonlet.streams import StoredMessage, decode_plain_commit
 
@@ -89,9 +89,17 @@ class Timeline:
 
     @classmethod
     async def read(
-        cls, source: HistorySource, agent_type: AgentType[Any], agent: AgentId
+        cls,
+        source: HistorySource,
+        agent_type: AgentType[Any],
+        agent: AgentId,
+        progress: Progress = lambda done, total: None,
     ) -> "Timeline":
-        """Read and fold the whole history once; raises as that does."""
+        """Read and fold the whole history once; raises as that does.
+
+        `progress` is called now and then with the commits that were read, and those there are.
+        """
+        total = await last_revision(source, agent)
         stream = source.topology.journal_of(agent.type)
         made = cls(agent, agent_type, stream)
         made._skips = await source.skips(agent)
@@ -103,6 +111,7 @@ class Timeline:
                 made._messages.append(message)
                 fold_message(agent_type, stream, fold, message, made._skips)
                 if len(made._messages) % KEYFRAME_EVERY == 0:
+                    progress(len(made._messages), max(total, len(made._messages)))
                     made._keyframes.append((len(made._messages), _state_at(agent, fold)))
         made._last = _state_at(agent, fold)
         return made
