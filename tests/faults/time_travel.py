@@ -128,7 +128,13 @@ TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
         "time travel",
         FORKS + "test_two_causes_of_which_either_suffices_hide_each_other_and_are_found_together",
         "causes are left out one at a time only",
-        ((REPLAY + "forks/counterfactual.py", "combinations(others, 2)", "combinations((), 2)"),),
+        (
+            (
+                REPLAY + "forks/counterfactual.py",
+                "= _minimal_sets(others, trials)",
+                "= _minimal_sets([], trials)",
+            ),
+        ),
     ),
     Fault(
         "time travel",

@@ -181,6 +181,44 @@ def test_two_causes_of_which_either_suffices_hide_each_other_and_are_found_toget
     assert few.undecided > 0 and few.tried == 5
 
 
+def test_three_causes_of_which_any_suffices_are_found_together() -> None:
+    """And what the record has under another id is not the outcome, though it is alike."""
+    refills = [Insert("stock/pen", "Refill", {"count": 5}, n * 1_000_000) for n in (1, 2, 3)]
+    place = Insert("order/d", "Place", {"item": "pen", "count": 2, "card": "blue"}, 4_000_000)
+    made = recorded(*refills, place)
+    point = Point(AgentId("order", "d"), named(made, "order/d", "Reserved").revision)
+    found = depends_on(made, BY_NAME, point)
+    assert found.needed == ["order/d@1"]
+    assert [set(each) for each in found.together] == [{"stock/pen@1", "stock/pen@2", "stock/pen@3"}]
+    assert found.undecided == 0
+    for runs in range(found.tried):
+        assert depends_on(made, BY_NAME, point, runs=runs).undecided > 0
+    alike = depends_on(made, BY_NAME, Point(AgentId("stock", "pen"), 1))
+    assert alike.needed == ["stock/pen@1"]
+
+
+def test_two_sets_that_share_a_command_are_both_found() -> None:
+    """Each of two refills of five suffices for six only with the one of two before them."""
+    counts = (2, 4, 4)
+    refills = [
+        Insert("stock/pen", "Refill", {"count": count}, n * 1_000_000)
+        for n, count in enumerate(counts, 1)
+    ]
+    place = Insert("order/d", "Place", {"item": "pen", "count": 6, "card": "blue"}, 5_000_000)
+    made = recorded(*refills, place)
+    point = Point(AgentId("order", "d"), named(made, "order/d", "Reserved").revision)
+    found = depends_on(made, BY_NAME, point)
+    assert found.needed == ["order/d@1"] and found.undecided == 0
+    assert {frozenset(each) for each in found.together} == {
+        frozenset(pair)
+        for pair in (
+            ("stock/pen@1", "stock/pen@2"),
+            ("stock/pen@1", "stock/pen@3"),
+            ("stock/pen@2", "stock/pen@3"),
+        )
+    }
+
+
 async def test_a_cohort_is_compared_conversation_by_conversation(record: Recording) -> None:
     places = [named(record, f"order/{key}", "Place").command.id for key in "abc"]
     same = cohort(record, BY_NAME, places)

@@ -59,8 +59,8 @@ async def why(
     """Print the chain of causes of a commit, back to what came from outside.
 
     With the time that passed from each cause's decision to the next. With --test also which
-    commands from outside it really depended on: the record is run on without them, one by one and
-    in pairs, the nearest first.
+    commands from outside it really depended on: the record is run on without them, one by one, the
+    nearest first, and then without the smallest sets of which any one suffices.
     """
     if test:
         await _test(options, point, runs, module, bundle)
@@ -87,9 +87,9 @@ async def _test(
         record = await read_record(opened.source)
     found = depends_on(record, types, point, runs=runs)
     lines = [f"{point} needed {name}" for name in found.needed]
-    lines += [f"{point} needed {one} or {other}: either suffices" for one, other in found.together]
+    lines += [f"{point} needed {' or '.join(each)}: any suffices" for each in found.together]
     if not lines:
-        lines.append(f"{point} came out the same without any one or two of the others")
+        lines.append(f"{point} came out the same, whatever was left out")
     lines.append(f"tried {found.tried:,} times, with commands from outside left out")
     if found.undecided:
         lines.append(f"undecided: {found.undecided:,} more; try them with --runs {runs * 10}")

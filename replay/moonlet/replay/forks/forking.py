@@ -66,7 +66,9 @@ def fork(
 
     Without `at`: from just before the first command that is edited; without edits from the
     beginning. Nothing real is touched. Calls outside are answered from the record while their
-    content is the same, else by `answer`. Raises `Invalid` for commands that there never were.
+    content is the same, else by `answer`. States are compared as `types` folds what happened: what
+    a changed fold alone would have made of the same events is no difference.
+    Raises `Invalid` for commands that there never were.
     """
     start = _start(record, edits, at)
     running = ForkRun(record, types, start, tuple(edits), answer)

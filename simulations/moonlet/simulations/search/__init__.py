@@ -10,7 +10,7 @@ from moonlet.simulations.search.decorator import asked_seeds, simulate
 from moonlet.simulations.search.determinism import TWICE_EVERY, check_determinism
 from moonlet.simulations.search.exhausting import exhaust, single_faults
 from moonlet.simulations.search.report import SimulationFailed, failure_of, first_difference, told
-from moonlet.simulations.search.shrinking import shrink
+from moonlet.simulations.search.shrinking import ddmin, shrink
 from moonlet.simulations.search.strategies import fault_plans
 from moonlet.simulations.search.sweeping import Sweep, sweep
 from moonlet.simulations.search.trunk import BranchOutcome
@@ -24,6 +24,7 @@ __all__ = [
     "Sweep",
     "asked_seeds",
     "check_determinism",
+    "ddmin",
     "exhaust",
     "failure_of",
     "fault_plans",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from moonlet.simulations.scenario import Run
 MS: Final = 1_000_000
 RUNS_MAX: Final = 300
 SECONDS_MAX: Final = 20.0
+T = TypeVar("T")
+
 SHORTER: Final = (20 * MS, 100 * MS, 500 * MS, 1_500 * MS)
 
 
@@ -88,10 +90,11 @@ def shrink(run: Run, *, runs: int = RUNS_MAX, seconds: float = SECONDS_MAX) -> S
     return Shrunk(search.best, len(run.hits), search.runs, time.monotonic() - started, exact)
 
 
-def ddmin(
-    plan: list[Fault], fails: Callable[[list[Fault]], bool], spent: Callable[[], bool]
-) -> list[Fault]:
-    """A plan from which no single fault can be taken away, unless the budget ends first."""
+def ddmin(plan: list[T], fails: Callable[[list[T]], bool], spent: Callable[[], bool]) -> list[T]:
+    """A plan from which no single thing can be taken away, unless the budget ends first.
+
+    Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002).
+    """
     if not plan or fails([]):
         return []
     size = max(1, len(plan) // 2)
