@@ -5,6 +5,7 @@ import subprocess
 import sys
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from moonlet.agents import Host, connect
 from moonlet.core.errors import Corrupt, LimitExceeded
 from moonlet.core.ids import AgentId
-from moonlet.replay import BundleSource, ServerSource, assert_replays, commits_of
-from moonlet.replay.packing import chosen_by_pattern, pack, pack_of
+from moonlet.replay import BundleSource, Point, ServerSource, assert_replays, changes, commits_of
+from moonlet.replay.packing import chosen_by_pattern, golden_test, pack, pack_of, packing
 from moonlet.simulations.bundle import Bundle, read_bundle, write_bundle
 from moonlet.simulations.bundle import bundle as format_of
 from moonlet.streams import Topology
@@ -43,6 +44,25 @@ async def test_a_part_of_a_running_server_is_taken_while_it_goes_on(
             assert [commit async for commit in commits_of(source, agent)] == wanted
         assert set(await source.agents()) == chosen
         assert assert_replays(source, account_type()) == 3
+
+
+async def test_histories_longer_than_a_page_are_taken_whole_and_a_limit_is_kept(
+    shared_server: ServerProcess, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "PAGE", 4)
+    async with (
+        connect(shared_server.url, topology=Topology(prefix=name)) as moon,
+        Host(moon, [account_type()]),
+    ):
+        for _ in range(9):
+            await moon.ask("account/a", Deposit(1))
+            await moon.ask("account/b", Deposit(1))
+        chosen = {AgentId("account", "a")}
+        made = await pack(moon.bus, chosen)
+        assert assert_replays(BundleSource(made, "x"), account_type()) == 9
+        monkeypatch.setattr(packing, "PLAIN_MAX", 100)
+        with pytest.raises(LimitExceeded, match="choose fewer"):
+            await pack(moon.bus, chosen)
 
 
 async def test_a_part_of_a_bundle_replays_as_it_did(shop: BundleSource) -> None:
@@ -90,6 +110,21 @@ def test_the_commands_make_open_and_test(
     ):
         refused = invoke("bundle", *arguments)
         assert refused.code == 2 and said in refused.err, (arguments, refused.err)
+
+
+def test_points_that_look_alike_and_numbers_without_a_literal_are_all_tested(
+    tmp_path: Path,
+) -> None:
+    """Each point is a test of its own, whatever its key; NaN and infinity are what they are."""
+    points = [Point(AgentId.parse(agent), 1) for agent in ("order/a-b", "order/a_b", "order/A-b")]
+    odd = {"nan": float("nan"), "far": float("-inf"), "quote": "'\"\\\n\x00", "deep": [{}]}
+    places = [("tests.replay.shop", "order")]
+    text = golden_test(Path("x.moonlet"), places, [(point, odd) for point in points])
+    names: dict[str, Any] = {"__file__": str(tmp_path / "x.py")}
+    exec(compile(text, "x.py", "exec"), names)
+    found = names["FOUND"]
+    assert [agent for agent, *_ in found] == [str(point.agent) for point in points]
+    assert all(changes(odd, state) == [] for _, _, state in found)
 
 
 def forged(folder: Path, plain: bytes, *, version: bytes = b"1") -> Path:

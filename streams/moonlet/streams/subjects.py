@@ -114,6 +114,10 @@ class Subjects:
         """Where a chunk of an outcome stands that was too large for its commit."""
         return f"{self.prefix}.blob.{digest}.{chunk}"
 
+    def blobs(self, digest: str) -> str:
+        """All chunks of an outcome."""
+        return f"{self.prefix}.blob.{digest}.*"
+
     def hosts(self) -> str:
         """Where hosts tell each other that something about ownership has changed."""
         return f"{self.prefix}.hosts"

@@ -12,22 +12,27 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Invalid
+from moonlet.core.errors import Invalid, LimitExceeded
 from moonlet.core.ids import AgentId
 from moonlet.replay.causes import Lookup, effects, why
 from moonlet.replay.sources import HistorySource
-from moonlet.simulations.bundle import Bundle, Held
+from moonlet.simulations.bundle import PLAIN_MAX, Bundle, Held
 from moonlet.streams import (
     Bus,
     StoredMessage,
+    StreamFacts,
     Subjects,
     next_message,
+    read_page,
     server_facts,
     stands_apart,
     stream_facts,
 )
 
 REGISTRY: Final = "registry"
+
+PAGE: Final = 500
+"""Messages that are asked for at once."""
 
 
 async def chosen_by_pattern(source: HistorySource, patterns: Iterable[str]) -> set[AgentId]:
@@ -60,36 +65,78 @@ async def chosen_by_cause(lookup: Lookup, commits: Iterable[Commit[Any]]) -> set
 async def pack(bus: Bus, agents: set[AgentId]) -> Bundle:
     """Take these agents' histories from a server, as they stand now; hosts may go on meanwhile.
 
-    Each journal is read up to where it ended when this began. Raises `Unavailable`.
+    Each journal is read up to where it ended when this began. Raises `Unavailable`, and
+    `LimitExceeded` for more than a bundle holds.
     """
-    topology = bus.topology
+    topology, subjects = bus.topology, bus.subjects
     ends = {}
     for stream in topology.journal_streams:
         ends[stream] = await stream_facts(bus, stream)
+    taking = _Taking(bus)
     streams: list[Held] = []
     digests: set[str] = set()
     for stream, facts in ends.items():
         if facts is None:
             raise Invalid(f"there is no journal {stream} on {bus.description}: start a host first")
-        messages: list[StoredMessage] = []
-        for agent in sorted(a for a in agents if topology.journal_of(a.type) == stream):
-            messages += await _raw(bus, stream, bus.subjects.journal(agent), facts.last)
-        messages.sort(key=lambda message: message.sequence)
-        digests |= {message.data.decode() for message in messages if stands_apart(message)}
-        streams.append(Held(stream, facts.config, facts.created, facts.first, facts.last, messages))
+        own = sorted(a for a in agents if topology.journal_of(a.type) == stream)
+        streams.append(await taking.held(facts, [subjects.journal(agent) for agent in own]))
+        digests |= {m.data.decode() for m in streams[-1].messages if stands_apart(m)}
     taken = max((facts.time for facts in ends.values() if facts is not None), default=0)
-    for name in (topology.stream("outcomes"), topology.bucket(REGISTRY)):
+    for name, wanted in (
+        (topology.stream("outcomes"), [subjects.blobs(digest) for digest in sorted(digests)]),
+        (topology.bucket(REGISTRY), [">"]),
+    ):
         facts = await stream_facts(bus, name)
-        if facts is None:
-            continue
-        found = await _raw(bus, name, ">", facts.last)
-        if name == topology.stream("outcomes"):
-            found = [each for each in found if _digest_of(each.subject) in digests]
-        streams.append(Held(name, facts.config, facts.created, facts.first, facts.last, found))
+        if facts is not None:
+            streams.append(await taking.held(facts, wanted))
     times = [message.time for held in streams for message in held.messages]
     server = await server_facts(bus)
     topology = msgspec.structs.replace(topology, replicas=1)
     return Bundle(max([taken, *times]), str(server["version"]), topology, streams)
+
+
+class _Taking:
+    """Reads messages as they are stored, records that stand apart left apart, within a bound."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._bytes = 0
+
+    async def held(self, facts: StreamFacts, subjects: list[str]) -> Held:
+        """The stream with what it has of these subjects; raises `LimitExceeded`."""
+        messages: list[StoredMessage] = []
+        for subject in subjects:
+            messages += await self._messages(facts, subject)
+        messages.sort(key=lambda message: message.sequence)
+        return Held(facts.name, facts.config, facts.created, facts.first, facts.last, messages)
+
+    async def _messages(self, facts: StreamFacts, subject: str) -> list[StoredMessage]:
+        direct = bool(facts.config.get("allow_direct"))
+        found: list[StoredMessage] = []
+        start = max(facts.first, 1)
+        while start <= facts.last:
+            page: list[StoredMessage] = []
+            if direct:
+                page = await read_page(self._bus, facts.name, subject, start=start, most=PAGE)
+            if not page:  # a replica that lags has no more: the leader may have
+                one = await next_message(self._bus, facts.name, subject, start=start)
+                if one is None:
+                    break
+                page = [one]
+            found += [message for message in page if message.sequence <= facts.last]
+            start = page[-1].sequence + 1
+            self._count(page)
+        return found
+
+    def _count(self, page: list[StoredMessage]) -> None:
+        self._bytes += sum(len(message.data) for message in page)
+        if self._bytes > PLAIN_MAX:
+            raise LimitExceeded(
+                f"these agents have more than {PLAIN_MAX:,} bytes: a bundle holds no more, choose"
+                " fewer of them",
+                limit=PLAIN_MAX,
+                value=self._bytes,
+            )
 
 
 def pack_of(bundle: Bundle, agents: set[AgentId]) -> Bundle:
@@ -120,15 +167,3 @@ def pack_of(bundle: Bundle, agents: set[AgentId]) -> Bundle:
 
 def _digest_of(subject: str) -> str:
     return subject.split(".")[-2] if subject.count(".") > 1 else ""
-
-
-async def _raw(bus: Bus, stream: str, subject: str, last: int) -> list[StoredMessage]:
-    """Messages as they are stored, records that stand apart left apart."""
-    found: list[StoredMessage] = []
-    start = 1
-    while True:
-        message = await next_message(bus, stream, subject, start=start)
-        if message is None or message.sequence > last:
-            return found
-        found.append(message)
-        start = message.sequence + 1

@@ -3,11 +3,12 @@
 Imports the streams and agents whose bytes it reads; no other room.
 """
 
-from moonlet.simulations.bundle.bundle import Bundle, Held, read_bundle, write_bundle
+from moonlet.simulations.bundle.bundle import PLAIN_MAX, Bundle, Held, read_bundle, write_bundle
 from moonlet.simulations.bundle.opening import digest_of, opened, registered, types_of
 from moonlet.simulations.bundle.source import take_bundle
 
 __all__ = [
+    "PLAIN_MAX",
     "Bundle",
     "Held",
     "digest_of",
