@@ -161,6 +161,22 @@ def test_no_answer_is_no_failure_the_leg_is_asked_for_again_and_never_undone() -
     assert play.state.execution is not None  # it holds money: a person must look
 
 
+def test_an_unlock_that_is_refused_five_times_is_stuck_with_its_money_and_begins_nothing() -> None:
+    play = begun(SetRoute("canal", "ethereum", "arbitrum", 1_500, 30, 100 * K, outages=(1,)))
+    own(play, venue(play))
+    own(play, venue(play))
+    for _ in range(5):
+        step = own(play, LegFailed("execution-1", "unlock", "no"))
+    assert "stuck at unlock" in step.of(BridgeIncident)[-1].what
+    again = play.do(CapitalGranted("execution-1", 100 * K), sender="fuel/main")
+    assert (again.outcome, again.effects) == ("rejected", []), "it would be locked twice"
+    denied = play.do(CapitalDenied("execution-1", "no cash"), sender="fuel/main")
+    assert denied.outcome == "rejected", "it would end, and Fuel never hear of it"
+    settled = own(play, venue(play))
+    assert settled.of(ExecutionFailed)[0].returned == 99_700 * MICRO
+    assert len(settled.sends("SettleTransfer")) == 1
+
+
 def test_the_venue_answers_the_same_call_the_same() -> None:
     call = TransferLeg("e", "lock", "ethereum", 100 * K, gain=-30)
     answers = [asyncio.run(transfer_leg(call, "bridge/main:3.0")) for _ in range(2)]

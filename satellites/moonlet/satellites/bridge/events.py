@@ -99,8 +99,8 @@ def leg_completed(state: Bridge, event: LegCompleted) -> Bridge:
 
 @bridge.on_event
 def leg_refused(state: Bridge, event: LegRefused) -> Bridge:
-    """What was in it stays where it was."""
-    return _with_execution(state, action=None)
+    """What was in it stays where it was, and the leg is as it was till another begins."""
+    return state
 
 
 @bridge.on_event

@@ -161,9 +161,13 @@ def check_leg(state: Bridge, command: CheckLeg) -> Decision:
 
 
 def _under_way(state: Bridge, id: str, action: Action | None) -> Execution:
-    """The execution, if it is at this leg; a late or second answer is rejected."""
+    """The execution, if it is at this leg; a late or second answer is rejected.
+
+    At its beginning (None) nothing is in it: what holds money is never begun or denied again.
+    """
     execution = state.execution
-    if execution is None or execution.id != id or execution.action != action:
+    is_there = execution is not None and execution.id == id and execution.action == action
+    if execution is None or not is_there or (action is None and execution.held):
         leg = action or "its beginning"
         raise Rejected(f"{id} is not at {leg}")
     return execution
