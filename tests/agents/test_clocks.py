@@ -23,7 +23,8 @@ from moonlet.console.doctor.presence import PresenceChecks
 from moonlet.core.errors import Expired
 from moonlet.core.hlc import HybridClock
 from moonlet.core.ids import AgentId
-from moonlet.streams import Bus, SystemClock, read_messages, stream_names
+from moonlet.streams import Bus, Leases, SystemClock, read_messages, stream_names
+from moonlet.streams.buckets import Entry
 from moonlet.testing import MoonServer
 from tests.faulty import until, until_true
 
@@ -89,6 +90,28 @@ async def odd_host(
 
     async with Client(opened) as odd, Host(odd, [napper], lease=lease) as host:
         yield host
+
+
+async def test_a_host_that_could_not_measure_the_servers_time_takes_nothing(
+    moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at the leases may be stale, of an old leader: then it is looked at again."""
+    stored, looks = Leases.stored, 0
+
+    def stale(self: Leases, host: str) -> Entry | None:
+        nonlocal looks
+        looks += 1
+        return stored(self, host) if looks > 3 else None
+
+    monkeypatch.setattr(Leases, "stored", stale)
+    napper = napper_type()
+    async with (
+        moon_server.connect(agents=[napper]) as moon,
+        odd_host(moon, napper, OddClock(HOURS)),
+    ):
+        await fires_in_time(moon, "napper/a")
+        assert looks > 3
+        assert await verified(moon, napper) == []
 
 
 def away(now_us: int) -> float:
@@ -182,10 +205,14 @@ async def test_an_agent_whose_time_was_dragged_ahead_is_not_late(
     moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a host of an older version, or before the server's own clock was mended."""
-    napper = napper_type()
+    napper, measure = napper_type(), ServerTime.measure
+
+    def ahead(self: ServerTime, asked: float, answered: float, stamped_ns: int) -> None:
+        measure(self, asked, answered, stamped_ns + int(HOURS * 1e9))
+
     async with moon_server.connect(agents=[napper]) as moon:
         with monkeypatch.context() as believed:
-            believed.setattr(ServerTime, "measure", lambda *told: None)
+            believed.setattr(ServerTime, "measure", ahead)
             async with odd_host(moon, napper, OddClock(HOURS)):
                 assert away(await moon.ask("napper/a", Wake())) > HOURS - 60
         async with Host(moon, [napper], lease=1):

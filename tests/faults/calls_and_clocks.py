@@ -148,6 +148,18 @@ CALL_AND_CLOCK_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "time",
+        CLOCKS + "test_a_host_that_could_not_measure_the_servers_time_takes_nothing",
+        "a host takes agents before it has measured the server's time",
+        (
+            (
+                AGENTS + "hosting/host.py",
+                "        if not self._time.known:\n            return False\n",
+                "",
+            ),
+        ),
+    ),
+    Fault(
+        "time",
         "tests/simulations/test_errands.py::test_clocks_that_are_hours_off_drag_no_time_along",
         "the server's time is never measured",
         (

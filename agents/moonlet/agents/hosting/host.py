@@ -377,11 +377,16 @@ class Host:
             hosts, records = await self._leases.look()
         for host in await self._leases.end_overdue():
             self.services.alarm("the server did not end a lease that had run out", host=host)
-        return await self._ownership.follow(self.id, hosts, records, claims=self._may_claim)
+        settled = await self._ownership.follow(self.id, hosts, records, claims=self._may_claim)
+        return settled and self._time.known
 
     @property
     def _may_claim(self) -> bool:
-        """Of a host whose clock is off others come first, who may just be starting."""
+        """Not before the server's time is known; if the clock is off others come first, who may
+        just be starting.
+        """
+        if not self._time.known:
+            return False
         return not self._clock_off or (
             self.services.bus.clock.monotonic() - self._joined >= STAND_BACK
         )

@@ -36,6 +36,11 @@ class ServerTime:
         self._error_us = (high - low) // 2
 
     @property
+    def known(self) -> bool:
+        """Whether it was measured; until then the wall clock is all there is."""
+        return self._hlc.offset_us is not None
+
+    @property
     def off(self) -> float:
         """Seconds that our wall clock is ahead of the server's; 0 while that isn't known.
 
