@@ -1,4 +1,4 @@
-"""Asking with fsync: from the call to the reply, one by one and at a steady 500 a second.
+"""Asking, from the call to the reply: one by one, at a steady 500 a second, and 64 in flight.
 
 The steady ones start when they are due, whatever became of those before, and their time counts from
 then on: waiting in line is part of it.
@@ -22,6 +22,7 @@ AGENTS = 100
 ONE_BY_ONE = 500
 RATE = 500
 SECONDS = 4.0
+IN_FLIGHT = 64
 
 BASELINE = "bare publish, pull, commit, reply"
 ROWS = tuple(
@@ -33,6 +34,13 @@ ROWS = tuple(
         (f"{RATE}/s", "p99", 20.0),
     )
 )
+
+IN_FLIGHT_ROWS = {
+    fsync: Row(
+        f"ask {'with' if fsync else 'without'} fsync, {IN_FLIGHT} in flight", "asks/s", BASELINE
+    )
+    for fsync in (True, False)
+}
 
 Ask = Callable[[int], Awaitable[None]]
 
@@ -113,6 +121,22 @@ async def steadily(ask: Ask, seconds: float) -> list[float]:
     return taken
 
 
+async def in_flight(ask: Ask, seconds: float) -> float:
+    """Asks a second, with so many under way at any time."""
+    began = time.perf_counter()
+    count = 0
+
+    async def one(index: int) -> None:
+        nonlocal count
+        while time.perf_counter() - began < seconds:
+            await ask(index)
+            index += IN_FLIGHT
+            count += 1
+
+    await asyncio.gather(*(one(index) for index in range(IN_FLIGHT)))
+    return count / (time.perf_counter() - began)
+
+
 def quantiles(taken: list[float]) -> tuple[float, float]:
     """The median and the 99th percentile."""
     return statistics.median(taken), statistics.quantiles(taken, n=100)[98]
@@ -134,4 +158,24 @@ async def rounds(scale: Scale) -> AsyncGenerator[Round, None]:
             }
 
 
-WORKS = (Work(ROWS, rounds),)
+def many(fsync: bool) -> Callable[[Scale], AsyncGenerator[Round, None]]:
+    """The work of one of the rows with many in flight."""
+
+    async def rounds(scale: Scale) -> AsyncGenerator[Round, None]:
+        seconds = max(0.5, SECONDS * scale.factor)
+        async with world(fsync=fsync) as w:
+            while True:
+                figures: list[float] = []
+                for side in (bare, moonlet):
+                    async with side(w) as ask:
+                        figures.append(await in_flight(ask, seconds))
+                baseline, ours = figures
+                yield {IN_FLIGHT_ROWS[fsync].name: Pair(ours, baseline)}
+
+    return rounds
+
+
+WORKS = (
+    Work(ROWS, rounds),
+    *(Work((row,), many(fsync)) for fsync, row in IN_FLIGHT_ROWS.items()),
+)

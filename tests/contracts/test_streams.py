@@ -44,6 +44,7 @@ from moonlet.streams import (
     read_messages,
     take_snapshot,
 )
+from moonlet.streams.journal import storage
 from moonlet.streams.journal.group_commit import Record
 from tests.faulty import FaultyJetStream, bus_over, until, until_true
 
@@ -133,6 +134,35 @@ async def test_many_waiting_appends_become_batches_and_each_is_told_its_sequence
         last = await Journal(bus, bus.topology.journal_of("account")).last(agent)
         assert last is not None and last.sequence == sequence
         assert decode_commit("", last)[0].agent == str(agent)
+
+
+@pytest.mark.parametrize(("fast", "appends", "batched"), [(60.0, 50, False), (60.0, 200, True),
+                                                       (0.0, 50, True)])  # fmt: skip
+async def test_a_batch_begins_with_as_many_commits_as_it_pays_for(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch, fast: float, appends: int, batched: bool
+) -> None:
+    """With fsync twelve, without two hundred; which of them it is, the answers tell."""
+    monkeypatch.setattr(storage, "FAST", fast)
+    writer = writer_of(bus)
+    await append(writer, bus, A, 0, [record(A, 1)])
+    agents = [AgentId.parse(f"account/a{n}") for n in range(appends)]
+    await asyncio.gather(*(append(writer, bus, agent, 0, [record(agent, 1)]) for agent in agents))
+    last = await Journal(bus, bus.topology.journal_of("account")).last(agents[-1])
+    assert last is not None and last.headers is not None
+    assert ("Nats-Batch-Id" in last.headers) is batched
+
+
+def test_a_disk_is_taken_for_slow_until_an_answer_was_fast_and_again_when_it_got_slow() -> None:
+    disk = storage.Storage()
+    assert disk.batch_from == storage.BATCH_FROM
+    disk.took(0.002)
+    assert disk.batch_from == storage.BATCH_FROM
+    disk.took(storage.FAST / 2)
+    disk.took(0.002)
+    assert disk.batch_from == storage.BATCH_FROM_FAST, "one of them had to wait for the processor"
+    for _ in range(100):
+        disk.took(0.002)
+    assert disk.batch_from == storage.BATCH_FROM
 
 
 async def test_one_conflict_in_a_batch_fails_its_agent_alone(bus: Bus) -> None:

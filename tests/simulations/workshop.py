@@ -33,7 +33,7 @@ from moonlet.simulations import faults
 from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.seed import Dice
 from moonlet.simulations.world import World
-from moonlet.streams.journal import group_commit
+from moonlet.streams.journal import storage
 from moonlet.streams.reading import consumer
 
 WORKERS = 3
@@ -224,7 +224,9 @@ SMALL: tuple[tuple[Any, str, Any], ...] = (
     (live_agent, "QUEUE_MAX", 10),
     (live_agent, "COMMITS_MAX", 6),
     (outbox, "COMMITS_MAX", 6),
-    (group_commit, "BATCH_FROM", 4),
+    (storage, "FAST", 0.000_4),
+    (storage, "BATCH_FROM", 4),
+    (storage, "BATCH_FROM_FAST", 7),
     (feed, "CREDIT", dict.fromkeys(LANES, 16)),
     (consumer, "UNCONFIRMED_MAX", 4),
 )

@@ -1,7 +1,7 @@
 """Group commit: appends of many agents in one flight, each with its own compare-and-set.
 
 Few waiting commits go out as pipelined single publishes; more as one atomic batch (ADR-50), all or
-nothing, while the next one fills. Measured with fsync, singles win below 12 to 16 waiting.
+nothing, while the next one fills. What is few depends on the server's disk, which `Storage` tells.
 """
 
 import asyncio
@@ -34,9 +34,7 @@ from moonlet.core.errors import (
 from moonlet.streams.api import NoAnswer, Outgoing, PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import conflicting_sequence, is_conflict, is_full, is_too_large
-
-BATCH_FROM: Final = 12
-"""Waiting commits from which one atomic batch is faster than single publishes."""
+from moonlet.streams.journal.storage import Storage
 
 BATCH_MAX: Final = 1_000
 """Messages of one atomic batch: the server's limit."""
@@ -138,6 +136,7 @@ class GroupCommit:
         self._waiting: list[Append] = []
         self._waiting_records = 0
         self._singles = 0
+        self._storage = Storage()
         self._batch_in_flight = False
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -184,11 +183,12 @@ class GroupCommit:
 
     def _send_waiting(self) -> None:
         while self._waiting and not self._batch_in_flight:
-            if self._waiting_records >= BATCH_FROM or any(
+            batch_from = self._storage.batch_from
+            if self._waiting_records >= batch_from or any(
                 len(append.records) > 1 or append.alone for append in self._waiting
             ):
                 self._send_batch(self._take_batch())
-            elif self._singles >= BATCH_FROM:
+            elif self._singles >= batch_from:
                 return
             else:
                 append = self._waiting.pop(0)
@@ -211,11 +211,14 @@ class GroupCommit:
 
     def _send_single(self, append: Append) -> None:
         payload, headers = append.records[0]
+        sent = None if self._singles else self._bus.clock.monotonic()
         self._singles += 1
 
         def landed(future: "asyncio.Future[PubAck]") -> None:
             self._singles -= 1
             error = _outcome(future) or self._went_back(future.result().sequence)
+            if sent is not None and error is None:
+                self._storage.took(self._bus.clock.monotonic() - sent)
             if error is not None or self._unanswered:
                 self._note(error)
             append.tell([future.result().sequence] if error is None else error)
