@@ -20,11 +20,13 @@ BODY = msgspec.Raw(b'{"amount":1}')
 EVENTS = (Event("Deposited", BODY),)
 
 
-def deposit(agent: AgentId, revision: int, before: str) -> tuple[tuple[bytes, Any], str]:
+def deposit(
+    agent: AgentId, revision: int, before: str, sender: str = "c-gen"
+) -> tuple[tuple[bytes, Any], str]:
     """The record of a deposit of 1, and its digest; `before` is that of the commit before."""
     id = str(agent)
     command = Command(
-        f"c-gen.{id}.{revision}", "Deposit", BODY, sender="c-gen", number=revision, sequence=1
+        f"{sender}.{id}.{revision}", "Deposit", BODY, sender=sender, number=revision, sequence=1
     )
     commit = Commit(
         agent=id,

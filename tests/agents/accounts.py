@@ -79,9 +79,11 @@ class Account(msgspec.Struct, frozen=True):
     filled: int = 0
 
 
-def account_type(name: str = "account", *, partitions: int = 4) -> AgentType[Account]:
+def account_type(
+    name: str = "account", *, partitions: int = 4, fold_version: int = 0
+) -> AgentType[Account]:
     """A fresh type, so that tests don't share one."""
-    account = AgentType(name, Account, partitions=partitions)
+    account = AgentType(name, Account, partitions=partitions, fold_version=fold_version)
 
     @account.on_command
     def deposit(state: Account, command: Deposit) -> Decision:

@@ -9,7 +9,6 @@ from random import Random
 
 from moonlet.core.ids import AgentId
 from moonlet.replay import (
-    BundleSource,
     ServerSource,
     Timeline,
     commit_at,
@@ -21,13 +20,13 @@ from moonlet.replay import (
     why,
 )
 from moonlet.replay.index import Index, IndexLookup, follow, open_database
-from moonlet.simulations.bundle import Bundle, Held
-from moonlet.streams import StoredMessage, Topology, decode_plain_commit
+from moonlet.streams import Topology, decode_plain_commit
 from tests.agents.accounts import account_type
 from tests.benchmarks.replay import bare
 from tests.benchmarks.rows import Pair, Round, Row, Scale, Work
 from tests.benchmarks.world import world
-from tests.journals import deposit, write_deposits
+from tests.journals import write_deposits
+from tests.replay.histories import history
 
 LONG = 1_000_000
 MANY = 10_000
@@ -69,34 +68,15 @@ INDEXED = Row(
 )
 
 
-def history(agents: int, each: int, topology: Topology | None = None) -> BundleSource:
-    """So many accounts with so many deposits each, interleaved, in the first journal."""
-    topology = topology or Topology()
-    journal, *empty = topology.journal_streams
-    digests = [""] * agents
-    messages: list[StoredMessage] = []
-    for revision in range(1, each + 1):
-        for number in range(agents):
-            agent = AgentId("account", f"s{number}")
-            (data, headers), digests[number] = deposit(agent, revision, digests[number])
-            sequence = len(messages) + 1
-            subject = f"{topology.prefix}.evt.account.s{number}"
-            messages.append(StoredMessage(subject, sequence, sequence, dict(headers), data))
-    configs = {config["name"]: config for config in topology.configs()}
-    held = [Held(journal, configs[journal], 1, 1, len(messages), messages)]
-    held += [Held(name, configs[name], 1, 1, 0, []) for name in empty]
-    return BundleSource(Bundle(len(messages), "2.15", topology, held), "made")
-
-
 async def states(scale: Scale) -> AsyncGenerator[Round, None]:
     """One agent of a million commits."""
     count = scale.of(LONG, 1_000)
     source, agent, dice = history(1, count), AgentId("account", "s0"), Random(1)
-    timeline = await Timeline.read(source, account_type(), agent)
+    timeline = await Timeline.open(source, account_type(), agent)
     while True:
         asked = [dice.randrange(count) for _ in range(ASKED)]
         began = time.perf_counter()
-        found = [timeline.at(revision).state.balance for revision in asked]
+        found = [(await timeline.at(revision)).state.balance for revision in asked]
         taken = (time.perf_counter() - began) / ASKED
         assert found == asked
         began = time.perf_counter()

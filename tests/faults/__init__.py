@@ -10,6 +10,7 @@ from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.consistency import CONSISTENCY_FAULTS
 from tests.faults.fault import Fault
 from tests.faults.intruders import INTRUDER_FAULTS
+from tests.faults.keyframes import KEYFRAME_FAULTS
 from tests.faults.memory import MEMORY_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.reads import READ_FAULTS
@@ -35,6 +36,7 @@ FAULTS: tuple[Fault, ...] = (
     *WAKING_FAULTS,
     *MEMORY_FAULTS,
     *TIME_TRAVEL_FAULTS,
+    *KEYFRAME_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

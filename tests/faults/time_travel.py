@@ -18,8 +18,14 @@ TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
     Fault(
         "time travel",
         "tests/replay/test_states.py::test_any_revision_is_what_a_fold_from_the_first_gives",
-        "a state is taken from the keyframe behind the revision",
-        ((REPLAY + "states/folding.py", "return max(0, revisions - 1)", "return revisions"),),
+        "a state is taken from before the revision",
+        (
+            (
+                REPLAY + "states/timeline.py",
+                "key=lambda held: held.revision) - 1",
+                "key=lambda held: held.revision) - 2",
+            ),
+        ),
     ),
     Fault(
         "time travel",

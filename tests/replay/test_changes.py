@@ -98,46 +98,47 @@ def test_one_item_put_in_is_one_change() -> None:
 async def test_the_walk_and_the_blame_agree(shop: BundleSource) -> None:
     agent = AgentId("order", "a")
     last: dict[str, int] = {}
-    async for step in walk(shop, order, agent):
+    timeline = await Timeline.open(shop, order, agent)
+    async for step in walk(timeline):
         for change in changes(step.before, step.after):
             last[change.path] = step.commit.revision
-    told = {each.path: each for each in await blame(shop, order, agent)}
+    told = {each.path: each for each in await blame(timeline)}
     assert told["$.item"].commit is not None and told["$.item"].commit.revision == last["$.item"]
     status = told["$.status"]
     assert status.value == "paid" and status.commit is not None
     assert (status.commit.revision, status.commit.command.name) == (3, "Charged")
-    steps = await blame(shop, order, agent, "steps")
+    steps = await blame(timeline, "steps")
     assert [(each.value, each.commit and each.commit.revision) for each in steps] == [
         ("reserved", 2), ("paid", 3),
     ]  # fmt: skip
-    (then,) = await blame(shop, order, agent, "status", revision=1)
+    (then,) = await blame(timeline, "status", revision=1)
     assert then.value == "placed" and then.commit is not None and then.commit.revision == 1
-    first = await blame(shop, order, agent, "status", revision=0)
+    first = await blame(timeline, "status", revision=0)
     assert [(each.value, each.commit) for each in first] == [("new", None)]
     with pytest.raises(Invalid, match=r"order/a has no \$\.nothing and never had one; its state"):
-        await blame(shop, order, agent, "nothing")
+        await blame(timeline, "nothing")
     with pytest.raises(Invalid, match=r"order/a has no \$\.steps\[0\] and never"):
-        await blame(shop, order, agent, "steps[0]", revision=1)
+        await blame(timeline, "steps[0]", revision=1)
 
 
 async def test_bisect_finds_the_first_revision_and_says_if_it_did_not_stay_so(
     shop: BundleSource,
 ) -> None:
-    timeline = await Timeline.read(shop, stock, TEA)
-    free = [timeline.at(n).state.free for n in range(timeline.last.revision + 1)]
+    timeline = await Timeline.open(shop, stock, TEA)
+    free = [(await timeline.at(n)).state.free for n in range(timeline.last + 1)]
     assert free[:3] == [0, 5, 3]
-    found = bisect(timeline, Condition("state.free > 0"))
+    found = await bisect(timeline, Condition("state.free > 0"))
     assert (found.first, found.again) == (1, None)
-    found = bisect(timeline, Condition("state.free == 5"))
+    found = await bisect(timeline, Condition("state.free == 5"))
     assert (found.first, found.again) == (1, 2)
-    found = bisect(timeline, Condition("state.free == 3"))
+    found = await bisect(timeline, Condition("state.free == 3"))
     assert found.first == 2
-    assert bisect(timeline, Condition("state.free > 100")).first is None
-    assert bisect(timeline, Condition("revision >= 0")).first == 0
-    found = bisect(timeline, Condition("outcome == 'rejected' and command.name == 'Refill'"))
-    assert found.first == timeline.last.revision
+    assert (await bisect(timeline, Condition("state.free > 100"))).first is None
+    assert (await bisect(timeline, Condition("revision >= 0"))).first == 0
+    found = await bisect(timeline, Condition("outcome == 'rejected' and command.name == 'Refill'"))
+    assert found.first == timeline.last
     with pytest.raises(Invalid, match=r"what 'state.nothing < 1' names is in no state of"):
-        bisect(timeline, Condition("state.nothing < 1"))
+        await bisect(timeline, Condition("state.nothing < 1"))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,8 @@ async def test_of_a_field_and_what_it_stands_in_the_newest_change_is_blamed(
         async with Host(moon, [boxes]):
             for key, x in (("a", 1), ("a", 2), ("b", 1), ("b", 0), ("b", 3)):
                 await moon.ask("boxes/m", Put(key, x))
-        told = await blame(ServerSource(moon.bus), boxes, AgentId("boxes", "m"))
+        source = ServerSource(moon.bus)
+        told = await blame(await Timeline.open(source, boxes, AgentId("boxes", "m")))
     assert {each.path: each.commit and each.commit.revision for each in told} == {
         "$.boxes.a.y": 1, "$.boxes.a.x": 2, "$.boxes.b.y": 5, "$.boxes.b.x": 5,
     }  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
 from moonlet.replay import BundleSource, Timeline, cause_of, commits_of, cut_at, fold_at, states_at
-from moonlet.replay.states import folding
+from moonlet.replay.states import timeline as timelines
 from moonlet.streams import decode_plain_commit
 from tests.replay.shop import TYPES, order
 
@@ -14,23 +14,23 @@ BY_NAME = {made.name: made for made in TYPES}
 AGENT = AgentId("order", "a")
 
 
-@pytest.mark.parametrize("every", [1, 2, 3, 256])
+@pytest.mark.parametrize("every", [1, 2, 3, 255])
 async def test_any_revision_is_what_a_fold_from_the_first_gives(
     shop: BundleSource, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "KEYFRAME_EVERY", every)
-    timeline = await Timeline.read(shop, order, AGENT)
+    monkeypatch.setattr(timelines, "SEGMENT", every)
+    timeline = await Timeline.open(shop, order, AGENT)
     for revision in (*range(5), 3, 0, 4):
         fold = await fold_at(shop, order, AGENT, revision)
-        at = timeline.at(revision)
+        at = await timeline.at(revision)
         assert (at.state, at.revision, at.digest) == (fold.state, revision, fold.digest)
     for revision in range(1, 5):
-        assert timeline.commit(revision).revision == revision
+        assert (await timeline.commit(revision)).revision == revision
     for wrong in (5, -1):
         with pytest.raises(Invalid, match=f"order/a has no revision {wrong}: its last is 4"):
-            timeline.at(wrong)
+            await timeline.at(wrong)
     with pytest.raises(Invalid):
-        timeline.commit(5)
+        await timeline.commit(5)
 
 
 async def test_all_agents_of_a_type_now_and_at_a_cut(shop: BundleSource) -> None:

@@ -16,37 +16,37 @@ from tests.replay.shop import order
 
 @pytest.fixture
 async def stepper(shop: BundleSource) -> Stepper:
-    return Stepper(await Timeline.read(shop, order, AgentId("order", "a")))
+    return await Stepper.at(await Timeline.open(shop, order, AgentId("order", "a")))
 
 
 async def test_each_step_is_where_it_says(stepper: Stepper) -> None:
-    assert (stepper.revision, stepper.commit, stepper.back()) == (0, None, None)
-    assert [stepper.forward() for _ in range(5)] == [1, 2, 3, 4, None]
-    assert stepper.revision == 4 and stepper.changed() == []
-    assert [stepper.back() for _ in range(2)] == [3, 2]
-    assert "$.status" in [change.path for change in stepper.changed()]
-    assert stepper.to(1) == 1 and stepper.here.state.status == "placed"
+    assert (stepper.revision, await stepper.commit(), await stepper.back()) == (0, None, None)
+    assert [await stepper.forward() for _ in range(5)] == [1, 2, 3, 4, None]
+    assert stepper.revision == 4 and await stepper.changed() == []
+    assert [await stepper.back() for _ in range(2)] == [3, 2]
+    assert "$.status" in [change.path for change in await stepper.changed()]
+    assert await stepper.to(1) == 1 and stepper.here.state.status == "placed"
     with pytest.raises(Invalid, match="has no revision 9"):
-        stepper.to(9)
+        await stepper.to(9)
     assert stepper.revision == 1
 
 
 async def test_to_the_next_change_of_a_path_and_back(stepper: Stepper) -> None:
-    assert stepper.to_change("status") == 1 and stepper.to_change("receipt") == 3
-    assert stepper.to_change("status") is None and stepper.revision == 3
-    assert stepper.to_change("status", back=True) == 2
-    assert stepper.to_change("status", back=True) == 1
-    assert stepper.to_change("status", back=True) is None
-    assert stepper.to_change("steps[1]") == 3
-    assert stepper.to_change("nothing") is None
+    assert await stepper.to_change("status") == 1 and await stepper.to_change("receipt") == 3
+    assert await stepper.to_change("status") is None and stepper.revision == 3
+    assert await stepper.to_change("status", back=True) == 2
+    assert await stepper.to_change("status", back=True) == 1
+    assert await stepper.to_change("status", back=True) is None
+    assert await stepper.to_change("steps[1]") == 3
+    assert await stepper.to_change("nothing") is None
 
 
 async def test_to_the_next_event_command_or_condition(stepper: Stepper) -> None:
-    assert stepper.to_break(["Charged"]) == 3 and stepper.to_break(["Charged"]) is None
-    assert stepper.to_break(["Placed"], back=True) == 1
-    assert stepper.to_break(condition=Condition("state.status == 'reserved'")) == 2
-    assert stepper.to_break(condition=Condition("outcome == 'rejected'")) == 4
-    assert stepper.to_break() is None
+    assert await stepper.to_break(["Charged"]) == 3 and await stepper.to_break(["Charged"]) is None
+    assert await stepper.to_break(["Placed"], back=True) == 1
+    assert await stepper.to_break(condition=Condition("state.status == 'reserved'")) == 2
+    assert await stepper.to_break(condition=Condition("outcome == 'rejected'")) == 4
+    assert await stepper.to_break() is None
 
 
 def stepped(shop_file: Path, typed: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -78,12 +78,24 @@ from moonlet.replay.sources import (
     fold_at,
     messages_of,
 )
-from moonlet.replay.states import Cut, StateAt, Timeline, cut_at, plain_state, states_at
+from moonlet.replay.states import (
+    AgentKeyframes,
+    Cut,
+    Keyframes,
+    MemoryKeyframes,
+    StateAt,
+    Timeline,
+    cut_at,
+    plain_state,
+    state_at,
+    states_at,
+)
 from moonlet.replay.vetting import Impurity, vet
 
 __all__ = [
     "NOTHING",
     "AgentFork",
+    "AgentKeyframes",
     "Bisected",
     "Blamed",
     "BundleSource",
@@ -103,8 +115,10 @@ __all__ = [
     "Impurity",
     "Insert",
     "JournalFacts",
+    "Keyframes",
     "Leg",
     "Lookup",
+    "MemoryKeyframes",
     "Point",
     "PointText",
     "Recording",
@@ -148,6 +162,7 @@ __all__ = [
     "replay_agent",
     "replay_all",
     "resolve",
+    "state_at",
     "states_at",
     "swimlanes",
     "vet",

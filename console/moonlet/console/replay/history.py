@@ -8,6 +8,7 @@ import typer
 
 from moonlet.agents.histories import read_commits
 from moonlet.console.common import Modules, Options, command, find
+from moonlet.console.replay.indexing import timeline_of
 from moonlet.console.replay.opening import BundleFile, Reading, code_of, reading
 from moonlet.console.replay.words import in_words, with_cause
 from moonlet.core.commit import Commit, plain
@@ -101,8 +102,11 @@ async def _changed(
     agent_type = code_of(types, target)
     count = 0
     ever = field is None
-    async with reading(options, bundle, types.values()) as opened:
-        walked = walk(opened.source, agent_type, target, last)
+    async with (
+        reading(options, bundle, types.values()) as opened,
+        timeline_of(options, opened, agent_type, target) as timeline,
+    ):
+        walked = walk(timeline, 0, last)
         stack_of = _stacks(opened, target)
         async with aclosing(walked):
             async for step in walked:

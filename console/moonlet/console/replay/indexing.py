@@ -1,21 +1,25 @@
 """`index` and `search`: the cache of all commits, and finding some by their words."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
 
-from moonlet.console.common import Options, command, counted, progress
+from moonlet.agents import AgentType
+from moonlet.console.common import Modules, Options, command, counted, find, progress
 from moonlet.console.replay.opening import BundleFile, Reading, reading
-from moonlet.core.errors import InvalidSettings
-from moonlet.replay import Lookup, ScanLookup
+from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
+from moonlet.core.ids import AgentId
+from moonlet.replay import Keyframes, Lookup, ScanLookup, Timeline
 
 if TYPE_CHECKING:  # SQLite takes 60 ms, which only an index is worth
     from moonlet.replay.index import Hit, Index
+
+_USELESS: Final = (Corrupt, InvalidSettings, Unavailable)
 
 IndexFile = Annotated[
     Path | None,
@@ -64,14 +68,57 @@ async def indexed(
 
 @asynccontextmanager
 async def looking(options: Options, opened: Reading) -> AsyncIterator[Lookup]:
-    """What finds commits: the index of the journals, if there is one, brought up to date."""
-    if opened.bus is None or not index_file(options, None).exists():
-        yield ScanLookup(opened.source)
-        return
-    from moonlet.replay.index import IndexLookup
+    """What finds commits: the index of the journals, if there is one, brought up to date.
 
-    async with indexed(options, opened, None) as (found, _):
-        yield IndexLookup(found, opened.source)
+    One that can't be used is told of, and done without.
+    """
+    async with AsyncExitStack() as stack:
+        lookup: Lookup = ScanLookup(opened.source)
+        if opened.bus is not None and index_file(options, None).exists():
+            from moonlet.replay.index import IndexLookup
+
+            try:
+                found, _ = await stack.enter_async_context(indexed(options, opened, None))
+                lookup = IndexLookup(found, opened.source)
+            except _USELESS as error:
+                options.output.remark(f"without the index: {error}")
+        yield lookup
+
+
+@contextmanager
+def kept_states(options: Options, opened: Reading) -> "Iterator[Keyframes | None]":
+    """The states that the index keeps, if there is one: any point of a long history is near.
+
+    One that can't be used is told of, and done without; it need not be up to date.
+    """
+    where = index_file(options, None)
+    if opened.bus is None or not where.exists():
+        yield None
+        return
+    from moonlet.replay.index import IndexKeyframes, open_existing
+
+    try:
+        database = open_existing(where)
+    except _USELESS as error:
+        options.output.remark(f"without the index: {error}")
+        yield None
+        return
+    try:
+        yield IndexKeyframes(database)
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def timeline_of(
+    options: Options, opened: Reading, agent_type: AgentType[Any], agent: AgentId
+) -> AsyncIterator[Timeline]:
+    """One agent's history, with the states that the index keeps; long ways are shown."""
+    with (
+        kept_states(options, opened) as kept,
+        progress(options.output, "reading", "commits") as advance,
+    ):
+        yield await Timeline.open(opened.source, agent_type, agent, kept, advance)
 
 
 @command
@@ -80,21 +127,34 @@ async def index(
     bodies: Annotated[
         bool, typer.Option("--bodies", help="Index the text of what is new too, for `search`.")
     ] = False,
+    module: Modules = None,
     file: IndexFile = None,
     bundle: BundleFile = None,
 ) -> None:
-    """Bring the index of all journals up to date. A cache: deleted, it is made anew."""
+    """Bring the index of all journals up to date. A cache: deleted, it is made anew.
+
+    Of agents with long histories whose code is known, states are kept too, so that any point of
+    them is near.
+    """
+    from moonlet.replay.index import keep_states
+
+    types = find(module)
     async with (
         reading(options, bundle) as opened,
         indexed(options, opened, file, bodies=bodies) as (found, new),
     ):
+        with progress(options.output, "keeping states", "commits") as advance:
+            failed = await keep_states(found.database, opened.source, types, advance)
         record: dict[str, Any] = {
             "new": new,
             "commits": found.count(),
             "frontier": found.frontier(),
+            "failed": failed,
         }
     text = f"{counted(record['commits'], 'commit')} indexed, {new:,} of them now"
     options.output.result(record, text)
+    for agent, why in failed.items():
+        options.output.remark(f"{agent} can't be folded to its end: {why}")
 
 
 @command

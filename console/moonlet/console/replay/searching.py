@@ -14,16 +14,16 @@ from moonlet.console.common import (
     command_without,
     compact,
     find,
-    progress,
     table,
 )
 from moonlet.console.replay.history import Agent
+from moonlet.console.replay.indexing import timeline_of
 from moonlet.console.replay.opening import BundleFile, PointArgument, code_of, reading
 from moonlet.console.replay.words import line, moment, origin
 from moonlet.core.commit import plain
 from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
-from moonlet.replay import Blamed, Condition, Divergence, Timeline, cause_of
+from moonlet.replay import Blamed, Condition, Divergence, cause_of
 from moonlet.replay import bisect as search
 from moonlet.replay import blame as blame_leaves
 from moonlet.replay import compare as compare_sources
@@ -47,10 +47,8 @@ async def blame(
     async with reading(options, bundle, types.values()) as opened:
         found = await opened.point(point)
         agent_type = code_of(types, found.agent)
-        with progress(options.output, "reading", "commits") as advance:
-            leaves = await blame_leaves(
-                opened.source, agent_type, found.agent, path, found.revision, advance
-            )
+        async with timeline_of(options, opened, agent_type, found.agent) as timeline:
+            leaves = await blame_leaves(timeline, path, found.revision)
     rows: list[tuple[str, ...]] = [("FIELD", "VALUE", "COMMIT", "TIME", "COMMAND", "CAME")]
     rows += [_row(leaf) for leaf in leaves]
     lines = table(rows)
@@ -107,9 +105,9 @@ async def bisect(
     types = find(module)
     agent_type = code_of(types, target)
     async with reading(options, bundle, types.values()) as opened:
-        with progress(options.output, "reading", "commits") as advance:
-            timeline = await Timeline.read(opened.source, agent_type, target, advance)
-        found = search(timeline, condition)
+        async with timeline_of(options, opened, agent_type, target) as timeline:
+            found = await search(timeline, condition)
+            first = await timeline.commit(found.first) if found.first else None
     record = {
         "agent": agent,
         "where": where,
@@ -128,8 +126,8 @@ async def bisect(
             f"it holds first at {agent}@{found.first}, but not at @{found.again}: the condition is"
             " not monotone"
         )
-    if found.first:
-        text += f"\n{line(timeline.commit(found.first))}"
+    if first is not None:
+        text += f"\n{line(first)}"
     options.output.result(record, text)
     return ExitCode.OK
 

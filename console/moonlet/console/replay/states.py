@@ -12,8 +12,10 @@ from moonlet.console.common import (
     compact,
     find,
     pretty,
+    progress,
     table,
 )
+from moonlet.console.replay.indexing import kept_states
 from moonlet.console.replay.opening import (
     POINT,
     BundleFile,
@@ -33,11 +35,11 @@ from moonlet.replay import (
     StateAt,
     changes,
     cut_at,
-    fold_at,
     json_patch,
     moment_of,
     parse_point,
     plain_state,
+    state_at,
     states_at,
 )
 
@@ -76,17 +78,21 @@ async def state(
         code_of(types, said.agent)
     async with reading(options, bundle, types.values()) as opened:
         found = await opened.point(point, time)
-        held = await _state(opened, types, found)
+        held = await _state(options, opened, types, found)
     if not held.revision and revision != 0:
         by_then = f" by {time}" if time is not None else ""
         options.output.remark(f"{held.agent} has no commits{by_then}: this is its initial state")
     options.output.result(_record(held), pretty(plain_state(held.state)))
 
 
-async def _state(opened: Reading, types: Found, point: Point) -> StateAt:
+async def _state(options: Options, opened: Reading, types: Found, point: Point) -> StateAt:
     agent_type = code_of(types, point.agent)
-    fold = await fold_at(opened.source, agent_type, point.agent, point.revision)
-    return StateAt(point.agent, fold.revision, fold.sequence, fold.time, fold.digest, fold.state)
+    with (
+        kept_states(options, opened) as kept,
+        progress(options.output, "reading", "commits") as advance,
+    ):
+        source, agent = opened.source, point.agent
+        return await state_at(source, agent_type, agent, point.revision, kept, advance)
 
 
 def _record(held: StateAt) -> dict[str, Any]:
@@ -179,8 +185,8 @@ async def diff(
             left = Point(right.agent, right.revision - 1)
         else:
             left = await opened.point(point)
-        before = plain_state((await _state(opened, types, left)).state)
-        after = plain_state((await _state(opened, types, right)).state)
+        before = plain_state((await _state(options, opened, types, left)).state)
+        after = plain_state((await _state(options, opened, types, right)).state)
     found = changes(before, after)
     record: dict[str, Any] = {"from": str(left), "to": str(right), "changes": found}
     if patch:

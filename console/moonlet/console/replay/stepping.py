@@ -1,17 +1,22 @@
 """`step`: through an agent's history by hand, forward and back."""
 
+import asyncio
+import os
 import sys
+import threading
+from contextlib import suppress
 from typing import Annotated, Final
 
 import typer
 
-from moonlet.console.common import Modules, Options, command, find, pretty, progress
+from moonlet.console.common import Modules, Options, command, find, pretty
 from moonlet.console.replay.history import Agent
+from moonlet.console.replay.indexing import timeline_of
 from moonlet.console.replay.opening import BundleFile, code_of, reading
 from moonlet.console.replay.words import line
 from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
-from moonlet.replay import Condition, Timeline, cause_of, inside, parse_path, plain_state
+from moonlet.replay import Condition, cause_of, inside, parse_path, plain_state
 from moonlet.replay.changes import NOTHING
 from moonlet.replay.stepping import Stepper
 
@@ -41,36 +46,80 @@ async def step(
     condition = Condition(where) if where is not None else None
     types = find(module)
     code = code_of(types, target)
-    async with reading(options, bundle, types.values()) as opened:
-        with progress(options.output, "reading", "commits") as advance:
-            timeline = await Timeline.read(opened.source, code, target, advance)
-    if not timeline.last.revision:
-        raise Invalid(f"{agent} has no commits: `moonlet agents` lists those that have")
-    stepper = Stepper(timeline)
-    if stops or condition is not None:
-        stepper.to_break(stops or (), condition)
-    else:
-        stepper.forward()
-    _tell(options, stepper)
-    while True:
-        typed = _typed(options, stepper)
-        if typed is None or typed in ("q", "quit"):
-            return
-        try:
-            _do(options, stepper, typed, stops or (), condition)
-        except Invalid as error:
-            options.output.remark(str(error))
+    async with (
+        reading(options, bundle, types.values()) as opened,
+        timeline_of(options, opened, code, target) as timeline,
+    ):
+        if not timeline.last:
+            raise Invalid(f"{agent} has no commits: `moonlet agents` lists those that have")
+        stepper = await Stepper.at(timeline)
+        if stops or condition is not None:
+            await stepper.to_break(stops or (), condition)
+        else:
+            await stepper.forward()
+        await _tell(options, stepper)
+        lines = _Lines()
+        while True:
+            typed = await _typed(options, stepper, lines)
+            if typed is None or typed in ("q", "quit"):
+                return
+            try:
+                await _do(options, stepper, typed, stops or (), condition)
+            except Invalid as error:
+                options.output.remark(str(error))
 
 
-def _typed(options: Options, stepper: Stepper) -> str | None:
+async def _typed(options: Options, stepper: Stepper, lines: "_Lines") -> str | None:
     """The next line; None at its end. A prompt is for people alone."""
     if sys.stdin.isatty() and not options.output.json:
         typer.echo(f"{stepper.timeline.agent}@{stepper.revision}> ", nl=False, err=True)
-    read = sys.stdin.readline()
-    return read.strip() if read else None
+    return await lines.next()
 
 
-def _do(
+class _Lines:
+    """What is typed, or piped, line by line, while the loop goes on.
+
+    A thread waits for it below Python's own buffer, whose lock would hold up the end of a process
+    that is interrupted.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    async def next(self) -> str | None:
+        """Without its line end; None behind the last."""
+        while b"\n" not in self._held:
+            piece = await _piece(sys.stdin.fileno())
+            if not piece:
+                if not self._held:
+                    return None
+                break
+            self._held += piece
+        line, _, self._held = self._held.partition(b"\n")
+        return line.decode(errors="replace").strip()
+
+
+async def _piece(file: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    read: asyncio.Future[bytes] = loop.create_future()
+
+    def told(piece: bytes) -> None:
+        if not read.done():
+            read.set_result(piece)
+
+    def wait() -> None:
+        try:
+            piece = os.read(file, 65_536)
+        except OSError:
+            piece = b""
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(told, piece)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return await read
+
+
+async def _do(
     options: Options,
     stepper: Stepper,
     typed: str,
@@ -81,19 +130,19 @@ def _do(
     rest = rest.strip()
     match verb:
         case "" | "n" | "next":
-            moved = stepper.forward()
+            moved = await stepper.forward()
         case "b" | "back":
-            moved = stepper.back()
+            moved = await stepper.back()
         case "c" | "continue":
-            moved = stepper.to_break(stops, condition)
+            moved = await stepper.to_break(stops, condition)
         case "r" | "reverse":
-            moved = stepper.to_break(stops, condition, back=True)
+            moved = await stepper.to_break(stops, condition, back=True)
         case "g" | "goto" if rest.isdigit():
-            moved = stepper.to(int(rest))
+            moved = await stepper.to(int(rest))
         case "w" | "watch" if rest:
-            moved = stepper.to_change(rest)
+            moved = await stepper.to_change(rest)
         case "v" if rest:
-            moved = stepper.to_change(rest, back=True)
+            moved = await stepper.to_change(rest, back=True)
         case "s" | "state":
             state = plain_state(stepper.here.state)
             held = inside(state, parse_path(rest)) if rest else state
@@ -102,7 +151,7 @@ def _do(
             options.output.result({"revision": stepper.revision, "state": held}, pretty(held))
             return
         case "y" | "why":
-            commit = stepper.commit
+            commit = await stepper.commit()
             cause = cause_of(commit) if commit is not None else None
             told = f"from {cause.commit}" if cause is not None else "from outside"
             record = {"revision": stepper.revision, "cause": cause.commit if cause else None}
@@ -114,12 +163,12 @@ def _do(
     if moved is None:
         options.output.remark("there is no further stop that way")
         return
-    _tell(options, stepper)
+    await _tell(options, stepper)
 
 
-def _tell(options: Options, stepper: Stepper) -> None:
-    commit = stepper.commit
-    changed = stepper.changed()
+async def _tell(options: Options, stepper: Stepper) -> None:
+    commit = await stepper.commit()
+    changed = await stepper.changed()
     if commit is None:
         text = f"{stepper.timeline.agent}@0  before the first commit"
         options.output.result({"revision": 0, "commit": None, "changes": []}, text)

@@ -1,25 +1,20 @@
 """Which commit gave each field the value that it has."""
 
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
-from moonlet.agents import AgentType
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid
-from moonlet.core.ids import AgentId
 from moonlet.replay.changes.change import differences
 from moonlet.replay.changes.paths import NOTHING, Path, inside, parse_path, show
 from moonlet.replay.changes.walking import walk
-from moonlet.replay.sources import HistorySource, Progress, last_revision
-from moonlet.replay.states import plain_state
+from moonlet.replay.states import SEGMENT, Timeline, plain_state
+from moonlet.streams import StoredMessage, decode_plain_commit
 
 LEAVES_MAX = 100_000
 """Leaves that are told of; a path with more is refused."""
-
-
-TOLD_EVERY = 256
-"""Commits between two calls of `progress`."""
 
 
 class Blamed(msgspec.Struct, frozen=True):
@@ -30,46 +25,60 @@ class Blamed(msgspec.Struct, frozen=True):
     commit: Commit[Any] | None
 
 
-async def blame(
-    source: HistorySource,
-    agent_type: AgentType[Any],
-    agent: AgentId,
-    path: str = "$",
-    revision: int | None = None,
-    progress: Progress = lambda done, total: None,
-) -> list[Blamed]:
-    """For each leaf under `path`, as of `revision` or now. One pass over the history.
+async def blame(timeline: Timeline, path: str = "$", revision: int | None = None) -> list[Blamed]:
+    """For each leaf under `path`, as of `revision` or now. Reads back as far as it must.
 
-    Raises `Invalid` if there is no such path, and says whether there ever was; `LimitExceeded`.
+    Raises `Invalid` if there is no such path, and says whether there ever was, and as reading does.
     """
     root = parse_path(path)
-    initial = plain_state(agent_type.behavior.initial())
-    state = initial
-    commits: dict[Path, Commit[Any]] = {}
-    ever = inside(initial, root) is not NOTHING
-    if revision != 0:
-        total = revision or await last_revision(source, agent)
-        async for walked in walk(source, agent_type, agent, revision):
-            if walked.commit.revision % TOLD_EVERY == 0:
-                progress(walked.commit.revision, max(total, walked.commit.revision))
-            state = walked.after
-            if walked.after is walked.before:
-                continue
-            old, new = inside(walked.before, root), inside(walked.after, root)
-            ever = ever or new is not NOTHING
-            if old is new:
-                continue
-            for changed in _changed(old, new, root):
-                for known in [known for known in commits if known[: len(changed)] == changed]:
-                    del commits[known]
-                commits[changed] = walked.commit
-    value = inside(state, root)
+    end = timeline.last if revision is None else revision
+    value = inside(plain_state((await timeline.at(end)).state), root)
     if value is NOTHING:
-        when = "any more" if ever else "and never had one"
-        there = ", ".join(sorted(state)) if isinstance(state, dict) else "none"
-        raise Invalid(f"{agent} has no {show(root)} {when}; its state has: {there}")
+        raise await _nothing(timeline, root, end)
     leaves = _leaves(value, root)
-    return [Blamed(show(leaf), held, _last(commits, leaf)) for leaf, held in leaves]
+    found: dict[Path, Commit[Any] | None] = {}
+    span = SEGMENT
+    while end and len(found) < len(leaves):
+        start = max(0, end - span)
+        commits = await _changes(timeline, root, start, end)
+        for leaf, _ in leaves:
+            if leaf not in found and (commit := _last(commits, leaf)) is not None:
+                found[leaf] = commit
+        timeline.progress(timeline.last - start, timeline.last)
+        end, span = start, 2 * span
+    return [Blamed(show(leaf), held, found.get(leaf)) for leaf, held in leaves]
+
+
+async def _changes(timeline: Timeline, root: Path, start: int, end: int) -> dict[Path, Commit[Any]]:
+    """Path → the commit that changed it last, of those behind revision `start` up to `end`."""
+    changed: dict[Path, StoredMessage] = {}
+    state = plain = None
+    passed = timeline.behind(start, end)
+    async with aclosing(passed):
+        async for message, before, after in passed:
+            if after is before:
+                continue
+            old = inside(plain_state(before), root) if before is not state or not changed else plain
+            state, plain = after, inside(plain_state(after), root)
+            for path in _changed(old, plain, root):
+                for known in [known for known in changed if known[: len(path)] == path]:
+                    del changed[known]
+                changed[path] = message
+    return {path: decode_plain_commit(timeline.stream, each) for path, each in changed.items()}
+
+
+async def _nothing(timeline: Timeline, root: Path, end: int) -> Invalid:
+    """Why there is nothing at the path: all of the history is looked at."""
+    state = plain_state((await timeline.at(0)).state)
+    ever = inside(state, root) is not NOTHING
+    walked = walk(timeline, 0, end)
+    async with aclosing(walked):
+        async for step in walked:
+            state = step.after
+            ever = ever or inside(state, root) is not NOTHING
+    when = "any more" if ever else "and never had one"
+    there = ", ".join(sorted(state)) if isinstance(state, dict) else "none"
+    return Invalid(f"{timeline.agent} has no {show(root)} {when}; its state has: {there}")
 
 
 def _changed(old: Any, new: Any, root: Path) -> list[Path]:

@@ -100,6 +100,9 @@ class Condition:
             why = error.msg if isinstance(error, SyntaxError) else "it is too deep"
             raise self._wrong(why) from None
         self._check(self._tree)
+        used = {each.id for each in ast.walk(self._tree) if isinstance(each, ast.Name)}
+        self.needs_commit = bool(used & {"outcome", "command", "events"})
+        """Whether it speaks of the commit, not of the state alone."""
         self._steps = 0
         self._missing = False
         self._items: dict[str, Any] = {}  # what `for` has named

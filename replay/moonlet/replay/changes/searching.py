@@ -24,37 +24,39 @@ class Bisected(msgspec.Struct, frozen=True):
     again: int | None = None
 
 
-def bisect(timeline: Timeline, condition: Condition) -> Bisected:
+async def bisect(timeline: Timeline, condition: Condition) -> Bisected:
     """Find the first revision at which `condition` holds, in about log2(n) looks.
 
     Afterwards it is looked whether it is false before and true behind, at 10,000 revisions at
-    most. Raises `Invalid` if what it names never was in any state that was looked at.
+    most: at all, or of a longer history at the kept states. Raises `Invalid` if what it names
+    never was in any state that was looked at, and as `Timeline.at`.
     """
-    last = timeline.last.revision
+    last = timeline.last
     looks = 0
     named = False
 
-    def holds(revision: int) -> bool:
+    async def holds(held: StateAt) -> bool:
         nonlocal looks, named
         looks += 1
-        judged = condition.judge(names_of(timeline, timeline.at(revision)))
+        judged = condition.judge(await names_of(timeline, held, commit=condition.needs_commit))
         named = named or not judged.missing
         return judged.holds
 
     first: int | None = None
-    if holds(0):
+    if await holds(await timeline.at(0)):
         first = 0
-    elif holds(last):
+    elif await holds(await timeline.at(last)):
         low, first = 0, last
         while first - low > 1:
             middle = (low + first) // 2
-            if holds(middle):
+            if await holds(await timeline.at(middle)):
                 first = middle
             else:
                 low = middle
     again: int | None = None
     for revision in range(0, last + 1, max(1, (last + 1) // CHECKED_MAX)):
-        here = holds(revision)
+        held = await (timeline.at(revision) if last <= CHECKED_MAX else timeline.near(revision))
+        here, revision = await holds(held), held.revision
         if here and (first is None or revision < first):
             first = revision
         elif not here and first is not None and revision > first and again is None:
@@ -67,15 +69,19 @@ def bisect(timeline: Timeline, condition: Condition) -> Bisected:
     return Bisected(first, last, looks, again)
 
 
-def names_of(timeline: Timeline, at: StateAt) -> Names:
-    """What a condition may speak of at a revision."""
-    commit = timeline.commit(at.revision) if at.revision else None
+async def names_of(timeline: Timeline, at: StateAt, *, commit: bool = True) -> Names:
+    """What a condition may speak of at a revision; of its commit only if `commit`."""
     time = at.time if at.revision else Timestamp(0)
-    return Names(
-        state=plain_state(at.state),
-        revision=at.revision,
-        time=time.datetime.isoformat(),
-        outcome=commit.outcome if commit is not None else "",
-        command={"name": commit.command.name, "body": commit.command.body} if commit else {},
-        events=[{"name": e.name, "body": e.body} for e in commit.events] if commit else [],
+    names = Names(plain_state(at.state), at.revision, time.datetime.isoformat(), "", {}, [])
+    if not commit or not at.revision:
+        return names
+    try:
+        found = await timeline.commit(at.revision)
+    except Invalid:  # a repair left it out
+        return names
+    return msgspec.structs.replace(
+        names,
+        outcome=found.outcome,
+        command={"name": found.command.name, "body": found.command.body},
+        events=[{"name": each.name, "body": each.body} for each in found.events],
     )

@@ -1,5 +1,6 @@
 """The file of an index: its tables, and refusing a file that is none."""
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,7 @@ from sqlite_utils import Database
 
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 
-INDEX_VERSION: Final = 1
+INDEX_VERSION: Final = 2
 """A file of another version is made anew: it is a cache."""
 
 APPLICATION: Final = 0x4D6F6F6E
@@ -29,6 +30,10 @@ CREATE TABLE commits (
 CREATE TABLE buckets (
   journal INTEGER NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
   commits INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (journal, number)) WITHOUT ROWID;
+CREATE TABLE keyframes (
+  agent TEXT NOT NULL, code BLOB NOT NULL, revision INTEGER NOT NULL, sequence INTEGER NOT NULL,
+  micros INTEGER NOT NULL, counter INTEGER NOT NULL, digest BLOB NOT NULL, state BLOB NOT NULL,
+  packed INTEGER NOT NULL, mark BLOB NOT NULL, UNIQUE (agent, revision));
 CREATE VIRTUAL TABLE words USING fts5 (text, content='', detail=full);
 """
 
@@ -39,6 +44,18 @@ INDEXES: Final = {
     "by_correlation": "(correlation) WHERE correlation IS NOT NULL",
 }
 """SQLite's indexes of `commits`: name → what it is on."""
+
+
+def open_existing(path: Path) -> Database:
+    """Open a file that is of this version, to be written into if that is allowed; make nothing.
+
+    Raises as `open_database`.
+    """
+    connection = open_database(path, read_only=True).conn
+    connection.close()
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return open_database(path)
+    return open_database(path, read_only=True)
 
 
 def open_database(path: Path | None, *, read_only: bool = False) -> Database:

@@ -1,0 +1,74 @@
+"""States that are kept on the way through a history, so that a random point of it is near."""
+
+from bisect import bisect_right, insort
+from typing import Any, Final, Protocol
+
+from moonlet.agents import AgentType
+from moonlet.core.ids import AgentId
+from moonlet.replay.states.state_at import StateAt
+from moonlet.streams import Skips
+
+KEPT_MAX: Final = 20_000
+"""States of one agent that are kept in memory; beyond, every second one is let go."""
+
+
+class AgentKeyframes(Protocol):
+    """The kept states of one agent, by its code as it is and with its repairs as they are."""
+
+    def nearest(self, revision: int) -> StateAt | None:
+        """The last one not later than `revision`; whoever uses it checks its digest."""
+        ...
+
+    def keep(self, held: StateAt) -> None:
+        """Keep this one too, if it is worth its room."""
+        ...
+
+    def drop(self) -> None:
+        """Forget them all: one was of another history."""
+        ...
+
+    def flush(self) -> None:
+        """What was kept shall last."""
+        ...
+
+
+class Keyframes(Protocol):
+    """Where states are kept: in memory, or in the file of an index."""
+
+    def of(self, agent_type: AgentType[Any], agent: AgentId, skips: Skips) -> AgentKeyframes:
+        """Those of one agent that are valid for this code and these repairs."""
+        ...
+
+
+class MemoryKeyframes:
+    """Keeps states as they are, which share what did not change, while somebody holds it."""
+
+    def of(self, agent_type: AgentType[Any], agent: AgentId, skips: Skips) -> AgentKeyframes:
+        """None yet."""
+        return _InMemory()
+
+
+class _InMemory:
+    def __init__(self) -> None:
+        self._kept: list[StateAt] = []
+
+    def nearest(self, revision: int) -> StateAt | None:
+        behind = bisect_right(self._kept, revision, key=_revision)
+        return self._kept[behind - 1] if behind else None
+
+    def keep(self, held: StateAt) -> None:
+        known = self.nearest(held.revision)
+        if known is None or known.revision != held.revision:
+            insort(self._kept, held, key=_revision)
+            if len(self._kept) > KEPT_MAX:
+                del self._kept[::2]
+
+    def drop(self) -> None:
+        self._kept.clear()
+
+    def flush(self) -> None:
+        pass
+
+
+def _revision(held: StateAt) -> int:
+    return held.revision
