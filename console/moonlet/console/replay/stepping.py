@@ -88,8 +88,13 @@ class _Lines:
 
     async def next(self) -> str | None:
         """Without its line end; None behind the last."""
+        try:
+            file = sys.stdin.fileno()
+        except OSError:  # it is no file: nothing is waited for
+            read = sys.stdin.readline()
+            return read.strip() if read else None
         while b"\n" not in self._held:
-            piece = await _piece(sys.stdin.fileno())
+            piece = await _piece(file)
             if not piece:
                 if not self._held:
                     return None
