@@ -261,17 +261,18 @@ async def test_where_nothing_can_be_written_states_are_only_slower(
 async def test_what_was_kept_before_a_repair_is_not_used_behind_it(
     source: Counting, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = IndexKeyframes(database)
-    await looked(source, COUNT, kept)
+    kept, agent = IndexKeyframes(database), AgentId("account", "s1")
+    before = await state_at(source, account_type(), agent, 58, kept)
+    assert before.state.balance == 58
     left_out = {20: Skip(20, "events", why="a test")}
 
     async def skips(self: Any, agent: AgentId) -> Any:
         return left_out
 
     monkeypatch.setattr(Counting, "skips", skips)
-    found = await state_at(source, account_type(), AgentId("account", "s1"), 58, kept)
+    found = await state_at(source, account_type(), agent, 58, kept)
     assert found.state.balance == 57
-    again = await state_at(source, account_type(), AgentId("account", "s1"), 58, kept)
+    again = await state_at(source, account_type(), agent, 58, kept)
     assert again == found
 
 
