@@ -11,6 +11,8 @@ suffix := $(patsubst python%,%,$(notdir $(PYTHON)))
 VENV ?= $(if $(filter 3,$(suffix)),.venv,.venv-$(suffix))
 python := $(VENV)/bin/python
 ready := $(VENV)/.ready
+# Compiled once: where Python is told not to write what it compiled, each command would do it again.
+roots := core telemetry streams agents projections simulations replay satellites console
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -36,12 +38,14 @@ $(ready): pyproject.toml
 	@$(python) -m pip install --quiet -e '.[dev]'
 	@$(python) -m pip install --quiet --only-binary uvloop -e '.[uvloop]' 2>/dev/null \
 	  || echo "make: no wheel of uvloop for this Python; asyncio's own loop serves"
+	@$(python) -m compileall -q $(roots)
 	@touch $@
 
 demo: $(ready) ## eight satellites through the night of the depeg; ARGS=--kill kills the host in mid-run
 	@$(VENV)/bin/moonlet demo $(ARGS)
 
 test: $(ready) ## all tests of every change; ARGS="tests/core -k clock" picks some
+	@$(python) -m compileall -q $(roots)
 	@$(python) -m pytest -n $(JOBS) --dist loadgroup $(or $(ARGS),--ignore=tests/simulations)
 	@test -n "$(ARGS)" || $(python) -m pytest -n $(JOBS) --dist loadgroup tests/simulations
 

@@ -20,7 +20,8 @@ STRANGE_WORDS = ("actor", "aggregate", "shard", "deadletter", "dead_letter", "re
 def bound_names(module: ast.Module) -> set[str]:
     """What an `__init__` defines or takes from moonlet's modules, private names apart."""
     names: set[str] = set()
-    for node in module.body:
+    late = [node.body for node in module.body if isinstance(node, ast.If)]
+    for node in [*module.body, *(each for body in late for each in body)]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("moonlet."):
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

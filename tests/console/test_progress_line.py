@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.progress import Progress
 
-from moonlet.console.common import Output
-from moonlet.console.common.progress_line import _Rate, progress
+from moonlet.console.common import Output, progress_line
+from moonlet.console.common.progress_bar import Rate
 
 
 class Terminal(io.StringIO):
@@ -16,10 +16,13 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(*, json: bool, stderr: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
+def shown(
+    *, json: bool, stderr: io.StringIO, monkeypatch: pytest.MonkeyPatch, after: float = 0
+) -> str:
+    monkeypatch.setattr(progress_line, "SHOWN_AFTER", after)
     monkeypatch.setattr("sys.stderr", stderr)
     monkeypatch.setenv("TERM", "xterm")
-    with progress(Output(json=json), "verifying", "commits") as advance:
+    with progress_line.progress(Output(json=json), "verifying", "commits") as advance:
         for done in range(11):
             advance(done * 1_000, 10_000)
     return stderr.getvalue()
@@ -36,14 +39,18 @@ def test_a_pipe_and_json_get_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(json=True, stderr=Terminal(), monkeypatch=monkeypatch) == ""
 
 
+def test_what_is_done_at_once_needs_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(json=False, stderr=Terminal(), monkeypatch=monkeypatch, after=60) == ""
+
+
 def test_the_rate_is_in_units_a_second_and_the_rest_in_time() -> None:
     now = 0.0
-    bar = Progress(_Rate("commits"), get_time=lambda: now)
+    bar = Progress(Rate("commits"), get_time=lambda: now)
     bar.add_task("", total=10_000)
     [task] = bar.tasks
-    assert _Rate("commits").render(task).plain == ""
+    assert Rate("commits").render(task).plain == ""
     for second in range(1, 4):
         now = float(second)
         bar.update(task.id, completed=second * 1_000)
-    assert _Rate("commits").render(task).plain == "1,000 commits/s"
+    assert Rate("commits").render(task).plain == "1,000 commits/s"
     assert task.time_remaining == 7

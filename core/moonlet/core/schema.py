@@ -23,7 +23,7 @@ from moonlet.core.codec import (
 )
 from moonlet.core.errors import InvalidAgentType, InvalidMessage, in_words
 from moonlet.core.ids import check_name
-from moonlet.core.likeness import can_differ, declared_by, first_unlike
+from moonlet.core.likeness import ANY, Declared, can_differ, declared_by, first_unlike
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -128,9 +128,9 @@ class MessageType(Generic[T]):
                 "json": msgspec.json.Decoder(target).decode,
                 "msgpack": msgspec.msgpack.Decoder(target).decode,
             }
-            self._loose = self._pydantic or _holds_float_or_any(cls)
-            self._changes, self._blind = can_differ(cls)
             self._declared = declared_by(cls)
+            self._loose = self._pydantic or _holds_float_or_any(cls, self._declared)
+            self._changes, self._blind = can_differ(cls, self._declared)
         except (NameError, TypeError) as error:
             raise InvalidAgentType(
                 f"message class {cls.__qualname__}: a field can't be stored ({error}): annotate it"
@@ -335,8 +335,11 @@ def _misfit(name: str, error: Exception) -> InvalidMessage:
     return InvalidMessage(f"{name}: {misfit}", path=misfit.path)
 
 
-def _holds_float_or_any(cls: type) -> bool:
-    """Whether a value of `cls` can hold a float or untyped data, so that it must be walked."""
+def _holds_float_or_any(cls: type, info: Declared) -> bool:
+    """Whether a value of `cls` can hold a float or untyped data, so that it must be walked.
+
+    `info` is what msgspec reads from the class; raises what it does if that is unknown.
+    """
     seen: set[int] = set()
 
     def walk(node: Any) -> bool:
@@ -357,4 +360,4 @@ def _holds_float_or_any(cls: type) -> bool:
             return any(walk(item) for item in node)
         return False
 
-    return walk(msgspec.inspect.type_info(cls))
+    return walk(msgspec.inspect.type_info(cls) if info is ANY else info)

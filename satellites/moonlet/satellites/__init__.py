@@ -4,9 +4,10 @@
 satellite has a room of its own; what they say to each other stands in `messages`.
 """
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from moonlet.agents import AgentType as _AgentType
+from moonlet.core.doors import late as _late
 from moonlet.satellites.aegis import aegis
 from moonlet.satellites.bridge import bridge
 from moonlet.satellites.echo import echo
@@ -16,7 +17,9 @@ from moonlet.satellites.oracle import oracle
 from moonlet.satellites.pulse import pulse
 from moonlet.satellites.sage import sage
 from moonlet.satellites.topology import TOPOLOGY
-from moonlet.satellites.views import VIEWS, alerts, exposure, risk
+
+if TYPE_CHECKING:
+    from moonlet.satellites.views import VIEWS, alerts, exposure, risk
 
 SATELLITES: Final[tuple[_AgentType[Any], ...]] = (
     sage,
@@ -29,6 +32,8 @@ SATELLITES: Final[tuple[_AgentType[Any], ...]] = (
     oracle,
 )
 """All eight, in YieldSensei's order. Their ids in the demo are `sage/main` to `oracle/main`."""
+
+__getattr__ = _late(__name__)
 
 __all__ = [
     "SATELLITES",

@@ -1,6 +1,7 @@
 """The options that all commands share, and what a command becomes when it is given them."""
 
 import functools
+import gc
 import inspect
 import logging
 import traceback
@@ -96,6 +97,9 @@ def command(function: Callable[..., Any], *, without: tuple[str, ...] = ()) -> C
         embedded = data is not None and not url and not context
         output = Output(json=json)
         options = Options(url, context, data or Path(), embedded, debug, output, values["prefix"])
+        if not gc.isenabled():  # `main` had it off while all was imported, and that stays
+            gc.freeze()
+            gc.enable()
         configure(logging.DEBUG if debug else logging.WARNING, json=json)
         raise typer.Exit(outcome(function, options, given))
 

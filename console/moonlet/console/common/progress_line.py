@@ -1,36 +1,21 @@
-"""Progress of long work: how far, how fast, how long still. Only for people at a terminal."""
+"""Progress of long work. Only for people at a terminal, and only once it has taken a moment."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from typing import TYPE_CHECKING, Final
 
 from moonlet.console.common.output import Output
+
+if TYPE_CHECKING:
+    from moonlet.console.common.progress_bar import ProgressBar
 
 Advance = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
-
-class _Rate(ProgressColumn):
-    """Units done a second."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self._unit = unit
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} {self._unit}/s" if task.speed else "")
+SHOWN_AFTER: Final = 0.3
+"""Seconds of work from which a bar is worth drawing; `rich`, which draws it, takes 30 ms."""
 
 
 @contextmanager
@@ -39,13 +24,20 @@ def progress(output: Output, label: str, unit: str) -> Iterator[Advance]:
     if output.json or not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    columns = (
-        TextColumn(label, markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(unit),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    began = time.monotonic()
+    bar: ProgressBar | None = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None and time.monotonic() - began >= SHOWN_AFTER:
+            from moonlet.console.common.progress_bar import ProgressBar
+
+            bar = ProgressBar(label, unit)
+        if bar is not None:
+            bar.advance(done, total)
+
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            bar.close()

@@ -101,13 +101,13 @@ def one_of(declared: Declared, value: Any) -> Declared:
     return LEAF
 
 
-def can_differ(cls: type) -> tuple[bool, bool]:
+def can_differ(cls: type, info: Declared) -> tuple[bool, bool]:
     """Whether a value of `cls` may be read otherwise than it was written, and unlike in `==`.
 
     The first: it has parts that a subclass, a wider number or something untyped can stand in. The
-    second: times, whose `==` is blind in the hour that comes twice, or places for anything.
+    second: times, whose `==` is blind in the hour that comes twice, or places for anything. `info`
+    is what `declared_by` says of it.
     """
-    info = declared_by(cls)
     if is_free(info) or info is LEAF:
         return True, True
     differs = hasattr(cls, "__post_init__")

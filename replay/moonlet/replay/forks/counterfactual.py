@@ -19,7 +19,6 @@ from moonlet.replay.forks.edits import Drop
 from moonlet.replay.forks.fork_run import ForkRun
 from moonlet.replay.forks.recording import Recorded, Recording, plain_commit
 from moonlet.replay.points import Point
-from moonlet.simulations.search import ddmin
 
 RUNS = 200
 """How often the record is run on at most, unless somebody says otherwise."""
@@ -143,6 +142,8 @@ def _minimal_sets(others: Sequence[Recorded], trials: _Trials) -> tuple[list[lis
     Where the outcome is another without all commands that are left, these hold a minimal set;
     further ones lack one of its members, each in turn.
     """
+    from moonlet.simulations.search import ddmin  # simulations: 100 ms
+
     found: dict[frozenset[tuple[str, str]], list[Recorded]] = {}
     waiting: list[frozenset[tuple[str, str]]] = [frozenset()]
     seen = set(waiting)

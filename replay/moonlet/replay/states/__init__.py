@@ -2,9 +2,9 @@
 
 from moonlet.replay.states.cut import Cut, cut_at
 from moonlet.replay.states.folding import states_at
+from moonlet.replay.states.held import StateAt, fold_from
 from moonlet.replay.states.keyframes import AgentKeyframes, Keyframes, MemoryKeyframes
 from moonlet.replay.states.plain import plain_state
-from moonlet.replay.states.state_at import StateAt, fold_from
 from moonlet.replay.states.timeline import SEGMENT, Timeline, state_at
 
 __all__ = [

@@ -10,7 +10,7 @@ from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.replay.sources import HistorySource
 from moonlet.replay.states.cut import Cut
-from moonlet.replay.states.state_at import StateAt, fold_from, state_of
+from moonlet.replay.states.held import StateAt, fold_from, state_of
 
 
 async def states_at(

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from moonlet.agents import AgentType
 from moonlet.core.ids import AgentId
-from moonlet.replay.states.state_at import StateAt
+from moonlet.replay.states.held import StateAt
 from moonlet.streams import Skips
 
 KEPT_MAX: Final = 20_000

@@ -19,8 +19,8 @@ from moonlet.core.errors import Corrupt, Invalid, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
 from moonlet.replay.sources import HistorySource, Progress, last_revision, messages_of
+from moonlet.replay.states.held import StateAt, fold_from, state_of
 from moonlet.replay.states.keyframes import AgentKeyframes, Keyframes, MemoryKeyframes
-from moonlet.replay.states.state_at import StateAt, fold_from, state_of
 from moonlet.streams import Skips, StoredMessage, decode_plain_commit
 
 SEGMENT: Final = 255
@@ -87,7 +87,7 @@ class Timeline:
         `progress` is called on long ways with the revision that was come to, and the last.
         """
         last = await last_revision(source, agent)
-        skips = await source.skips(agent)
+        skips = await source.skips(agent) if last else {}
         kept = (keyframes or MemoryKeyframes()).of(agent_type, agent, skips)
         return cls(source, agent_type, agent, last, skips, kept, progress)
 
