@@ -5,10 +5,15 @@ Histories are made in memory, as a bundle holds them; only the index is fed by a
 
 import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from random import Random
 
+from moonlet.console.common import Options, Output
+from moonlet.console.replay import Reading
+from moonlet.console.tui.browser import Browser
 from moonlet.core.ids import AgentId
 from moonlet.replay import (
+    Point,
     ServerSource,
     Timeline,
     commit_at,
@@ -65,6 +70,14 @@ INDEXED = Row(
     "commits/s",
     "raw nats-py pull into one inbox, nothing decoded",
     bar_value=100_000,
+)
+
+SCREEN = Row(
+    "the terminal UI opens an agent of 100,000 commits",
+    "s",
+    "the fold of its history, nothing shown",
+    less_is_better=True,
+    bar_value=1,
 )
 
 
@@ -154,7 +167,35 @@ async def indexes(scale: Scale) -> AsyncGenerator[Round, None]:
                 yield {INDEXED.name: Pair(count / taken, baseline)}
 
 
+async def screens(scale: Scale) -> AsyncGenerator[Round, None]:
+    """From nothing to the state at the end, without an index."""
+    source = history(1, scale.of(100_000, 100))
+    types = {"account": account_type()}
+    options = Options(None, None, Path(), False, False, Output(json=True))
+    agent = AgentId("account", "s0")
+    while True:
+        began = time.perf_counter()
+        fold = await fold_at(source, types["account"], agent)
+        folded = time.perf_counter() - began
+        began = time.perf_counter()
+        made = Browser(
+            options,
+            Reading(source, None),
+            types,
+            Point(agent, fold.revision),
+            keyframes=None,
+            modules=[],
+            bundle=None,
+        )
+        async with made.run_test() as pilot:
+            await made.workers.wait_for_complete()
+            taken = time.perf_counter() - began
+            await pilot.press("q")
+        yield {SCREEN.name: Pair(taken, folded)}
+
+
 WORKS = (
+    Work((SCREEN,), screens, rounds=5),
     Work((STATE,), states, rounds=5),
     Work((REPLAYED,), replays, rounds=5),
     Work((CUT, CAUSES), many, rounds=5),

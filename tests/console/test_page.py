@@ -116,6 +116,7 @@ def test_every_command_has_help_with_the_shared_options(name: str) -> None:
     if name in GROUPS:  # its commands have them
         ended = invoke(name, *GROUPS[name], "--help")
     elsewhere = {"demo": {"url", "context"}, "bench": {"url", "context"}}
+    elsewhere["tui"] = {"json"}
     elsewhere["compare"] = {"context", "data"}
     elsewhere["vet"] = {"url", "context", "data", "prefix"}
     elsewhere["sim"] = {"url", "context", "data", "prefix"}

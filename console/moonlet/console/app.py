@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "trace": "moonlet.console.replay:trace",
     "fork": "moonlet.console.replay:fork",
     "step": "moonlet.console.replay:step",
+    "tui": "moonlet.console.tui:tui",
     "replay": "moonlet.console.replay:replay",
     "vet": "moonlet.console.replay:vet",
     "index": "moonlet.console.replay:index",

@@ -1,17 +1,19 @@
 """Time travel: `history`, `state`, `diff`, `blame`, `bisect`, `why`, `trace` and more."""
 
-from moonlet.console.replay.causes import effects, trace, why
+from moonlet.console.replay.causes import ENDS, effects, trace, why
 from moonlet.console.replay.forking import fork
 from moonlet.console.replay.history import history
-from moonlet.console.replay.indexing import index, looking, search
+from moonlet.console.replay.indexing import index, indexed, kept_states, looking, search
 from moonlet.console.replay.opening import BundleFile, Reading, code_of, reading
 from moonlet.console.replay.replaying import replay
 from moonlet.console.replay.searching import bisect, blame, compare
 from moonlet.console.replay.states import cut, diff, state
 from moonlet.console.replay.stepping import step
 from moonlet.console.replay.vetting import vet
+from moonlet.console.replay.words import line, moment, origin
 
 __all__ = [
+    "ENDS",
     "BundleFile",
     "Reading",
     "bisect",
@@ -24,7 +26,12 @@ __all__ = [
     "fork",
     "history",
     "index",
+    "indexed",
+    "kept_states",
+    "line",
     "looking",
+    "moment",
+    "origin",
     "reading",
     "replay",
     "search",

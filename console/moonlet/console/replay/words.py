@@ -60,16 +60,21 @@ def moment(commit: Commit[Any]) -> str:
     return commit.time.datetime.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
 
 
-def line(commit: Commit[Any]) -> str:
+def line(commit: Commit[Any], *, styled: bool = True) -> str:
     """A commit in one line: point, outcome, command, and its body as far as there is room."""
+    style = typer.style if styled else _plain
     body = compact(commit.command.body)
     body = body if len(body) <= WIDTH else f"{body[: WIDTH - 1]}…"
-    point = typer.style(f"{commit.agent}@{commit.revision}", bold=True)
+    point = style(f"{commit.agent}@{commit.revision}", bold=True)
     outcome = ""
     if commit.outcome != "accepted":
-        outcome = typer.style(f" {commit.outcome}", fg=COLORS.get(commit.outcome, "red"))
+        outcome = style(f" {commit.outcome}", fg=COLORS.get(commit.outcome, "red"))
         outcome += f" ({commit.reason})" if commit.reason else ""
     return f"{point}  {commit.command.name} {body}{outcome}"
+
+
+def _plain(text: str, **_: Any) -> str:
+    return text
 
 
 def origin(cause: CausedBy | None, commit: Commit[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Impurity commits by what others say of them: by agent and revision, by a command's id."""
+"""Finds commits by what others say of them: by agent and revision, by a command's id."""
 
 from collections import OrderedDict
 from contextlib import aclosing

@@ -4,7 +4,7 @@ from moonlet.replay.changes.blaming import Blamed, blame
 from moonlet.replay.changes.change import Change, changes, json_patch
 from moonlet.replay.changes.comparing import Divergence, compare, said
 from moonlet.replay.changes.condition import Condition, Names
-from moonlet.replay.changes.paths import NOTHING, Path, inside, parse_path
+from moonlet.replay.changes.paths import NOTHING, Path, inside, parse_path, show
 from moonlet.replay.changes.searching import Bisected, bisect, names_of
 from moonlet.replay.changes.walking import Walked, walk
 
@@ -27,5 +27,6 @@ __all__ = [
     "names_of",
     "parse_path",
     "said",
+    "show",
     "walk",
 ]

@@ -198,7 +198,12 @@ class Timeline:
                     continue
                 if len(segment.messages) >= SEGMENT:
                     segment = self._next(fold, segment)
-                fold_message(self._type, self.stream, fold, message, self._skips)
+                try:
+                    fold_message(self._type, self.stream, fold, message, self._skips)
+                except (Corrupt, Undecodable):
+                    if segment.states[-1].revision < revision:
+                        raise
+                    break  # what is before it can be read all the same
                 segment.messages.append(message)
                 segment.states.append(state_of(self.agent, fold))
                 full = len(segment.messages) >= SEGMENT

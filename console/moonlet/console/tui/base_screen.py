@@ -1,0 +1,115 @@
+"""What all screens have: help, the command that does the same, work that may fail."""
+
+from collections.abc import Coroutine
+from typing import Any, ClassVar, Final, Protocol, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Static
+
+from moonlet.console.common import Options
+from moonlet.console.replay import Reading
+from moonlet.console.tui.asking_line import AskingLine
+from moonlet.console.tui.printable import printable
+from moonlet.console.tui.same_command import SameCommand
+from moonlet.core.errors import MoonletError
+from moonlet.core.ids import AgentId
+from moonlet.replay import Keyframes
+
+HELP: Final = """anywhere   ? these keys · : the command that does the same · g to any point · f find words · esc back · q quit
+lists      ↑ ↓ j k one on or back · PgUp PgDn Home End · Enter open, or fold · Tab the other side
+a history  s state · d what changed (since the mark, with m) · w why · e what followed · ← → slide along
+           / stop at a command, an event or a condition · n N the next stop, the one before
+           x X the next change of the line in the state, the one before · r read again"""  # noqa: E501
+
+
+class Browsing(Protocol):
+    """The app, as far as screens know it."""
+
+    opened: Reading
+    options: Options
+    keyframes: Keyframes | None
+    same: SameCommand
+
+    def go(self, agent: AgentId, revision: int | None) -> None:
+        """Open a history at a revision, or at its end."""
+        ...
+
+    def find(self, words: str) -> None:
+        """Look for words in all commits."""
+        ...
+
+
+class BaseScreen(Screen[None]):
+    """A screen of a `Browser`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "keys"),
+        Binding("colon", "same", "command"),
+        Binding("g", "ask_point", "go to"),
+        Binding("f", "ask_words", "find"),
+        Binding("escape", "leave", "back", show=False),
+        Binding("q", "app.quit", "quit"),
+    ]
+
+    @property
+    def browser(self) -> Browsing:
+        """The app, as what it is."""
+        return cast("Browsing", self.app)
+
+    def same(self) -> str:
+        """The command that does what is shown."""
+        raise NotImplementedError
+
+    def work(self, doing: Coroutine[Any, Any, None], what: str, group: str = "") -> None:
+        """Run it beside the screen, the last of its group alone. What fails is said, no more."""
+
+        async def guarded() -> None:
+            self.tell(f"{what} …" if what else "")
+            try:
+                await doing
+            except MoonletError as error:
+                self.tell("")
+                self.say(str(error))
+            else:
+                self.tell("")
+
+        self.run_worker(guarded(), group=group, exclusive=True)
+
+    def say(self, text: str) -> None:
+        """An error or a remark, for some seconds."""
+        self.notify(printable(text, 2_000), markup=False, severity="warning", timeout=8)
+
+    def tell(self, text: str) -> None:
+        """What is going on, in the line above the keys."""
+        self.query_one("#same", Static).update(printable(text, 1_000))
+
+    def action_same(self) -> None:
+        """Show the command that does the same."""
+        self.tell(self.same())
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.notify(HELP, markup=False, timeout=20, title="keys")
+
+    def action_ask_point(self) -> None:
+        """Ask where to go."""
+        self.query_one(AskingLine).ask(
+            "go to (AGENT, AGENT@REVISION, AGENT@TIME, a command's id)", self._go
+        )
+
+    def _go(self, text: str) -> None:
+        async def to() -> None:
+            point = await self.browser.opened.point(text)
+            self.browser.go(point.agent, point.revision)
+
+        self.work(to(), f"looking for {text}")
+
+    def action_ask_words(self) -> None:
+        """Ask for words to find in all commits."""
+        self.query_one(AskingLine).ask('find (words, or "a phrase")', self.browser.find)
+
+    def action_leave(self) -> None:
+        """Back to the screen before; the first one stays."""
+        if len(self.app.screen_stack) > 2:
+            self.app.pop_screen()

@@ -1,0 +1,84 @@
+"""The app: what is read, and the way from screen to screen."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+from textual.app import App
+from textual.binding import BindingType
+
+from moonlet.console.common import Found, Options, Output
+from moonlet.console.replay import Reading, code_of
+from moonlet.console.tui.agents_screen import AgentsScreen
+from moonlet.console.tui.history_screen import HistoryScreen
+from moonlet.console.tui.same_command import SameCommand
+from moonlet.console.tui.search_screen import SearchScreen
+from moonlet.core.errors import UnknownAgentType
+from moonlet.core.ids import AgentId
+from moonlet.replay import Keyframes, Point
+
+STYLE = """
+Screen { layout: vertical; }
+#head { height: 1; background: $primary; color: $text; }
+#same { height: 1; color: $text-muted; }
+#slider { height: 1; }
+AskingLine { height: 1; }
+#question { width: auto; }
+#answer { width: 1fr; }
+#both { height: 1fr; }
+Rows { height: 1fr; scrollbar-size-horizontal: 0; overflow-x: hidden; }
+#commits { width: 2fr; }
+#panel { width: 3fr; border-left: solid $primary; }
+"""
+
+
+class Browser(App[None]):
+    """Reads through `opened`, which whoever runs it closes. Writes nothing anywhere."""
+
+    CSS = STYLE
+    TITLE = "moonlet"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self,
+        options: Options,
+        opened: Reading,
+        types: Found,
+        start: Point | None,
+        *,
+        keyframes: Keyframes | None,
+        modules: list[str],
+        bundle: Path | None,
+    ) -> None:
+        super().__init__()
+        # A bar of progress would be drawn over the screens.
+        self.options = msgspec.structs.replace(options, output=Output(json=True))
+        self.opened = opened
+        self.keyframes = keyframes
+        self.same = SameCommand(options, modules, bundle)
+        self._types = types
+        self._start = start
+
+    def on_mount(self) -> None:
+        """All agents, and over them where it was told to begin."""
+        self.push_screen(AgentsScreen())
+        if self._start is not None:
+            self.go(self._start.agent, self._start.revision)
+
+    def go(self, agent: AgentId, revision: int | None) -> None:
+        """Open a history at a revision, or at its end."""
+        here = self.screen
+        if isinstance(here, HistoryScreen) and here.agent == agent and revision is not None:
+            here.to(revision)
+            return
+        try:
+            code = code_of(self._types, agent)
+        except UnknownAgentType as error:
+            self.notify(str(error), markup=False, severity="warning", timeout=8)
+            return
+        self.push_screen(HistoryScreen(agent, code, revision))
+
+    def find(self, words: str) -> None:
+        """Look for words in all commits."""
+        self.push_screen(SearchScreen(words))

@@ -1,0 +1,75 @@
+"""Commits that were found by words, the newest first."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Footer, Static
+
+from moonlet.console.replay import indexed
+from moonlet.console.tui.asking_line import AskingLine
+from moonlet.console.tui.base_screen import BaseScreen
+from moonlet.console.tui.printable import label, printable
+from moonlet.console.tui.rows import Rows
+from moonlet.core.hlc import Timestamp
+from moonlet.core.ids import AgentId
+from moonlet.replay.index import Hit
+
+HITS_MAX = 1_000
+
+
+class SearchScreen(BaseScreen):
+    """The index is made, or brought up to date, when words are asked for."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "open")]
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._words = words
+        self._hits: list[Hit] = []
+
+    def compose(self) -> ComposeResult:
+        """Head, hits, the line that asks, keys."""
+        yield Static(f"looking for {printable(self._words)}", id="head", markup=False)
+        yield Rows("hits")
+        yield AskingLine()
+        yield Static(id="same", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Look for them."""
+        self.query_one(Rows).focus()
+        self.work(self._find(), "indexing")
+
+    async def _find(self) -> None:
+        browser = self.browser
+        bodies = browser.opened.bus is None
+        async with indexed(browser.options, browser.opened, None, bodies=bodies) as (found, _):
+            self._hits = found.search(self._words, HITS_MAX)
+        more = " and more" if len(self._hits) == HITS_MAX else ""
+        told = f"{len(self._hits):,}{more} commits with {printable(self._words)}"
+        self.query_one("#head", Static).update(told)
+        self.query_one(Rows).show(len(self._hits), self._line)
+
+    def _line(self, index: int) -> Text:
+        hit = self._hits[index]
+        time = Timestamp(hit.micros).datetime.isoformat(sep=" ", timespec="milliseconds")
+        reason = f" ({hit.reason})" if hit.reason else ""
+        return label(
+            f"{time.removesuffix('+00:00')}  {hit.agent}@{hit.revision}  {hit.name}"
+            f"  {hit.outcome}{reason}"
+        )
+
+    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        """Open the history there."""
+        hit = self._hits[event.index]
+        self.browser.go(AgentId.parse(hit.agent), hit.revision)
+
+    def action_open(self) -> None:
+        """For the footer's sake."""
+        self.query_one(Rows).action_choose()
+
+    def same(self) -> str:
+        """`moonlet search`."""
+        return self.browser.same.line("search", self._words)

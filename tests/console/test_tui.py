@@ -1,0 +1,293 @@
+"""The terminal UI: its screens as text, every key, and what comes from outside."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from moonlet.agents import Host, connect
+from moonlet.console.common import Options, Output
+from moonlet.console.replay import reading
+from moonlet.console.tui import start
+from moonlet.console.tui.browser import Browser
+from moonlet.console.tui.printable import printable
+from moonlet.console.tui.state_lines import LINES_MAX, OPEN_TO, state_lines
+from moonlet.core.errors import Unavailable
+from moonlet.core.ids import AgentId
+from moonlet.replay import changes
+from moonlet.simulations.bundle import read_bundle, write_bundle
+from moonlet.streams import Topology
+from moonlet.streams.server.server_process import ServerProcess
+from tests.console.support import COMMAND, ENVIRONMENT, invoke
+from tests.replay.conftest import shop_file as _shop_file
+from tests.replay.shop import TYPES, Place, Refill
+
+shop_file = _shop_file
+
+SHOP = {made.name: made for made in TYPES}
+MODULE = "tests.replay.shop"
+SCREENS = Path(__file__).with_name("screens")
+
+
+@asynccontextmanager
+async def browsing(
+    options: Options, bundle: Path | None, at: str | None, size: tuple[int, int]
+) -> AsyncIterator[Pilot[None]]:
+    async with reading(options, bundle, TYPES) as opened:
+        point = await opened.point(at) if at is not None else None
+        made = Browser(
+            options, opened, SHOP, point, keyframes=None, modules=[MODULE], bundle=bundle
+        )
+        async with made.run_test(size=size) as pilot:
+            await settled(pilot)
+            yield pilot
+
+
+def browser(bundle: Path, at: str | None = None, size: tuple[int, int] = (100, 20)) -> Any:
+    """The app on a bundle, at a point."""
+    options = Options(None, None, Path(), False, False, Output(json=False))
+    return browsing(options, bundle, at, size)
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    """Until what was begun is done."""
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    """Press keys one after the other, and have the screen."""
+    await pilot.press(*keys)
+    await settled(pilot)
+    return seen(pilot)
+
+
+async def typed(pilot: Pilot[None], text: str) -> str:
+    """Type into the line that asks, and have the screen."""
+    pilot.app.screen.query_one("#answer", Input).value = text
+    return await press(pilot, "enter")
+
+
+def seen(pilot: Pilot[None]) -> str:
+    """The screen as text."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips)
+
+
+def said(pilot: Pilot[None]) -> str:
+    """What was said beside."""
+    return "\n".join(str(each.message) for each in pilot.app._notifications)
+
+
+SAME = (
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"), "2026-11-30 08:00:00.000"),
+    (re.compile(r"c-[A-Za-z0-9_-]{22}"), "c-0000000000000000000000"),
+    (re.compile(r"/\S*/day\.moonlet"), "day.moonlet"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "keys"),
+    [
+        ("agents", None, ()),
+        ("state", "order/a@3", ()),
+        ("changes", "order/a@3", ("d",)),
+        ("changes_since_a_mark", "order/a@1", ("m", "down", "down", "d")),
+        ("why", "order/a@4", ("w",)),
+        ("effects", "order/a@1", ("e",)),
+        ("command", "order/a@2", ("colon",)),
+        ("before_the_first", "order/a@0", ("w",)),
+    ],
+)
+async def test_a_screen_is_as_it_was_seen_and_judged(
+    shop_file: Path, name: str, at: str | None, keys: Sequence[str]
+) -> None:
+    async with browser(shop_file, at) as pilot:
+        screen = await press(pilot, *keys)
+    for pattern, same in SAME:
+        screen = pattern.sub(same, screen)
+    file = SCREENS / f"{name}.txt"
+    if not file.exists():  # a new screen: look at it, and keep it
+        file.write_text(f"{screen}\n", "utf-8")
+    assert screen == file.read_text("utf-8").rstrip("\n")
+
+
+async def test_keys_go_through_a_history(shop_file: Path) -> None:
+    async with browser(shop_file) as pilot:
+        assert "stock/tea" in await press(pilot, "end")
+        await press(pilot, "slash")
+        filtered = await typed(pilot, "order/")
+        assert "3 of 4 agents" in filtered and "stock/tea" not in filtered
+        assert "order/a@4 of 4" in await press(pilot, "home", "enter")
+        assert "order/a@3" in await press(pilot, "k")
+        assert "order/a@0" in await press(pilot, "pageup")
+        assert "order/a@1" in await press(pilot, "right")
+        assert "order/a@0" in await press(pilot, "left")
+        assert "order/a@4" in await press(pilot, "end")
+        await press(pilot, "home", "slash")
+        assert "order/a@2" in await typed(pilot, "Reserved")
+        assert "order/a@2" in await press(pilot, "n"), "there is no other"
+        assert "nowhere that way" in said(pilot)
+        await press(pilot, "home", "slash")
+        assert "order/a@3" in await typed(pilot, "state.receipt != ''")
+        # the second line of the state is the status: to where it changes, and back
+        assert "order/a@4" not in await press(pilot, "home", "tab", "home", "down", "x")
+        assert "order/a@2" in await press(pilot, "x")
+        assert "order/a@1" in await press(pilot, "X")
+        folded = await press(pilot, "home", "enter")
+        assert "state {6}" in folded
+        assert "status" in await press(pilot, "enter")
+        await press(pilot, "g")
+        assert "stock/tea@2 of 6" in await typed(pilot, "stock/tea@2")
+        opened = await press(pilot, "w", "tab", "down", "down", "enter")
+        assert "order/a@1 of 4" in opened, "the cause was opened"
+        assert "stock/tea@2" in await press(pilot, "escape")
+        await press(pilot, "g")
+        await typed(pilot, "nobody/x")
+        assert "nobody" in said(pilot)
+        await press(pilot, "question_mark")
+        assert "the next change of the line" in said(pilot)
+        await press(pilot, "f")
+        found = await typed(pilot, "SoldOut")
+        assert "2 commits with SoldOut" in found and "order/b@2" in found
+        assert await press(pilot, "colon") and "moonlet search SoldOut" in seen(pilot)
+        assert "order/b@2 of 2" in await press(pilot, "enter")
+        assert "read again" not in await press(pilot, "r")
+        await press(pilot, "q")
+    assert pilot.app.return_code == 0
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 8), (10, 3), (300, 80)])
+async def test_a_terminal_of_any_size_shows_something(
+    shop_file: Path, size: tuple[int, int]
+) -> None:
+    async with browser(shop_file, "order/a@3", size) as pilot:
+        for key in ("d", "w", "e", "s", "colon", "tab", "end", "left", "x"):
+            assert await press(pilot, key)
+
+
+HOSTILE = "[bold red]x[/] \x1b[2J\x1b]0;owned\x07 \u202egpj.exe \r\n" + "y" * 1_000_000
+
+
+async def test_what_comes_from_outside_is_text_and_a_server_may_go(
+    shared_server: ServerProcess, name: str
+) -> None:
+    """Markup, escapes and a megabyte are shown as what they are; a server away is told."""
+    topology = Topology(prefix=name)
+    options = Options(shared_server.url, None, Path(), False, False, Output(json=False), name)
+    async with (
+        connect(shared_server.url, agents=TYPES, topology=topology) as moon,
+        Host(moon, TYPES),
+    ):
+        await moon.ask("order/odd", Place("tea", 1, HOSTILE))
+        async with browsing(options, None, "order/odd@1", (100, 20)) as pilot:
+            for key in ("s", "d", "w", "e"):
+                screen = await press(pilot, key)
+                assert "[bold red]x[/]" in screen or key in "we", "there is no room for it"
+                assert not set(screen) & {"\x1b", "\x07", "\r", "\u202e"}
+            assert "\\x1b[2J" in await press(pilot, "s")
+            assert name not in await press(pilot, "colon") and "nats://" not in seen(pilot)
+
+            async def gone(agent: AgentId) -> Any:
+                raise Unavailable("the server does not answer")
+
+            source = pilot.app.opened.source  # type: ignore[attr-defined]
+            last, source.last = source.last, gone
+            await press(pilot, "r")
+            assert "the server does not answer" in said(pilot)
+            assert "order/odd@1" in seen(pilot), "what was read is still there"
+            source.last = last
+            await moon.ask("stock/tea", Refill(3))
+            assert "order/odd@" in await press(pilot, "r", "end")
+
+
+async def test_a_commit_that_was_tampered_with_ends_the_history_and_is_told(
+    shop_file: Path, tmp_path: Path
+) -> None:
+    whole = read_bundle(shop_file)[0]
+    subject = f"{whole.topology.prefix}.evt.order.a"
+    streams = []
+    for held in whole.streams:
+        messages, own = [], 0
+        for message in held.messages:
+            own += message.subject == subject
+            if message.subject == subject and own == 3:
+                message = msgspec.structs.replace(message, data=message.data[:-9] + b"123456789")
+            messages.append(message)
+        streams.append(msgspec.structs.replace(held, messages=messages))
+    write_bundle(tmp_path / "odd.moonlet", msgspec.structs.replace(whole, streams=streams))
+    async with browser(tmp_path / "odd.moonlet", "order/a@4") as pilot:
+        assert "can't be read on behind revision 2" in said(pilot)
+        assert "order/a@2 of 4" in seen(pilot) and "status: 'reserved'" in seen(pilot)
+        assert "order/a@1 of 4" in await press(pilot, "up")
+
+
+def test_only_what_is_open_is_a_line_and_no_more_than_a_limit() -> None:
+    many = {"few": {"a": 1}, "many": {f"k{n}": n for n in range(OPEN_TO + 1)}}
+    assert [each.text.strip() for each in state_lines(many, [], set())] == [
+        "state", "few", "a: 1", f"many {{{OPEN_TO + 1:,}}}",
+    ]  # fmt: skip
+    changed = changes({**many, "many": {}}, many)[:1]
+    assert len(state_lines(many, changed, set())) > OPEN_TO, "what changed is open"
+    everything = [[0] * 400] * 400
+    assert len(state_lines(everything, [], set())) == LINES_MAX + 1
+    assert printable("a\nb\x1b\u202e") == "a\\nb\\x1b\\u202e"
+
+
+def test_without_a_terminal_it_says_what_to_do(shop_file: Path) -> None:
+    refused = invoke("tui", "--bundle", str(shop_file))
+    assert refused.code == 2 and "tui needs a terminal" in refused.err
+
+
+def test_without_the_package_it_says_how_to_have_it(
+    shop_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "has_terminal", lambda: True)
+    monkeypatch.delitem(sys.modules, "moonlet.console.tui.browser")
+    for module in ("textual", "textual.app"):
+        monkeypatch.setitem(sys.modules, module, None)
+    refused = invoke("tui", "--bundle", str(shop_file))
+    assert refused.code == 2 and "pip install 'moonlet[tui]'" in refused.err
+
+
+def test_the_command_runs_on_a_real_terminal_and_leaves_it_as_it_was(shop_file: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "tui", "--bundle", str(shop_file), "--module", MODULE],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**ENVIRONMENT, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "24"},
+    )
+    os.close(theirs)
+    try:
+        shown, deadline = b"", time.monotonic() + 30
+        while b"stock/tea" not in shown and time.monotonic() < deadline:
+            shown += os.read(ours, 65_536)
+        assert b"stock/tea" in shown
+        os.write(ours, b"q")
+        while True:
+            try:
+                more = os.read(ours, 65_536)
+            except OSError:  # Linux's way to say that the other side has closed
+                break
+            if not more:
+                break
+            shown += more
+        assert process.wait(10) == 0
+        assert shown.rindex(b"\x1b[?1049l") > shown.index(b"\x1b[?1049h"), "the screen is back"
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
