@@ -21,7 +21,7 @@ from moonlet.console.common import Options, Output
 from moonlet.console.replay import reading
 from moonlet.console.tui import start
 from moonlet.console.tui.browser import Browser
-from moonlet.console.tui.printable import printable
+from moonlet.console.tui.printable import label, printable
 from moonlet.console.tui.state_lines import LINES_MAX, OPEN_TO, state_lines
 from moonlet.core.errors import Unavailable
 from moonlet.core.ids import AgentId
@@ -242,7 +242,15 @@ def test_only_what_is_open_is_a_line_and_no_more_than_a_limit() -> None:
     assert len(state_lines(many, changed, set())) > OPEN_TO, "what changed is open"
     everything = [[0] * 400] * 400
     assert len(state_lines(everything, [], set())) == LINES_MAX + 1
-    assert printable("a\nb\x1b\u202e") == "a\\nb\\x1b\\u202e"
+
+
+def test_no_text_is_obeyed_by_the_terminal_wherever_it_stands() -> None:
+    """Keys, values, names and reasons; what is shown has no character that does anything."""
+    odd = "[red]\n\x1b[2J\u202e\x9b"
+    lines = [each.text for each in state_lines({odd: [odd], "a": odd}, [], set())]
+    lines += [label(odd).plain, printable(odd), label(f"{odd} is not there").plain]
+    assert all(line.isprintable() for line in lines), lines
+    assert all("[red]" in line for line in lines[1:]), "and it can be read"
 
 
 def test_without_a_terminal_it_says_what_to_do(shop_file: Path) -> None:

@@ -11,7 +11,7 @@ CHANGES = "tests/replay/test_changes.py::"
 TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
     Fault(
         "time travel",
-        "tests/console/test_tui.py::test_what_comes_from_outside_is_text_and_a_server_may_go",
+        "tests/console/test_tui.py::test_no_text_is_obeyed_by_the_terminal_wherever_it_stands",
         "text from outside goes to the terminal as it is",
         (
             (
