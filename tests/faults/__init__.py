@@ -6,6 +6,7 @@ text is not found any more is an error too, so that this table can't rot unseen.
 
 from tests.faults.bounds import BOUND_FAULTS
 from tests.faults.calls_and_clocks import CALL_AND_CLOCK_FAULTS
+from tests.faults.cohorts import COHORT_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.consistency import CONSISTENCY_FAULTS
 from tests.faults.fault import Fault
@@ -37,6 +38,7 @@ FAULTS: tuple[Fault, ...] = (
     *MEMORY_FAULTS,
     *TIME_TRAVEL_FAULTS,
     *KEYFRAME_FAULTS,
+    *COHORT_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

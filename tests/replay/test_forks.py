@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from moonlet.replay import (
     Reorder,
     cause_of,
     cohort,
+    conversations,
     depends_on,
     fork,
     parse_point,
@@ -220,14 +222,64 @@ def test_two_sets_that_share_a_command_are_both_found() -> None:
 
 
 async def test_a_cohort_is_compared_conversation_by_conversation(record: Recording) -> None:
-    places = [named(record, f"order/{key}", "Place").command.id for key in "abc"]
-    same = cohort(record, BY_NAME, places)
-    assert not any(each.differs for each in same) and same[0].length == (5, 5)
+    places = conversations(record, "order/*", "Place")[:3]
+    assert places == [named(record, f"order/{key}", "Place").command.id for key in "abc"]
+    same = cohort(record, BY_NAME, [*places, places[0]])
+    assert not any(each.differs for each in same.conversations)
+    first = same.conversations[0]
+    assert (len(same.conversations), first.began, first.length) == (3, "order/a@1", (5, 5))
     other = {**BY_NAME, "order": changed("Charged", charged_otherwise)}
-    found = cohort(record, other, places, measure=lambda commits: str(commits[-2].events))
-    assert [each.differs for each in found] == [True, False, False]
+    found = cohort(record, other, places).conversations
+    assert [each.differs for each in found] == [True, False, True], "c met another stock"
+    measured = cohort(record, other, places, measure=lambda commits: commits[-2].events)
+    assert [each.measure[0] == each.measure[1] for each in measured.conversations] == [
+        False, True, True,
+    ]  # fmt: skip
     with pytest.raises(Invalid, match="has no conversation"):
         cohort(record, BY_NAME, ["nobody"])
+    with pytest.raises(Invalid, match=r"the measure of conversation .* failed: ZeroDiv.*forks.py:"):
+        cohort(record, BY_NAME, places, measure=lambda commits: 1 / 0)
+    with pytest.raises(Invalid, match="returns plain data"):
+        cohort(record, BY_NAME, places, measure=lambda commits: object())
+
+
+async def test_another_call_function_answers_the_calls_of_a_cohort_and_of_nobody_else(
+    record: Recording,
+) -> None:
+    a, _, c = conversations(record, "order/*", "Place")[:3]
+    asked: list[str] = []
+
+    async def bank(call: Charge) -> Charged | None:
+        asked.append(call.card)
+        return Charged("free") if call.card == "stolen" else None
+
+    made = cohort(record, BY_NAME, [c], answer=bank, measure=lambda commits: len(commits))
+    assert asked == ["stolen"]
+    assert [(each.differs, each.length) for each in made.conversations] == [(True, (5, 5))]
+    both = cohort(record, BY_NAME, [a, c], answer=bank)
+    assert asked[1:] == ["blue", "stolen"] and not both.unanswered
+    assert [each.differs for each in both.conversations] == [False, True], "None: as recorded"
+    with pytest.raises(Invalid, match="answered with a str, and agent type order has no handler"):
+        cohort(record, BY_NAME, [a], answer=lambda call: "fine")
+
+
+async def test_what_agents_that_are_not_here_sent_comes_as_it_came(record: Recording) -> None:
+    """Of a bundle of the orders alone, or without the code of the stock."""
+    made = fork(record, {"order": BY_NAME["order"]})
+    assert [(each.agent, each.gone) for each in made.agents] == []
+    assert made.states["order/a"]["status"] == "paid" and made.codeless == ["stock"]
+
+
+def test_a_fork_of_many_agents_takes_no_longer_for_each() -> None:
+    """It took 14 s for 5,000."""
+    made = recorded(*(Insert(f"stock/s{n}", "Refill", {"count": 1}, n) for n in range(1, 6_001)))
+    began = time.perf_counter()
+    assert fork(made, BY_NAME).agents == []
+    alone = time.perf_counter() - began
+    few = recorded(*(Insert("stock/s", "Refill", {"count": 1}, n) for n in range(1, 6_001)))
+    began = time.perf_counter()
+    assert fork(few, BY_NAME).agents == []
+    assert alone < 5 * (time.perf_counter() - began) + 0.5, alone
 
 
 DIGESTS = """
@@ -299,7 +351,41 @@ def test_the_command_tells_what_differs_and_that_it_is_not_real(shop_file: Path)
         (("--drop", "order/b@77"), "has no revision 77"),
         (("--move", "order/b@1"), "write two points"),
         (("--answer", "tests.replay.shop:nothing"), "has no function 'nothing'"),
-        (("--answer", "no.such.module:x"), "No module named"),
+        (("--answer", "no.such.module:x"), "there is no module 'no.such.module'"),
     ):
         refused = invoke("fork", *arguments, *rest)
+        assert refused.code == 2 and said in refused.err, (arguments, refused.err)
+
+
+def test_the_command_compares_conversations(shop_file: Path, tmp_path: Path) -> None:
+    rest = ("--bundle", str(shop_file), "--module", "tests.replay.shop")
+    ended = invoke("cohort", *rest)
+    assert ended.code == 0 and "6 conversations, all come out as they did" in ended.out
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from tests.replay.shop import Charged\n"
+        "def bank(call): return Charged(f'mine-{call.amount}')\n"
+        "def receipt(commits):\n"
+        "    said = [event.body for commit in commits for event in commit.events]\n"
+        "    return [body['receipt'] for body in said if body.get('receipt')]\n"
+        "def two(call, other): pass\n"
+    )
+    ours = ("--answer", f"{mine}:bank", "--measure", f"{mine}:receipt")
+    told = invoke("cohort", "order/a@3", "order/c@1", *ours, *rest)
+    assert "2 conversations, 2 would have come out otherwise; none of this happened" in told.out
+    assert '["receipt-20"] → ["mine-20"]' in told.out and '[] → ["mine-10"]' in told.out
+    (made,) = invoke("cohort", "--command", "Place", "--most", "2", *ours, *rest, "--json").records
+    assert [each["began"] for each in made["conversations"]] == ["order/c@1", "order/a@4"]
+    assert [each["differs"] for each in made["conversations"]] == [True, False]
+    assert made["real"] is False and made["unanswered"] == []
+    for arguments, said in (
+        (("--agents", "nobody/*"), "began with nobody/*: `moonlet trace POINT`"),
+        (("order/a@1", "--command", "Place"), "name points, or choose"),
+        (("--answer", f"{mine}:two"), "two(call, other) must take one argument"),
+        (("--measure", "two"), "write MODULE:FUNCTION"),
+        (("--measure", f"{tmp_path}/none.py:two"), "there is no file"),
+        (("--measure", f"{mine}:bank"), "the measure of conversation"),
+        (("order/a@77",), "has no revision 77"),
+    ):
+        refused = invoke("cohort", *arguments, *rest)
         assert refused.code == 2 and said in refused.err, (arguments, refused.err)

@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "effects": "moonlet.console.replay:effects",
     "trace": "moonlet.console.replay:trace",
     "fork": "moonlet.console.replay:fork",
+    "cohort": "moonlet.console.replay:cohort_",
     "step": "moonlet.console.replay:step",
     "tui": "moonlet.console.tui:tui",
     "replay": "moonlet.console.replay:replay",

@@ -45,6 +45,7 @@ from moonlet.replay.changes import (
 )
 from moonlet.replay.forks import (
     AgentFork,
+    Cohort,
     Compared,
     Dependence,
     Drop,
@@ -54,6 +55,7 @@ from moonlet.replay.forks import (
     Recording,
     Reorder,
     cohort,
+    conversations,
     depends_on,
     fork,
     read_record,
@@ -101,6 +103,7 @@ __all__ = [
     "BundleSource",
     "CausedBy",
     "Change",
+    "Cohort",
     "Compared",
     "Condition",
     "Cut",
@@ -141,6 +144,7 @@ __all__ = [
     "commit_at",
     "commits_of",
     "compare",
+    "conversations",
     "correlation_of",
     "critical_path",
     "cut_at",

@@ -10,6 +10,7 @@ from moonlet.console.common.progress_line import Advance, progress
 from moonlet.console.common.session import Session, opened
 from moonlet.console.common.sizes import Internal, Journals, Mailbox, Replicas, asked_topology
 from moonlet.console.common.supervisor import RESTARTS, Child, supervise
+from moonlet.console.common.user_function import function_at
 
 __all__ = [
     "MEANINGS",
@@ -36,6 +37,7 @@ __all__ = [
     "find",
     "find_code",
     "find_own",
+    "function_at",
     "on_stop",
     "opened",
     "outcome",

@@ -109,7 +109,7 @@ def _found_at(text: str, views: bool) -> "tuple[list[AgentType[Any]], list[View]
     place, colon, name = text.rpartition(":")
     if not colon:
         place, name = text, ""
-    module = _module(place)
+    module = module_at(place)
     if name:
         value = getattr(module, name, None)
         held = value.values() if isinstance(value, dict) else value
@@ -152,7 +152,8 @@ def _known(module: ModuleType) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _module(place: str) -> ModuleType:
+def module_at(place: str) -> ModuleType:
+    """Import a dotted name or a `.py` file; raises `InvalidSettings` that says what is wrong."""
     try:
         with _not_collecting():
             if place.endswith(".py"):

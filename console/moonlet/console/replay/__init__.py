@@ -1,6 +1,7 @@
 """Time travel: `history`, `state`, `diff`, `blame`, `bisect`, `why`, `trace` and more."""
 
 from moonlet.console.replay.causes import ENDS, effects, trace, why
+from moonlet.console.replay.cohorts import cohort_
 from moonlet.console.replay.forking import fork
 from moonlet.console.replay.history import history
 from moonlet.console.replay.indexing import index, indexed, kept_states, looking, search
@@ -19,6 +20,7 @@ __all__ = [
     "bisect",
     "blame",
     "code_of",
+    "cohort_",
     "compare",
     "cut",
     "diff",

@@ -1,20 +1,28 @@
 """`fork`: what would have been with other commands or other code."""
 
-import importlib
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
-from moonlet.console.common import Modules, Options, command, counted, find, table
+from moonlet.console.common import (
+    Modules,
+    Options,
+    command,
+    counted,
+    find,
+    function_at,
+    table,
+)
 from moonlet.console.replay.opening import BundleFile, Reading, reading
 from moonlet.console.replay.words import line
 from moonlet.core.commit import Commit, plain
-from moonlet.core.errors import Invalid, InvalidSettings
+from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
 from moonlet.replay import (
     NOTHING,
     AgentFork,
+    Cohort,
     Drop,
     Edit,
     Fork,
@@ -76,7 +84,7 @@ async def fork(
     Prints for each agent what differs from what happened.
     """
     types = find(module)
-    answering = _function(answer) if answer is not None else None
+    answering = function_at("--answer", answer) if answer is not None else None
     async with reading(options, bundle, types.values()) as opened:
         point = await opened.point(at) if at is not None else None
         edits = await _edits(opened, drop or [], edit or [], move or [])
@@ -149,17 +157,6 @@ def _inserted(text: str, micros: int) -> Insert:
     return Insert(str(AgentId.parse(agent)), name, _json(body, text), micros)
 
 
-def _function(text: str) -> Any:
-    module, _, name = text.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError as error:
-        raise InvalidSettings(f"--answer {text}: {error}") from None
-    if not callable(found):
-        raise InvalidSettings(f"--answer {text}: {module} has no function {name!r}")
-    return found
-
-
 def _record(made: Fork) -> dict[str, Any]:
     return {
         "at": made.at,
@@ -198,10 +195,16 @@ def _in_words(made: Fork) -> str:
         lines += [f"  state  {change}" for change in each.state[:SHOWN]]
         if len(each.state) > SHOWN:
             lines.append(f"  state  and {len(each.state) - SHOWN:,} changes more")
-    lines += [f"nobody answered the call of {call}" for call in made.unanswered]
-    lines += [f"{agent} can't be folded on: {why}" for agent, why in made.failed.items()]
-    if made.codeless:
-        lines.append(f"the code of {', '.join(made.codeless)} is not known here: left out")
+    lines += left_open(made)
     if made.stopped:
         lines.append(f"stopped {made.stopped}; {counted(len(made.commits), 'commit')} were made")
     return "\n".join(lines)
+
+
+def left_open(made: Fork | Cohort) -> list[str]:
+    """What could not be done, a line each."""
+    lines = [f"nobody answered the call of {call}" for call in made.unanswered]
+    lines += [f"{agent} can't be folded on: {why}" for agent, why in made.failed.items()]
+    if made.codeless:
+        lines.append(f"the code of {', '.join(made.codeless)} is not known here: left out")
+    return lines

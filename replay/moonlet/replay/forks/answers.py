@@ -1,6 +1,9 @@
 """What calls outside are answered in a fork: from the record, by a function, or not at all."""
 
-from collections.abc import Callable
+import asyncio
+import inspect
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -9,20 +12,31 @@ from moonlet.agents import AgentType
 from moonlet.agents.calls import failure
 from moonlet.core.codec import Encoding
 from moonlet.core.commit import Effect
+from moonlet.core.effects import PerformFailed
 from moonlet.core.envelope import Envelope
+from moonlet.core.errors import Invalid
 from moonlet.core.fold import body_digest, call_id
 from moonlet.core.fold import plain_body as plain_of
 from moonlet.replay.forks.recording import Recorded, Recording
 
 Answer = Callable[[Any], Any]
-"""Takes a call, of its class; returns what `on_perform` would, or raises. None: no answer."""
+"""Takes a call, of its class; returns what `on_perform` would, or raises. None: no answer.
+
+A coroutine function is run to its end, one call after the other, on a loop of its own.
+"""
 
 
 class RecordedAnswers:
-    """The results that were recorded, by the call's id and by its content."""
+    """The results that were recorded, by the call's id and by its content.
 
-    def __init__(self, record: Recording, answer: Answer | None) -> None:
+    In the conversations `afresh` the function is asked before the record.
+    """
+
+    def __init__(
+        self, record: Recording, answer: Answer | None, afresh: Collection[str] = ()
+    ) -> None:
         self._answer = answer
+        self._afresh = frozenset(afresh)
         self._by_call: dict[str, tuple[str, Recorded]] = {}
         self._by_content: dict[tuple[str, str], Recorded] = {}
         for each in record.commits:
@@ -42,8 +56,12 @@ class RecordedAnswers:
     ) -> tuple[Envelope, Encoding] | None:
         """The result's command and its encoding; None: nobody answers.
 
-        What was recorded for the same call, or for another of the same content, goes first.
+        What was recorded for the same call goes before another of the same content. Raises
+        `Invalid` for an answer that the agent type has no handler for.
         """
+        first = call.correlation_id in self._afresh
+        if first and (made := self._asked(agent_type, call, encoding)) is not None:
+            return made
         content = _content(effect)
         same = self._by_call.get(call.call)
         if same is not None and same[0] == content:
@@ -51,22 +69,39 @@ class RecordedAnswers:
         alike = self._by_content.get((agent_type.name, content))
         if alike is not None:
             return _recorded(call, alike), alike.encoding
-        if self._answer is None:
-            return None
+        return None if first else self._asked(agent_type, call, encoding)
+
+    def _asked(
+        self, agent_type: AgentType[Any], call: Envelope, encoding: Encoding
+    ) -> tuple[Envelope, Encoding] | None:
+        """What the function says."""
         handler = agent_type.performs.get(call.name)
-        if handler is None:
+        if self._answer is None or handler is None:
             return None
         typed = handler.message.decode(call.body, call.version, encoding)
         try:
             result = self._answer(typed)
+            if inspect.iscoroutine(result):
+                result = _awaited(result)
         except Exception as error:
             result = failure(call, "raised", error, 1)
         if result is None:
             return None
         message = agent_type.behavior.message_type(type(result))
+        failed = isinstance(result, PerformFailed)  # a host would park it, if nobody takes it
+        if not failed and message.name not in agent_type.behavior.commands:
+            raise Invalid(
+                f"{call.name} was answered with a {message.name}, and agent type {agent_type.name}"
+                " has no handler for it: return what its on_perform does, or None for no answer"
+            )
         body, version = message.write(result, encoding)[0], message.version
-        made = _envelope(call, message.name, body, version)
-        return made, encoding
+        return _envelope(call, message.name, body, version), encoding
+
+
+def _awaited(made: Coroutine[Any, Any, Any]) -> Any:
+    """In a thread: a loop may be running here."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, made).result()
 
 
 def _content(effect: Effect[Any]) -> str:

@@ -9,7 +9,7 @@ would be a difference too.
 """
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -61,10 +61,11 @@ class ForkRun:
         start: int,
         edits: tuple[Change, ...],
         answer: Answer | None,
+        afresh: Collection[str] = (),
     ) -> None:
         self._record = record
         self._types = types
-        self._answers = RecordedAnswers(record, answer)
+        self._answers = RecordedAnswers(record, answer, afresh)
         self._edits = {(e.agent, e.command): e for e in edits if not isinstance(e, Insert)}
         self._folds: dict[str, Fold[Any]] = {}
         self._waiting: list[_Due] = []
@@ -116,9 +117,13 @@ class ForkRun:
             if fold is not None:
                 self._effects(each.commit, each.encoding, fold)
         for each in after:
-            if each.cause is None:
+            if each.cause is None or not self._is_decided(each.cause.agent):
                 commit = each.commit
                 self._put(commit.time, commit.wall_us, _envelope(each), each.encoding)
+
+    def _is_decided(self, agent: str) -> bool:
+        """Whether what an agent causes follows from its own commits here."""
+        return agent in self._record.by_agent and agent_type_of(agent) in self._types
 
     def _fold(self, each: Recorded) -> None:
         commit = each.commit

@@ -1,6 +1,6 @@
 """Forking a record, and what came of it: per agent, what differs from what happened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -61,20 +61,24 @@ def fork(
     *,
     at: Point | None = None,
     answer: Answer | None = None,
+    afresh: Collection[str] = (),
 ) -> Fork:
     """Run the record on from just before the commit `at`, with `edits` and the code of `types`.
 
     Without `at`: from just before the first command that is edited; without edits from the
     beginning. Nothing real is touched. Calls outside are answered from the record while their
-    content is the same, else by `answer`. States are compared as `types` folds what happened: what
-    a changed fold alone would have made of the same events is no difference.
-    Raises `Invalid` for commands that there never were.
+    content is the same, else by `answer`; in the conversations `afresh` (correlations) by `answer`
+    first. What came of agents that are not decided here, since the record or `types` lacks them,
+    comes as it did. States are compared as `types` folds what happened: what a changed fold alone
+    would have made of the same events is no difference.
+    Raises `Invalid` for commands that there never were, and for answers that no handler takes.
     """
     start = _start(record, edits, at)
-    running = ForkRun(record, types, start, tuple(edits), answer)
+    running = ForkRun(record, types, start, tuple(edits), answer, afresh)
     running.run()
     made = [plain_commit(commit, encoding) for commit, encoding in running.made]
-    happened = [each.plain() for each in record.commits[start:]]
+    happened = _by_agent([each.plain() for each in record.commits[start:]])
+    forked = _by_agent(made)
     known = {agent for agent in record.by_agent if agent.partition("/")[0] in types}
     whole = ForkRun(record, types, len(record.commits), (), None)
     states = {agent: plain_state(fold.state) for agent, fold in sorted(running.folds.items())}
@@ -82,7 +86,8 @@ def fork(
     for agent in sorted(known | set(states)):
         fold = whole.folds.get(agent)
         then = plain_state(fold.state) if fold is not None else None
-        came = _agent(agent, happened, made, changes(then, states.get(agent)))
+        differ = changes(then, states.get(agent))
+        came = _agent(agent, happened.get(agent, {}), forked.get(agent, {}), differ)
         if came is not None:
             agents.append(came)
     told = [(c.agent, c.revision, c.command.id, said(c)) for c in made]
@@ -135,12 +140,21 @@ def _name(record: Recording, start: int) -> str:
     return f"{commit.agent}@{commit.revision}"
 
 
+def _by_agent(commits: list[Commit[Any]]) -> dict[str, dict[str, Commit[Any]]]:
+    """Agent → command id → commit."""
+    found: dict[str, dict[str, Commit[Any]]] = {}
+    for commit in commits:
+        found.setdefault(commit.agent, {})[commit.command.id] = commit
+    return found
+
+
 def _agent(
-    agent: str, happened: list[Commit[Any]], made: list[Commit[Any]], state: list[Changed]
+    agent: str,
+    theirs: Mapping[str, Commit[Any]],
+    ours: Mapping[str, Commit[Any]],
+    state: list[Changed],
 ) -> AgentFork | None:
     """What differs of an agent; commands are the same if their ids are, wherever they stand."""
-    ours = {commit.command.id: commit for commit in made if commit.agent == agent}
-    theirs = {commit.command.id: commit for commit in happened if commit.agent == agent}
     gone = [id for id in theirs if id not in ours]
     new = [id for id in ours if id not in theirs]
     both = [id for id in ours if id in theirs]
