@@ -9,8 +9,8 @@ from textual.widgets import Footer, Static
 
 from moonlet.console.tui.asking_line import AskingLine
 from moonlet.console.tui.base_screen import BaseScreen
+from moonlet.console.tui.line_list import LineList
 from moonlet.console.tui.printable import printable
-from moonlet.console.tui.rows import Rows
 from moonlet.core.ids import AgentId
 
 
@@ -32,14 +32,14 @@ class AgentsScreen(BaseScreen):
     def compose(self) -> ComposeResult:
         """Head, list, the line that asks, keys."""
         yield Static(id="head", markup=False)
-        yield Rows("agents")
+        yield LineList("agents")
         yield AskingLine()
         yield Static(id="same", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
         """Read who is there."""
-        self.query_one(Rows).focus()
+        self.query_one(LineList).focus()
         self.action_reload()
 
     def action_reload(self) -> None:
@@ -56,7 +56,7 @@ class AgentsScreen(BaseScreen):
         where = printable(self.browser.opened.source.description)
         told = f", with {printable(self._letters)!r}" if self._letters else ""
         self.query_one("#head", Static).update(f"{of}{len(self._all):,} agents of {where}{told}")
-        self.query_one(Rows).show(len(self._seen), self._line)
+        self.query_one(LineList).show(len(self._seen), self._line)
 
     def _line(self, index: int) -> Text:
         agent, count = self._seen[index]
@@ -71,13 +71,13 @@ class AgentsScreen(BaseScreen):
 
         self.query_one(AskingLine).ask("agents with (* for all)", answered)
 
-    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Open the agent's history at its end."""
         self.browser.go(self._seen[event.index][0], None)
 
     def action_open(self) -> None:
         """For the footer's sake; the list takes the key itself."""
-        self.query_one(Rows).action_choose()
+        self.query_one(LineList).action_choose()
 
     def same(self) -> str:
         """`moonlet agents`; a bundle tells its agents when it is opened."""

@@ -26,7 +26,7 @@ AskingLine { height: 1; }
 #question { width: auto; }
 #answer { width: 1fr; }
 #both { height: 1fr; }
-Rows { height: 1fr; scrollbar-size-horizontal: 0; overflow-x: hidden; }
+LineList { height: 1fr; scrollbar-size-horizontal: 0; overflow-x: hidden; }
 #commits { width: 2fr; }
 #panel { width: 3fr; border-left: solid $primary; }
 """

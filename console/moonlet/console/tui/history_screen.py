@@ -14,9 +14,9 @@ from moonlet.agents import AgentType
 from moonlet.console.replay import moment
 from moonlet.console.tui.asking_line import AskingLine
 from moonlet.console.tui.base_screen import BaseScreen
+from moonlet.console.tui.line_list import LineList
 from moonlet.console.tui.panels import Panel, cause_panel, change_panel, effect_panel
 from moonlet.console.tui.printable import label, printable, value_text
-from moonlet.console.tui.rows import Rows
 from moonlet.console.tui.state_lines import StateLine, state_lines, styled
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Corrupt, MoonletError, Undecodable
@@ -79,15 +79,15 @@ class HistoryScreen(BaseScreen):
         yield Static(f"{printable(str(self.agent))}", id="head", markup=False)
         yield Static(id="slider", markup=False)
         with Horizontal(id="both"):
-            yield Rows("commits")
-            yield Rows("panel")
+            yield LineList("commits")
+            yield LineList("panel")
         yield AskingLine()
         yield Static(id="same", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
         """Read the history."""
-        self.query_one("#commits", Rows).focus()
+        self.query_one("#commits", LineList).focus()
         self.set_interval(0.2, self._show_progress)
         self.action_reload()
 
@@ -112,7 +112,7 @@ class HistoryScreen(BaseScreen):
         stepper = await self._apart(lambda: self._farthest(timeline, wanted))
         self._stepper, self._lookup = stepper, ScanLookup(source)
         self._lines.clear()
-        self.query_one("#commits", Rows).show(last + 1, self._commit_line, stepper.revision)
+        self.query_one("#commits", LineList).show(last + 1, self._commit_line, stepper.revision)
         await self._show(stepper)
 
     async def _farthest(self, timeline: Timeline, wanted: int) -> Stepper:
@@ -156,22 +156,22 @@ class HistoryScreen(BaseScreen):
 
     def to(self, revision: int) -> None:
         """Go to a revision of this history."""
-        self.query_one("#commits", Rows).to(revision)
+        self.query_one("#commits", LineList).to(revision)
 
-    def on_rows_moved(self, event: Rows.Moved) -> None:
+    def on_line_list_cursor_moved(self, event: LineList.CursorMoved) -> None:
         """Another commit is looked at."""
-        if event.rows.id == "commits":
+        if event.lines.id == "commits":
             self._look()
 
     @property
     def _revision(self) -> int:
         """Where the cursor is; what is shown follows it."""
-        return self.query_one("#commits", Rows).cursor
+        return self.query_one("#commits", LineList).cursor
 
-    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Of a commit its state is shown; in the panel a place is folded, or a commit opened."""
-        if event.rows.id == "commits":
-            self.query_one("#panel", Rows).focus()
+        if event.lines.id == "commits":
+            self.query_one("#panel", LineList).focus()
         elif self._seen == "state" and event.index < len(self._state):
             self._toggled ^= {self._state[event.index].path}
             self._look()
@@ -182,20 +182,20 @@ class HistoryScreen(BaseScreen):
 
     def action_slide(self, by: int) -> None:
         """A hundredth of the history on."""
-        commits = self.query_one("#commits", Rows)
+        commits = self.query_one("#commits", LineList)
         commits.to(commits.cursor + by * max(1, commits.count // 100))
 
     def action_other_side(self) -> None:
         """From the commits to the panel, and back."""
-        panel = self.query_one("#panel", Rows)
-        (self.query_one("#commits", Rows) if panel.has_focus else panel).focus()
+        panel = self.query_one("#panel", LineList)
+        (self.query_one("#commits", LineList) if panel.has_focus else panel).focus()
 
     # what is seen of it
 
     def action_see(self, seen: Seen) -> None:
         """Show another side."""
         self._seen = seen
-        self.query_one("#panel", Rows).cursor = 0
+        self.query_one("#panel", LineList).cursor = 0
         self._look()
 
     def action_mark(self) -> None:
@@ -224,7 +224,7 @@ class HistoryScreen(BaseScreen):
                 case "state":
                     state = plain_state(stepper.here.state)
                     self._state = state_lines(state, changed, self._toggled)
-                    panel = self.query_one("#panel", Rows)
+                    panel = self.query_one("#panel", LineList)
                     panel.show(len(self._state), lambda index: styled(self._state[index]))
                     return
                 case "changes":
@@ -236,7 +236,7 @@ class HistoryScreen(BaseScreen):
                 case "effects":
                     made = effect_panel(await effects(self._lookup, commit))
         self._panel = made
-        self.query_one("#panel", Rows).show(len(made.lines), lambda n: label(made.lines[n]))
+        self.query_one("#panel", LineList).show(len(made.lines), lambda n: label(made.lines[n]))
 
     def _show_head(self, stepper: Stepper, commit: Commit[Any] | None) -> None:
         here, last = stepper.revision, stepper.timeline.last
@@ -268,7 +268,7 @@ class HistoryScreen(BaseScreen):
         for revision in wanted:
             async with self._reading:
                 self._lines[revision] = await _line_of(stepper.timeline, revision)
-        self.query_one("#commits", Rows).refresh()
+        self.query_one("#commits", LineList).refresh()
 
     # going on until something is
 
@@ -316,7 +316,7 @@ class HistoryScreen(BaseScreen):
 
     def _place(self) -> str:
         """The path of the line in the state; the root if another side is seen."""
-        cursor = self.query_one("#panel", Rows).cursor
+        cursor = self.query_one("#panel", LineList).cursor
         if self._seen != "state" or cursor >= len(self._state):
             return "$"
         return show_path(self._state[cursor].path)

@@ -10,8 +10,8 @@ from textual.widgets import Footer, Static
 from moonlet.console.replay import indexed
 from moonlet.console.tui.asking_line import AskingLine
 from moonlet.console.tui.base_screen import BaseScreen
+from moonlet.console.tui.line_list import LineList
 from moonlet.console.tui.printable import label, printable
-from moonlet.console.tui.rows import Rows
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.replay.index import Hit
@@ -32,14 +32,14 @@ class SearchScreen(BaseScreen):
     def compose(self) -> ComposeResult:
         """Head, hits, the line that asks, keys."""
         yield Static(f"looking for {printable(self._words)}", id="head", markup=False)
-        yield Rows("hits")
+        yield LineList("hits")
         yield AskingLine()
         yield Static(id="same", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
         """Look for them."""
-        self.query_one(Rows).focus()
+        self.query_one(LineList).focus()
         self.work(self._find(), "indexing")
 
     async def _find(self) -> None:
@@ -50,7 +50,7 @@ class SearchScreen(BaseScreen):
         more = " and more" if len(self._hits) == HITS_MAX else ""
         told = f"{len(self._hits):,}{more} commits with {printable(self._words)}"
         self.query_one("#head", Static).update(told)
-        self.query_one(Rows).show(len(self._hits), self._line)
+        self.query_one(LineList).show(len(self._hits), self._line)
 
     def _line(self, index: int) -> Text:
         hit = self._hits[index]
@@ -61,14 +61,14 @@ class SearchScreen(BaseScreen):
             f"  {hit.outcome}{reason}"
         )
 
-    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Open the history there."""
         hit = self._hits[event.index]
         self.browser.go(AgentId.parse(hit.agent), hit.revision)
 
     def action_open(self) -> None:
         """For the footer's sake."""
-        self.query_one(Rows).action_choose()
+        self.query_one(LineList).action_choose()
 
     def same(self) -> str:
         """`moonlet search`."""

@@ -16,7 +16,7 @@ LineOf = Callable[[int], Text]
 CURSOR = Style(reverse=True)
 
 
-class Rows(ScrollView, can_focus=True):
+class LineList(ScrollView, can_focus=True):
     """`count` lines, made by `line_of` when they are seen, and a cursor on one of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,20 +29,20 @@ class Rows(ScrollView, can_focus=True):
         Binding("enter", "choose", show=False),
     ]
 
-    class Moved(Message):
+    class CursorMoved(Message):
         """The cursor stands on another line now."""
 
-        def __init__(self, rows: "Rows", index: int) -> None:
+        def __init__(self, lines: "LineList", index: int) -> None:
             super().__init__()
-            self.rows = rows
+            self.lines = lines
             self.index = index
 
     class Chosen(Message):
         """Enter was pressed on a line."""
 
-        def __init__(self, rows: "Rows", index: int) -> None:
+        def __init__(self, lines: "LineList", index: int) -> None:
             super().__init__()
-            self.rows = rows
+            self.lines = lines
             self.index = index
 
     def __init__(self, id: str) -> None:
@@ -68,7 +68,7 @@ class Rows(ScrollView, can_focus=True):
             self.cursor = index
             self._show_cursor()
             self.refresh()
-            self.post_message(self.Moved(self, index))
+            self.post_message(self.CursorMoved(self, index))
 
     def action_move(self, by: int) -> None:
         """So many lines on."""
