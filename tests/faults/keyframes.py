@@ -48,4 +48,17 @@ KEYFRAME_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "time travel",
+        "tests/replay/test_views.py::"
+        "test_at_every_commit_of_every_journal_it_holds_what_is_in_the_cut",
+        "a view as of a time is what it is now",
+        (
+            (
+                REPLAY + "views/viewing.py",
+                "if message.sequence <= end and",
+                "if message.sequence and",
+            ),
+        ),
+    ),
 )

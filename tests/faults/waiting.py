@@ -163,7 +163,7 @@ WAITING_FAULTS: tuple[Fault, ...] = (
         "a parked command's traceback is not shown",
         (
             (
-                ("console/moonlet/console/replay/history.py"),
+                ("console/moonlet/console/replay/histories.py"),
                 "_tell(options, commit, await stack_of(commit))",
                 '_tell(options, commit, "")',
             ),

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         survey,
     )
     from moonlet.projections.values import Amount, Dot, JournalId, Observed
-    from moonlet.projections.view import At, FieldPlan, View, ViewState
+    from moonlet.projections.view import At, FieldPlan, View, ViewState, journals_of
 
 __getattr__ = _late(__name__)
 
@@ -100,6 +100,7 @@ __all__ = [
     "ViewState",
     "apply_delta",
     "journal_ends",
+    "journals_of",
     "make_delta",
     "open_reader",
     "operate",

@@ -3,13 +3,9 @@
 Journals are read through a `HistorySource`: a server, or a file that was taken of one.
 """
 
-from moonlet.replay.again import (
-    Divergent,
-    Replayed,
-    assert_replays,
-    replay_agent,
-    replay_all,
-)
+from typing import TYPE_CHECKING
+
+from moonlet.core.doors import late as _late
 from moonlet.replay.causes import (
     CausedBy,
     Followed,
@@ -43,23 +39,6 @@ from moonlet.replay.changes import (
     parse_path,
     walk,
 )
-from moonlet.replay.forks import (
-    AgentFork,
-    Cohort,
-    Compared,
-    Dependence,
-    Drop,
-    Edit,
-    Fork,
-    Insert,
-    Recording,
-    Reorder,
-    cohort,
-    conversations,
-    depends_on,
-    fork,
-    read_record,
-)
 from moonlet.replay.points import (
     Point,
     PointText,
@@ -88,11 +67,41 @@ from moonlet.replay.states import (
     StateAt,
     Timeline,
     cut_at,
+    cut_behind,
     plain_state,
     state_at,
     states_at,
 )
-from moonlet.replay.vetting import Impurity, vet
+
+if TYPE_CHECKING:
+    from moonlet.replay.again import (
+        Divergent,
+        Replayed,
+        assert_replays,
+        replay_agent,
+        replay_all,
+    )
+    from moonlet.replay.forks import (
+        AgentFork,
+        Cohort,
+        Compared,
+        Dependence,
+        Drop,
+        Edit,
+        Fork,
+        Insert,
+        Recording,
+        Reorder,
+        cohort,
+        conversations,
+        depends_on,
+        fork,
+        read_record,
+    )
+    from moonlet.replay.vetting import Impurity, vet
+    from moonlet.replay.views import view_at
+
+__getattr__ = _late(__name__)
 
 __all__ = [
     "NOTHING",
@@ -148,6 +157,7 @@ __all__ = [
     "correlation_of",
     "critical_path",
     "cut_at",
+    "cut_behind",
     "depends_on",
     "effects",
     "find_command",
@@ -170,6 +180,7 @@ __all__ = [
     "states_at",
     "swimlanes",
     "vet",
+    "view_at",
     "walk",
     "why",
 ]

@@ -16,7 +16,7 @@ from moonlet.console.common import (
     find,
     table,
 )
-from moonlet.console.replay.history import Agent
+from moonlet.console.replay.histories import Agent
 from moonlet.console.replay.indexing import timeline_of
 from moonlet.console.replay.opening import BundleFile, PointArgument, code_of, reading
 from moonlet.console.replay.words import line, moment, origin

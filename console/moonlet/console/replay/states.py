@@ -106,7 +106,7 @@ def _record(held: StateAt) -> dict[str, Any]:
     }
 
 
-async def _cut(opened: Reading, time: str | None) -> Cut | None:
+async def cut_of(opened: Reading, time: str | None) -> Cut | None:
     """The cut at a time; a time alone is of today, or of the day of the last commit."""
     if time is None:
         return None
@@ -131,7 +131,7 @@ async def _many(
             f" {', '.join(sorted(types))}): name its module with --module MODULE[:NAME]"
         )
     async with reading(options, bundle, types.values()) as opened:
-        cut = await _cut(opened, time)
+        cut = await cut_of(opened, time)
         for each in names:
             for held in await states_at(opened.source, types, each, cut):
                 record = _record(held)
@@ -150,7 +150,7 @@ async def cut(options: Options, time: Time = None, bundle: BundleFile = None) ->
     if time is None:
         raise Invalid("say when: --time 08:45, --time 2026-03-11T08:45:00, --time=-5m")
     async with reading(options, bundle) as opened:
-        found = await _cut(opened, time)
+        found = await cut_of(opened, time)
         assert found is not None
     rows = [("JOURNAL", "SEQUENCE", "")]
     rows += [

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from moonlet.console.common import Modules, Options, command, find, pretty
-from moonlet.console.replay.history import Agent
+from moonlet.console.replay.histories import Agent
 from moonlet.console.replay.indexing import timeline_of
 from moonlet.console.replay.opening import BundleFile, code_of, reading
 from moonlet.console.replay.words import line

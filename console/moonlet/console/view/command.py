@@ -1,5 +1,6 @@
 """`moonlet view NAME ...`: what a shared view holds, and how its replicas agree."""
 
+from collections.abc import Sequence
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,11 +17,14 @@ from moonlet.console.common import (
     pretty,
     table,
 )
+from moonlet.console.replay import BundleFile, Time
+from moonlet.console.view.past import view_then
 from moonlet.console.view.replicas import connected, file_of, replicated
 from moonlet.projections import (
     Replica,
     Rows,
     Sighting,
+    ViewState,
     open_reader,
     rebuild,
     select,
@@ -55,10 +59,22 @@ async def get(
     parent: typer.Context,
     field: Field = None,
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="A key of a map.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="POINT", help="As of a commit: AGENT@REVISION, …")
+    ] = None,
+    time: Time = None,
     timeout: Timeout = TIMEOUT,
     module: Modules = None,
+    bundle: BundleFile = None,
 ) -> None:
-    """Print the view's value, or a field's, or one key's, as of the journals' ends now."""
+    """Print the view's value, or a field's, or one key's, as of the journals' ends now.
+
+    With --at or --time as of then: folded up to a cut in which no effect lacks its cause.
+    """
+    if at is not None or time is not None or bundle is not None:
+        cut, state = await view_then(options, parent.obj, at, time, module, bundle)
+        _print_value(options, state, field, key, lowered=cut.lowered if cut is not None else ())
+        return
     async with (
         connected(options, parent.obj, module) as known,
         replicated(options, known, timeout) as replica,
@@ -90,7 +106,7 @@ async def watch(
                 _print_value(options, replica, field, key, text=compact)
 
 
-def _value(replica: Replica, field: str | None, key: str | None) -> Any:
+def _value(replica: Replica | ViewState, field: str | None, key: str | None) -> Any:
     if field is None:
         return replica.value
     if key is None and field in replica.view.fields:  # of a map: all of it
@@ -100,13 +116,14 @@ def _value(replica: Replica, field: str | None, key: str | None) -> Any:
 
 def _print_value(
     options: Options,
-    replica: Replica,
+    replica: Replica | ViewState,
     field: str | None,
     key: str | None,
     text: Any = pretty,
+    lowered: Sequence[str] | None = None,
 ) -> None:
     value = _value(replica, field, key)
-    record = {
+    record: dict[str, Any] = {
         "view": replica.view.name,
         "version": replica.view.version,
         "frontier": replica.frontier.sequences,
@@ -115,6 +132,8 @@ def _print_value(
         "key": key,
         "value": value,
     }
+    if lowered is not None:
+        record["lowered"] = list(lowered)
     options.output.result(record, text(value))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from moonlet.agents import Client
-from moonlet.console.common import Options, find_code, opened
+from moonlet.console.common import Found, Options, find_code, opened
 from moonlet.core.errors import InvalidSettings, LimitExceeded
 from moonlet.projections import (
     FILES,
@@ -45,6 +45,13 @@ async def connected(
     options: Options, name: str, module: Sequence[str] | None
 ) -> AsyncIterator[Known]:
     """Find the view's code, and connect; raises `InvalidSettings`, and as `opened` does."""
+    view, types = code_of_view(name, module)
+    async with opened(options, types.values()) as session:
+        yield Known(view, session.moon)
+
+
+def code_of_view(name: str, module: Sequence[str] | None) -> tuple[View, Found]:
+    """The view, and the agent types beside it; raises `InvalidSettings`."""
     code = find_code(module)
     view = code.views.get(name)
     if view is None:
@@ -53,8 +60,7 @@ async def connected(
             f" {', '.join(sorted(code.views)) or 'none'}): name its module with --module"
             " MODULE[:NAME]"
         )
-    async with opened(options, code.types.values()) as session:
-        yield Known(view, session.moon)
+    return view, code.types
 
 
 @asynccontextmanager

@@ -1,13 +1,27 @@
 """The subjects of a view: where its replicas talk, what they read, where a snapshot stands."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from moonlet.projections.errors import InvalidView
 from moonlet.projections.view.view import View
-from moonlet.streams import Bus
+from moonlet.streams import Bus, Subjects, Topology
 
 EVERYTHING: Final = (">",)
+
+
+class Mapped(Protocol):
+    """What journals are read from, a bus or a copy: which there are, and their subjects."""
+
+    @property
+    def topology(self) -> Topology:
+        """Which agent types are in which journal."""
+        ...
+
+    @property
+    def subjects(self) -> Subjects:
+        """The map of subjects, under its prefix."""
+        ...
 
 
 def heartbeat_subject(bus: Bus, view: View) -> str:
@@ -35,7 +49,7 @@ def snapshot_subjects(bus: Bus, view: View, version: str, leaf: str) -> str:
     return f"{bus.subjects.prefix}.snap.view.{view.name}.{version}.{leaf}"
 
 
-def journals_of(bus: Bus, view: View) -> Mapping[str, tuple[str, ...]]:
+def journals_of(bus: Mapped, view: View) -> Mapping[str, tuple[str, ...]]:
     """The journal streams that the view folds, each with the subjects it reads there.
 
     All of all, unless every handler is narrowed by `source=`: then only those agent types.

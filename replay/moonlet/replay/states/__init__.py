@@ -1,6 +1,6 @@
 """What agents held at a moment: one, many, or all by a cut in which no effect lacks its cause."""
 
-from moonlet.replay.states.cut import Cut, cut_at
+from moonlet.replay.states.cut import Cut, cut_at, cut_behind
 from moonlet.replay.states.folding import states_at
 from moonlet.replay.states.held import StateAt, fold_from
 from moonlet.replay.states.keyframes import AgentKeyframes, Keyframes, MemoryKeyframes
@@ -16,6 +16,7 @@ __all__ = [
     "StateAt",
     "Timeline",
     "cut_at",
+    "cut_behind",
     "fold_from",
     "plain_state",
     "state_at",

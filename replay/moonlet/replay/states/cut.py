@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from moonlet.core.codec import ENCODING_HEADER, unpack
-from moonlet.core.errors import MoonletError
+from moonlet.core.errors import Invalid, MoonletError
 from moonlet.core.ids import AgentId
 from moonlet.replay.causes import cause_of_command
 from moonlet.replay.sources import HistorySource, JournalFacts
@@ -64,6 +64,20 @@ async def cut_at(source: HistorySource, micros: int) -> Cut:
     if len(frontier) < 2:
         return Cut(frontier)
     return await _closed(source, frontier)
+
+
+async def cut_behind(source: HistorySource, stream: str, sequence: int) -> Cut:
+    """The cut just when a journal had stored this sequence; it is the journal's last one in it.
+
+    Raises `Invalid` if there is no such sequence, and as reading does.
+    """
+    message = await source.message(stream, sequence)
+    if message is None:
+        raise Invalid(f"{stream} has no sequence {sequence} in {source.description}")
+    journals = await source.journals()
+    frontier = {facts.stream: await _last_by(source, facts, message.time) for facts in journals}
+    frontier[stream] = sequence
+    return Cut(frontier) if len(frontier) < 2 else await _closed(source, frontier)
 
 
 async def _last_by(source: HistorySource, facts: JournalFacts, nanoseconds: int) -> int:
