@@ -14,6 +14,7 @@ from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
 from moonlet.replay import (
     BundleSource,
+    CommitPages,
     HistorySource,
     ServerSource,
     commits_of,
@@ -75,6 +76,10 @@ async def test_all_sources_give_the_same_histories(both: Both) -> None:
         assert [m.sequence async for m in later] == [c.sequence for c in wanted[3:]]
         found = await find_command(source, AgentId.parse("account/a"), third.command.id)
         assert found == third
+        pages = await CommitPages.open(source, AgentId.parse("account/a"))
+        assert [await pages.commit(n) for n in (3, 1, 5, 2, 4)] == [
+            wanted[n - 1] for n in (3, 1, 5, 2, 4)
+        ]
         assert await find_command(source, AgentId.parse("account/a"), "nobody") is None
         assert source.description
 

@@ -51,6 +51,7 @@ from moonlet.replay.points import (
 )
 from moonlet.replay.sources import (
     BundleSource,
+    CommitPages,
     HistorySource,
     JournalFacts,
     ServerSource,
@@ -113,6 +114,7 @@ __all__ = [
     "CausedBy",
     "Change",
     "Cohort",
+    "CommitPages",
     "Compared",
     "Condition",
     "Cut",

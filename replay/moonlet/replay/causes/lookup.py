@@ -5,14 +5,17 @@ from contextlib import aclosing
 from typing import Any, Final, Protocol
 
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Corrupt, InvalidId, Undecodable
+from moonlet.core.errors import Corrupt, Invalid, InvalidId, Undecodable
 from moonlet.core.ids import AgentId
 from moonlet.replay.causes.cause import correlation_of
-from moonlet.replay.sources import HistorySource, commits_of
+from moonlet.replay.sources import CommitPages, HistorySource, commits_of
 from moonlet.streams import decode_plain_commit
 
 COMMITS_KEPT: Final = 200_000
 """Commits in the histories that a `ScanLookup` keeps; the ones used longest ago go first."""
+
+AGENTS_KEPT: Final = 256
+"""Agents of which a `ScanLookup` keeps pages of commits; the ones met first go first."""
 
 
 class Lookup(Protocol):
@@ -32,26 +35,29 @@ class Lookup(Protocol):
 
 
 class ScanLookup:
-    """Reads the whole history of each agent that is asked about, once."""
+    """Without an index: commits are read by their revisions, and to find a command's, all of an
+    agent's, once.
+    """
 
     def __init__(self, source: HistorySource) -> None:
         self._source = source
         self._read: OrderedDict[str, tuple[list[Commit[Any]], dict[str, Commit[Any]]]] = (
             OrderedDict()
         )
+        self._pages: OrderedDict[str, CommitPages] = OrderedDict()
 
     async def commit(self, agent: str, revision: int) -> Commit[Any] | None:
         """By its place in the history."""
-        commits, _ = await self._history(agent)
-        low, high = 0, len(commits)
-        while low < high:
-            middle = (low + high) // 2
-            if commits[middle].revision < revision:
-                low = middle + 1
-            else:
-                high = middle
-        found = commits[low] if low < len(commits) else None
-        return found if found is not None and found.revision == revision else None
+        try:
+            pages = self._pages.get(agent)
+            if pages is None:
+                pages = await CommitPages.open(self._source, AgentId.parse(agent))
+                self._pages[agent] = pages
+                while len(self._pages) > AGENTS_KEPT:
+                    self._pages.popitem(last=False)
+            return await pages.commit(revision)
+        except (Undecodable, Corrupt, Invalid):
+            return None
 
     async def of_command(self, agent: str, id: str) -> Commit[Any] | None:
         """The first with that id."""

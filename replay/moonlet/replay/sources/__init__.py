@@ -1,6 +1,7 @@
 """Where histories are read from, and reading them: commits in order, states as of a revision."""
 
 from moonlet.replay.sources.bundle_source import BundleSource
+from moonlet.replay.sources.paging import CommitPages
 from moonlet.replay.sources.reading import (
     commits_of,
     find_command,
@@ -13,6 +14,7 @@ from moonlet.replay.sources.source import HistorySource, JournalFacts, Progress
 
 __all__ = [
     "BundleSource",
+    "CommitPages",
     "HistorySource",
     "JournalFacts",
     "Progress",

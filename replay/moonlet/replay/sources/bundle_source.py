@@ -131,9 +131,10 @@ class BundleSource:
             head = subject[:-1]
             return [message for message in held.messages if message.subject.startswith(head)]
         if stream not in self._by_subject:
-            sorted_out = self._by_subject.setdefault(stream, {})
+            sorted_out: dict[str, list[StoredMessage]] = {}
             for message in held.messages:
                 sorted_out.setdefault(message.subject, []).append(message)
+            self._by_subject[stream] = sorted_out  # whole: other threads may read too
         return self._by_subject[stream].get(subject, [])
 
     def _whole(self, stream: str, message: StoredMessage) -> StoredMessage:

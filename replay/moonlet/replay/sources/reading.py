@@ -68,16 +68,26 @@ async def find_command(source: HistorySource, agent: AgentId, id: str) -> Commit
 
 
 async def last_revision(source: HistorySource, agent: AgentId) -> int:
-    """An agent's last revision, 0 if it has none: by its last commit alone, if that can be read."""
+    """An agent's last revision, 0 if it has none: by its last commit alone, if that can be read.
+
+    Else all are counted, each record being a revision, whether it makes sense or not.
+    """
     stream = source.topology.journal_of(agent.type)
     message = await source.last(agent)
+    if message is None:
+        return 0
     try:
-        return decode_plain_commit(stream, message).revision if message is not None else 0
+        return decode_plain_commit(stream, message).revision
     except (Undecodable, Corrupt):
         pass
     last = 0
-    async for commit in commits_of(source, agent):
-        last = commit.revision
+    messages = messages_of(source, agent)
+    async with aclosing(messages):
+        async for message in messages:
+            try:
+                last = decode_plain_commit(stream, message).revision
+            except (Undecodable, Corrupt):
+                last += 1
     return last
 
 

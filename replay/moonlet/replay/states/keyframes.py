@@ -1,6 +1,7 @@
 """States that are kept on the way through a history, so that a random point of it is near."""
 
 from bisect import bisect_right, insort
+from collections import OrderedDict
 from typing import Any, Final, Protocol
 
 from moonlet.agents import AgentType
@@ -10,6 +11,9 @@ from moonlet.streams import Skips
 
 KEPT_MAX: Final = 20_000
 """States of one agent that are kept in memory; beyond, every second one is let go."""
+
+AGENTS_KEPT: Final = 16
+"""Agents whose states are kept in memory; the ones opened longest ago go first."""
 
 
 class AgentKeyframes(Protocol):
@@ -41,11 +45,23 @@ class Keyframes(Protocol):
 
 
 class MemoryKeyframes:
-    """Keeps states as they are, which share what did not change, while somebody holds it."""
+    """Keeps states as they are, which share what did not change, while somebody holds it.
+
+    Whoever opens a timeline again with the same one finds what was folded before.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[AgentId, tuple[AgentType[Any], Skips, _InMemory]] = OrderedDict()
 
     def of(self, agent_type: AgentType[Any], agent: AgentId, skips: Skips) -> AgentKeyframes:
-        """None yet."""
-        return _InMemory()
+        """Those that were kept, if code and repairs are the same."""
+        known = self._known.pop(agent, None)
+        if known is None or known[0] is not agent_type or known[1] != skips:
+            known = agent_type, skips, _InMemory()
+        self._known[agent] = known
+        while len(self._known) > AGENTS_KEPT:
+            self._known.popitem(last=False)
+        return known[2]
 
 
 class _InMemory:

@@ -6,7 +6,7 @@ from typing import Any
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid
 from moonlet.replay.changes import NOTHING, Change, Condition, changes, inside, names_of, parse_path
-from moonlet.replay.states import StateAt, Timeline, plain_state
+from moonlet.replay.states import SEGMENT, StateAt, Timeline, plain_state
 
 
 class Stepper:
@@ -61,20 +61,31 @@ class Stepper:
         return None if not self.revision else await self.to(self.revision - 1)
 
     async def to_change(self, path: str, *, back: bool = False) -> int | None:
-        """To the next commit, or the one before, that changed what stands at a path."""
+        """To the next commit, or the one before, that changed what stands at a path.
+
+        On the way the timeline's `progress` is called with the commits passed, and all that way.
+        """
         parts = parse_path(path)
         if back:
             held = inside(await self._plain(max(0, self.revision - 1)), parts)
             for revision in range(self.revision - 1, 0, -1):
+                self._tell(revision)
                 now, held = held, inside(await self._plain(revision - 1), parts)
                 if _differ(held, now):
                     return await self.to(revision)
             return None
         held = inside(plain_state(self._here.state), parts)
         for revision in range(self.revision + 1, self.timeline.last + 1):
+            self._tell(revision)
             if _differ(held, inside(await self._plain(revision), parts)):
                 return await self.to(revision)
         return None
+
+    def _tell(self, revision: int) -> None:
+        """How far the way to somewhere has come, from time to time."""
+        if revision % SEGMENT == 0:
+            passed = abs(revision - self.revision)
+            self.timeline.progress(passed, max(passed, self.timeline.last))
 
     async def _plain(self, revision: int) -> Any:
         return plain_state((await self.timeline.at(revision)).state)
@@ -82,11 +93,15 @@ class Stepper:
     async def to_break(
         self, names: Iterable[str] = (), condition: Condition | None = None, *, back: bool = False
     ) -> int | None:
-        """To the next commit with one of these commands or events, or where a condition holds."""
+        """To the next commit with one of these commands or events, or where a condition holds.
+
+        `progress` is called as in `to_change`.
+        """
         wanted = set(names)
         last = self.timeline.last
         path = range(self.revision - 1, 0, -1) if back else range(self.revision + 1, last + 1)
         for revision in path:
+            self._tell(revision)
             if wanted and wanted & await self._said(revision):
                 return await self.to(revision)
             if condition is not None:
