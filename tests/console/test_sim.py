@@ -59,8 +59,12 @@ def test_a_failing_seed_is_kept_and_every_verb_tells_of_it() -> None:
     assert facts("replay", file, "--without", "1")["failure"] == ""
     assert facts("shrink", file, code=1)["failure"] == replayed["failure"]
     explained = invoke("sim", "explain", file)
-    assert "not committed in time" in explained.out and "the last that happened" in explained.out
+    assert "not committed in time" in explained.out and "states at the end" in explained.out
+    assert "go on: moonlet sim replay" in explained.out and "what it takes" in explained.out
     assert facts("diff", file, file)["event"] is None
+    (record,) = invoke("sim", "explain", file, "--bundle", "x.moonlet", "--json").records
+    assert record["states"] == {} and record["failure"] == replayed["failure"]
+    assert invoke("bundle", "open", "x.moonlet").code == 0, "what the world's server held"
 
 
 def test_every_single_fault_is_tried_and_each_failure_told_once() -> None:

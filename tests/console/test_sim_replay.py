@@ -275,4 +275,6 @@ def test_runs_whose_files_begin_at_different_events_are_compared_by_number() -> 
     place = next(number for number, line in enumerate(cut) if line.startswith("["))
     cut[place] = cut[place].replace('"', '"x', 1)
     Path("cut.sim").write_text("\n".join(cut))
-    assert invoke("sim", "diff", "whole.sim", "cut.sim").out.startswith("event 2\n")
+    assert invoke("sim", "diff", "whole.sim", "cut.sim").out.startswith(
+        "every agent's history is the same; event 2\n"
+    )

@@ -74,14 +74,16 @@ def test_a_failing_seed_is_told_and_run_again_by_the_line_that_it_prints(tmp_pat
         r"test_hosts_never_die  seed \d+  \(\d+ passed before, [\d.]+ s\)\n"
         r"AssertionError: a host is down\n"
         r"(?:.*\n)*?"  # what pytest says of the assertion
+        r"happened.*\n"
+        r"(?:[->]? *[\d.]+m?s  counter/a@\d  Add {} -> Added\n){1,10}"
+        r"(?:first difference to the run that passes: event \d+, t=.*\n)?"
         r"shrunk   \d+ faults? -> 1   \(\d+ runs, [\d.]+ s; reproduced in a fresh process\)\n"
         r"1  crash [\d.]+m?s   h\d   t=[\d.]+m?s\n"
-        r"first difference to the run that passes: event \d+, t=.*\n"
-        r"replay   python -m moonlet\.simulations replay \.moonlet/seeds/\S+\.sim\n"
-        r"keep     cp \.moonlet/seeds/\S+\.sim tests/seeds/",
+        r"next     moonlet sim explain \.moonlet/seeds/\S+\.sim",
         text,
     ), text
-    (line,) = {line.split(maxsplit=1)[1] for line in told if line.startswith("replay ")}
+    assert "simulation_run.py" not in failed.stdout, "the framework's frames are nobody's concern"
+    (line,) = {line.split(maxsplit=1)[1] for line in told if line.startswith("next ")}
     again = shell(line, tmp_path)
     assert again.returncode == 1, again.stdout + again.stderr
     assert "a host is down" in again.stdout

@@ -1,10 +1,13 @@
 """`given(account).events(…).when(command).then(events=…, reply=…)`: test handlers without a server.
 
-Every message goes through its codec, as it would on its way to the journal and back.
+Every message goes through its codec, as it would on its way to the journal and back. Handlers may
+ask for as little of time and chance as in a simulated world: it raises `Impure` or `Escape`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -28,14 +31,27 @@ _NOTHING: Any = object()
 class Given(Generic[S]):
     """An agent's history so far; immutable, so that a base can be shared by tests."""
 
-    def __init__(self, agent_type: AgentType[S], state: S, history: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self, agent_type: AgentType[S], state: S, *, revision: int = 0, agent: str = ""
+    ) -> None:
         self._type = agent_type
         self._state = state
-        self._history = history
+        self._revision = revision
+        self._agent = agent or f"{agent_type.name}/test"
 
     def state(self, state: S) -> "Given[S]":
         """Start from this state instead of the initial one."""
         return Given(self._type, state)
+
+    def at(self, history: Path | str, point: str) -> "Given[S]":
+        """Start as an agent stood in a recorded history: a bundle, and a point like `account/a@17`.
+
+        Raises `Invalid` for a point that is not there, and as reading a bundle does.
+        """
+        from moonlet.replay import recorded_state  # 150 ms, for tests that need it
+
+        found = recorded_state(history, self._type, point)
+        return Given(self._type, found.state, revision=found.revision, agent=str(found.agent))
 
     def events(self, *events: Any) -> "Given[S]":
         """Fold these typed events."""
@@ -45,8 +61,11 @@ class Given(Generic[S]):
             name = MessageType(type(event)).name
             if name not in behavior.events:
                 raise AssertionError(f"agent type {self._type.name} has no on_event for {name}")
-            state = behavior.evolve(state, _through_codecs(behavior.events[name].message, event))
-        return Given(self._type, state, (*self._history, *events))
+            typed = _through_codecs(behavior.events[name].message, event)
+            with _pure(self._type):
+                state = behavior.evolve(state, typed)
+        revision = self._revision + len(events)
+        return Given(self._type, state, revision=revision, agent=self._agent)
 
     def when(
         self,
@@ -56,15 +75,22 @@ class Given(Generic[S]):
         sender: str = "tester",
         now: datetime = datetime(2026, 1, 1, tzinfo=UTC),
     ) -> "Outcome[S]":
-        """Decide a command as the agent `agent` (default: `<type>/test`) would at `now`."""
+        """Decide a command as the agent `agent` would at `now`.
+
+        The default is the agent of `at`, else `<type>/test`.
+        """
         name = MessageType(type(command)).name
         handler = self._type.behavior.commands.get(name)
         if handler is None:
             raise UnknownCommand(self._type.unknown_command(name))
         command = _through_codecs(handler.message, command)
-        self_id = str(AgentId.parse(agent or f"{self._type.name}/test"))
+        self_id = str(AgentId.parse(agent or self._agent))
 
         def decide(encoding: Encoding) -> Decision[S]:
+            with _pure(self._type):
+                return decide_as_a_host(encoding)
+
+        def decide_as_a_host(encoding: Encoding) -> Decision[S]:
             message = handler.message
             envelope = Envelope(
                 id="test-1",
@@ -79,7 +105,7 @@ class Given(Generic[S]):
                 self._state,
                 envelope,
                 encoding,
-                revision=len(self._history),
+                revision=self._revision,
                 micros=to_micros(now),
             )
             return decision
@@ -170,6 +196,23 @@ class Outcome(Generic[S]):
                 f" {recorded.reason}"
             )
         return recorded
+
+
+@contextmanager
+def _pure(agent_type: AgentType[Any]) -> Iterator[None]:
+    """Refuse clocks, chance and I/O in handlers, as a world does; in a world that does it."""
+    from moonlet.simulations.guard import Guard, active_judge  # 100 ms, for tests that need it
+    from moonlet.simulations.loop import SimLoop
+    from moonlet.simulations.seed import Seed
+
+    if active_judge() is not None:
+        yield
+        return
+    loop = SimLoop()
+    with Guard(loop, Seed(0), strict=(agent_type,)):
+        yield
+    if loop.escapes:  # a handler swallowed it, or it was taken for the handler's own error
+        raise loop.escapes[0]
 
 
 def given(agent_type: AgentType[S]) -> Given[S]:

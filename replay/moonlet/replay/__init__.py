@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         Divergent,
         Replayed,
         assert_replays,
+        recorded_state,
         replay_agent,
         replay_all,
     )
@@ -175,6 +176,7 @@ __all__ = [
     "parse_point",
     "plain_state",
     "read_record",
+    "recorded_state",
     "replay_agent",
     "replay_all",
     "resolve",

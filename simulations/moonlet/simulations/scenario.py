@@ -66,12 +66,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         trace: Trace | None = None,
         listen: bool = False,
         halt: Halt | None = None,
+        keep: bool = False,
     ) -> Run:
         """One run. `plan` replaces the seed's faults, `profile` its profile.
 
         `listen` keeps what messages there were to hit. `halt` is (a moment in nanoseconds, what to
         call with the world before its clock goes beyond it): `Halted`, raised there, becomes the
-        error of the run. Never raises what the run fails with;
+        error of the run. `keep` keeps what the server held at the end. Never raises what the run
+        fails with;
         `InvalidSettings` and `Corrupt` for a history that these agents can't go on with.
         """
         history = opened(self.history, self.agents) if self.history else None
@@ -80,7 +82,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
         faults = plan if isinstance(plan, Plan) else Plan(simulation.seed, profile, plan)
         marks = Marks(simulation.loop, simulation.seed, faults)
-        told = _Told()
+        told = _Told(keep=keep)
         if history is not None:
             simulation.loop.epoch_ns = history.taken
 
@@ -123,6 +125,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             messages=told.messages,
             reached=marks.places,
             drawn=told.drawn,
+            held=told.held,
         )
 
     async def _play(self, world: World, told: _Told) -> None:
@@ -151,7 +154,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 class _Told:
     """What is kept of a world, which itself is garbage before the next one is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+        self.held: Bundle | None = None
         self.violations: list[Violation] = []
         self.began_ns = self.commits = self.drawn = 0
         self.messages: list[tuple[str, str, int, tuple[str, ...], int]] = []
@@ -164,6 +169,8 @@ class _Told:
         self.commits = world.chronicle.commits
         self.messages = world.network.sent or []
         self.drawn = world.workload.count
+        if self._keep:
+            self.held = world.held()
 
     def first(self, error: BaseException | None, escapes: list[Escape]) -> BaseException | None:
         """What the run fails with: what came of an escape (a parked command, say) is no finding."""
@@ -174,7 +181,7 @@ class Run(msgspec.Struct):
     """What one run came to. `messages` are (node, key, try, kinds that may hit it, ns).
 
     `reached` counts the marks of that name that the code came to, `drawn` is how many commands
-    the workload drew.
+    the workload drew. `held` is what the server held at the end, if that was asked for.
     """
 
     scenario: Scenario
@@ -189,6 +196,7 @@ class Run(msgspec.Struct):
     messages: list[tuple[str, str, int, tuple[str, ...], int]]
     reached: dict[str, int]
     drawn: int
+    held: Bundle | None = None
 
     def check(self) -> None:
         """Raise what the run failed with."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from moonlet.console.replay.indexing import index, indexed, kept_states, looking, search
     from moonlet.console.replay.opening import BundleFile, Reading, Time, code_of, reading
     from moonlet.console.replay.replaying import replay
-    from moonlet.console.replay.searching import bisect, blame, compare
+    from moonlet.console.replay.searching import bisect, blame, compare, parted_record, parted_words
     from moonlet.console.replay.states import cut, cut_of, diff, state
     from moonlet.console.replay.stepping import step
     from moonlet.console.replay.vetting import vet
@@ -43,6 +43,8 @@ __all__ = [
     "looking",
     "moment",
     "origin",
+    "parted_record",
+    "parted_words",
     "reading",
     "replay",
     "search",

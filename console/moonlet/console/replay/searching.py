@@ -149,7 +149,7 @@ async def compare(
         found = await compare_sources(ours.source, theirs.source)
         agents = len({*await ours.source.agents(), *await theirs.source.agents()})
     for parted in found:
-        options.output.result(_parted(parted), _in_words(parted))
+        options.output.result(parted_record(parted), parted_words(parted))
     if not found:
         options.output.result(
             {"agents": agents, "parted": 0}, f"{agents} agents, and no difference"
@@ -167,7 +167,8 @@ def _side(options: Options, text: str) -> Any:
     return reading(msgspec.structs.replace(options, url=None), Path(text))
 
 
-def _parted(parted: Divergence) -> dict[str, Any]:
+def parted_record(parted: Divergence) -> dict[str, Any]:
+    """A divergence as plain data."""
     left, right = parted.left, parted.right
     return {
         "agent": parted.agent,
@@ -179,7 +180,8 @@ def _parted(parted: Divergence) -> dict[str, Any]:
     }
 
 
-def _in_words(parted: Divergence) -> str:
+def parted_words(parted: Divergence) -> str:
+    """A divergence in words: both commits, and what differs."""
     lines = [f"{parted.agent}@{parted.revision}"]
     if parted.inherited:
         lines[0] += f"  follows from {parted.inherited}"

@@ -6,13 +6,12 @@ test under `@simulate`, or a `Scenario`.
 
 from __future__ import annotations
 
-from itertools import zip_longest
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from moonlet.console.common import ExitCode, Options, command_without, counted, progress, table
+from moonlet.console.sim.explaining import diff, explain
 from moonlet.console.sim.history import history, import_
 from moonlet.console.sim.plans import run_plans
 from moonlet.console.sim.replay import File, again, faults_of, replay, tell
@@ -25,15 +24,13 @@ from moonlet.console.sim.seeds import (
     write_mark,
 )
 from moonlet.core.errors import InvalidSettings
-from moonlet.simulations.replay import SimFile, read_sim, save, scenario_of
+from moonlet.simulations.replay import save, scenario_of
 from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.search import (
     BranchOutcome,
     Coverage,
     failure_of,
-    first_difference,
     single_faults,
-    told,
 )
 from moonlet.simulations.search import exhaust as run_all
 from moonlet.simulations.search import shrink as smallest
@@ -44,9 +41,9 @@ Name = Annotated[str, typer.Argument(metavar="MODULE:TEST", help="A simulated te
 
 command = command_without("url", "context", "data", "prefix")
 
-LAST_EVENTS = 15
-
 sim_app.command("replay")(replay)
+sim_app.command("explain")(explain)
+sim_app.command("diff")(diff)
 sim_app.command("import")(import_)
 sim_app.command("history")(history)
 
@@ -186,45 +183,6 @@ def shrink(
 
 @sim_app.command()
 @command
-def explain(options: Options, file: File) -> int:
-    """What a kept run fails with, what it takes, and what happened last."""
-    run = again(file)
-    lines = [*faults_of(run)]
-    difference = first_difference(run)
-    if difference:
-        lines.append(f"first difference to the run without the last fault: {difference}")
-    happened = [event for event in run.trace.events if event[3] != "packets"]
-    lines += [
-        "the last that happened:",
-        *(f"   {told(event)}" for event in happened[-LAST_EVENTS:]),
-    ]
-    tell(options, run, lines)
-    return ExitCode.OK if run.error is None else ExitCode.FOUND
-
-
-@sim_app.command()
-@command
-def diff(
-    options: Options,
-    one: File,
-    other: Annotated[Path, typer.Argument(metavar="OTHER", help="Another kept run.")],
-) -> int:
-    """The first event in which two kept runs differ; 1 if there is one."""
-    first, second = _read(one), _read(other)
-    left_out = max(first.left_out, second.left_out)
-    pairs = zip_longest(*(kept.events[left_out - kept.left_out :] for kept in (first, second)))
-    for number, (mine, theirs) in enumerate(pairs, left_out + 1):
-        if mine != theirs:
-            facts = {"event": number, "one": mine, "other": theirs}
-            text = f"event {number}\n  {one}: {_event(mine)}\n  {other}: {_event(theirs)}"
-            options.output.result(facts, text)
-            return ExitCode.FOUND
-    options.output.result({"event": None}, f"{counted(len(first.events), 'event')}, all equal")
-    return ExitCode.OK
-
-
-@sim_app.command()
-@command
 def coverage(
     options: Options,
     name: Name,
@@ -274,14 +232,3 @@ def _marks(coverage: Coverage) -> list[str]:
     names = sorted({*coverage.reached, *coverage.never_reached("moonlet.")})
     rows = [("reached", "seeds"), *((name, f"{coverage.reached[name]:,}") for name in names)]
     return table(rows, right=(1,))
-
-
-def _read(file: Path) -> SimFile:
-    try:
-        return read_sim(file)
-    except (ValueError, OSError) as error:
-        raise InvalidSettings(f"{file}: {error}") from None
-
-
-def _event(event: Any) -> str:
-    return "nothing more" if event is None else " ".join(str(field) for field in event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from bdb import BdbQuit
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +15,10 @@ from moonlet.console.sim.debugger import break_in, check_terminal, post_mortem
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import nanoseconds, shown
 from moonlet.simulations.errors import Halted
+from moonlet.simulations.faults import in_lines
 from moonlet.simulations.replay import replay as run_again
 from moonlet.simulations.scenario import Halt, Run
+from moonlet.simulations.search import happened as in_words
 from moonlet.simulations.search import told
 from moonlet.simulations.world import Standing, World, lines_of, standing_of
 
@@ -64,7 +67,12 @@ def replay(
         check_terminal(json=options.output.json)
     stop = _Stop(_moment(until), debug=debug_it) if until is not None else None
     run = again(
-        file, exact=exact, without=left_out, fifo=fifo, halt=None if stop is None else stop.halt
+        file,
+        exact=exact,
+        without=left_out,
+        fifo=fifo,
+        halt=None if stop is None else stop.halt,
+        keep=first is not None,
     )
     if isinstance(run.error, BdbQuit):
         options.output.remark("the run was ended in the debugger")
@@ -113,10 +121,11 @@ def again(
     without: tuple[int, ...] = (),
     fifo: bool = False,
     halt: Halt | None = None,
+    keep: bool = False,
 ) -> Run:
     """The file's run on today's code; what is wrong with the file is the user's mistake."""
     try:
-        return run_again(file, exact=exact, without=without, fifo=fifo, halt=halt)
+        return run_again(file, exact=exact, without=without, fifo=fifo, halt=halt, keep=keep)
     except (ValueError, OSError) as error:
         raise InvalidSettings(f"{file}: {error}") from None
 
@@ -124,7 +133,7 @@ def again(
 def tell(options: Options, run: Run, lines: list[str], **more: Any) -> None:
     """The result of a replayed run: the lines and how it ended, or the facts and `more`."""
     halted = isinstance(run.error, Halted)
-    end = "passed" if run.error is None else f"{type(run.error).__name__}: {run.error}"
+    end = "passed" if run.error is None else f"{type(run.error).__name__}: {_said(run.error)}"
     if halted:
         end = "\n".join([*getattr(run.error, "__notes__", ()), f"{run.error}"])
     facts = {
@@ -138,9 +147,17 @@ def tell(options: Options, run: Run, lines: list[str], **more: Any) -> None:
     options.output.result({**facts, **more}, "\n".join([*lines, end]))
 
 
+def _said(error: BaseException) -> str:
+    """What an error says; of a bare `assert` its line."""
+    if str(error) or error.__traceback__ is None:
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.line}  ({Path(frame.filename).name}:{frame.lineno})"
+
+
 def faults_of(run: Run) -> list[str]:
     """The faults that fired, numbered from 1."""
-    return [f"{number:4}  {fault}" for number, fault in enumerate(run.hits, 1)]
+    return [f"{number:4}  {line}" for number, line in enumerate(in_lines(run.hits), 1)]
 
 
 def _moment(text: str) -> int:
@@ -161,10 +178,16 @@ def _print_events(options: Options, run: Run, first: int, until: str | None) -> 
             f"--from-event {first}: there are {counted(len(happened), 'event')} {span}; name one"
             " of these"
         )
+    commits: dict[tuple[str, object], str] = {
+        (each.commit.agent, each.commit.revision): str(each) for each in in_words(run)
+    }
     for number, event in enumerate(happened[first - 1 :], first):
         step, at_ns, node, kind, fields = event
         facts = {"event": number, "step": step, "ns": at_ns, "node": node, "kind": kind}
-        options.output.result({**facts, "fields": fields}, f"{number:6}  {told(event)}")
+        text = commits.get((str(fields[0]), fields[1])) if kind == "commit" else None
+        options.output.result(
+            {**facts, "fields": fields}, f"{number:6}  {text.strip() if text else told(event)}"
+        )
 
 
 def _compared(file: Path, run: Run) -> tuple[str, str]:

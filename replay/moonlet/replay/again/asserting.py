@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 from moonlet.agents import AgentType
 from moonlet.replay.again.replaying import Replayed, replay_all
+from moonlet.replay.points import resolve
 from moonlet.replay.sources import BundleSource, HistorySource
+from moonlet.replay.states import StateAt, state_at
 
 T = TypeVar("T")
 
@@ -30,6 +32,22 @@ def assert_replays(history: Path | str | HistorySource, *types: AgentType[Any]) 
     if parted:
         raise AssertionError("\n".join([f"{len(parted)} histories come out otherwise", *parted]))
     return decided
+
+
+def recorded_state(
+    history: Path | str | HistorySource, agent_type: AgentType[Any], point: str
+) -> StateAt:
+    """The state of a recorded history at a point, like `account/alice@17`; in any loop or none.
+
+    Raises `Invalid` for points that are not there, and as reading does.
+    """
+    source = _opened(history) if isinstance(history, Path | str) else history
+
+    async def read() -> StateAt:
+        at = await resolve(source, point)
+        return await state_at(source, agent_type, at.agent, at.revision)
+
+    return _run(read())
 
 
 def told(replayed: Replayed) -> str:

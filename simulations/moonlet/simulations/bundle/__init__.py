@@ -3,7 +3,14 @@
 Imports the streams and agents whose bytes it reads; no other room.
 """
 
-from moonlet.simulations.bundle.bundle import PLAIN_MAX, Bundle, Held, read_bundle, write_bundle
+from moonlet.simulations.bundle.bundle import (
+    PLAIN_MAX,
+    Bundle,
+    Held,
+    names_of,
+    read_bundle,
+    write_bundle,
+)
 from moonlet.simulations.bundle.opening import digest_of, opened, registered, types_of
 from moonlet.simulations.bundle.source import take_bundle
 
@@ -12,6 +19,7 @@ __all__ = [
     "Bundle",
     "Held",
     "digest_of",
+    "names_of",
     "opened",
     "read_bundle",
     "registered",

@@ -17,6 +17,7 @@ from moonlet.simulations.faults.kinds import (
     none,
     only,
 )
+from moonlet.simulations.faults.listing import in_lines
 from moonlet.simulations.faults.marks import Marks, declared
 from moonlet.simulations.faults.plan import DELAYS, DRIFTS, LASTING, SKEWS, Plan
 from moonlet.simulations.faults.profile import LATENCIES, Profile, draw_profile
@@ -41,6 +42,7 @@ __all__ = [
     "all",
     "declared",
     "draw_profile",
+    "in_lines",
     "none",
     "only",
 ]

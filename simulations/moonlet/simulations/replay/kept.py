@@ -44,13 +44,14 @@ def replay(
     without: Sequence[int] = (),
     fifo: bool = False,
     halt: Halt | None = None,
+    keep: bool = False,
 ) -> Run:
     """Run the file's plan on today's code. `without` leaves out faults, counted from 1.
 
     `exact` ends with `Diverged` at the first block that differs from the recorded run. `fifo` gives
     every message the least latency of the run's profile, so that all arrive as they were sent;
-    `halt` is that of `Scenario.run`. Raises `ValueError` for a file that is none, `InvalidSettings`
-    if its test can't be found.
+    `halt` and `keep` are those of `Scenario.run`. Raises `ValueError` for a file that is none,
+    `InvalidSettings` if its test can't be found.
     """
     found = read_sim(path)
     header = found.header
@@ -74,6 +75,7 @@ def replay(
         profile=profile,
         trace=Trace(expected=found.checkpoints) if exact else None,
         halt=halt,
+        keep=keep,
     )
 
 
@@ -98,8 +100,12 @@ def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
+        if error.name is None:
             raise
+        if not name.startswith(error.name):
+            raise InvalidSettings(
+                f"{name} imports {error.name}, which is not there: start in the project's folder"
+            ) from None
     files = sorted(Path.cwd().rglob(f"{name.replace('.', '/')}.py"))
     if not files:
         raise InvalidSettings(f"{name}: no such module; replay it from the project's folder")

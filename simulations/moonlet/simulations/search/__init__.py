@@ -9,6 +9,13 @@ from moonlet.simulations.search.coverage import Coverage
 from moonlet.simulations.search.decorator import asked_seeds, simulate
 from moonlet.simulations.search.determinism import TWICE_EVERY, check_determinism
 from moonlet.simulations.search.exhausting import exhaust, single_faults
+from moonlet.simulations.search.happened import (
+    MARKS,
+    happened,
+    lines_from,
+    otherwise,
+    without_last_fault,
+)
 from moonlet.simulations.search.report import SimulationFailed, failure_of, first_difference, told
 from moonlet.simulations.search.shrinking import ddmin, shrink
 from moonlet.simulations.search.strategies import fault_plans
@@ -17,6 +24,7 @@ from moonlet.simulations.search.trunk import BranchOutcome
 
 __all__ = [
     "CAN_FORK",
+    "MARKS",
     "TWICE_EVERY",
     "BranchOutcome",
     "Coverage",
@@ -29,6 +37,9 @@ __all__ = [
     "failure_of",
     "fault_plans",
     "first_difference",
+    "happened",
+    "lines_from",
+    "otherwise",
     "run_branches",
     "run_whole",
     "shrink",
@@ -36,4 +47,5 @@ __all__ = [
     "single_faults",
     "sweep",
     "told",
+    "without_last_fault",
 ]

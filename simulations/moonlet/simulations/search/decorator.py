@@ -72,6 +72,7 @@ def simulate(
         )
 
         def test() -> None:
+            __tracebackhide__ = True
             found = sweep(scenario, asked_seeds(seeds))
             found.report()
             missed = sorted(set(marks) - set(found.coverage.reached))

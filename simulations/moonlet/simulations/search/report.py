@@ -7,17 +7,19 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import shown
+from moonlet.simulations.faults import in_lines
 from moonlet.simulations.replay import save, scenario_of
 from moonlet.simulations.scenario import Run
+from moonlet.simulations.search.happened import MARKS, last_lines
 from moonlet.simulations.search.shrinking import Shrunk, shrink
 from moonlet.simulations.trace import Event
 
 FOLDER: Final = Path(".moonlet/seeds")
-KEPT: Final = "tests/seeds"
 FAULTS_SHOWN: Final = 20
 TEXT_SHOWN: Final = 2_000
 FRESH_SECONDS: Final = 120.0
@@ -46,17 +48,39 @@ def failure_of(run: Run, *, passed: int, seconds: float) -> SimulationFailed:
     lines = [
         f"{name}  seed {run.seed}  ({passed} passed before, {seconds:.1f} s)",
         _text_of(shrunk.run.error),
+        *_happened(shrunk.run),
         _how(shrunk, path, run.drawn),
         *_faults(shrunk.run),
+        f" next     moonlet sim explain {path}",
     ]
-    difference = first_difference(shrunk.run)
-    if difference:
-        lines.append(f" first difference to the run that passes: {difference}")
-    lines.append(f" replay   python -m moonlet.simulations replay {path}")
-    lines.append(f" keep     cp {path} {KEPT}/")
     failed = SimulationFailed("\n".join(lines), shrunk.run, path)
-    failed.__cause__ = shrunk.run.error
+    failed.__cause__ = _own(shrunk.run.error)
     return failed
+
+
+def _happened(run: Run) -> list[str]:
+    again = run.scenario.run(run.seed, plan=run.hits, profile=run.profile, keep=True)
+    lines = last_lines(again)
+    if any(line.startswith((" >", " -")) for line in lines):
+        return [f" happened ({MARKS})", *lines]
+    difference = first_difference(run)
+    other = [f" first difference to the run that passes: {difference}"] if difference else []
+    return [" happened", *lines, *other] if lines else [" no commit was stored", *other]
+
+
+def _own(error: BaseException | None) -> BaseException | None:
+    """The error, without the frames of the framework around the test's own, if it has any."""
+    trail = error.__traceback__ if error is not None else None
+    frames = []
+    while trail is not None:
+        module = trail.tb_frame.f_globals.get("__name__", "")
+        if not module.startswith(("moonlet.", "asyncio.")):
+            frames.append(trail)
+        trail = trail.tb_next
+    kept = None
+    for frame in reversed(frames):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return error if error is None or kept is None else error.with_traceback(kept)
 
 
 def _text_of(error: BaseException | None) -> str:
@@ -69,6 +93,8 @@ def _text_of(error: BaseException | None) -> str:
 
 def _how(shrunk: Shrunk, path: Path, drawn: int) -> str:
     told = f"{shrunk.runs} runs, {shrunk.seconds:.1f} s"
+    if shrunk.spent:
+        told += f"; stopped there, go on with `moonlet sim shrink {path} --seconds 300`"
     if not shrunk.exact:
         told += "; the plan alone does not give the seed's run bit for bit: report this"
     told += f"; {_fresh(shrunk.run, path)}"
@@ -104,7 +130,8 @@ def _fresh(run: Run, path: Path) -> str:
 
 def _faults(run: Run) -> list[str]:
     hits = run.hits
-    lines = [f"   {number:2}  {fault}" for number, fault in enumerate(hits[:FAULTS_SHOWN], 1)]
+    shown_ones = in_lines(hits[:FAULTS_SHOWN])
+    lines = [f"   {number:2}  {line}" for number, line in enumerate(shown_ones, 1)]
     if len(hits) > FAULTS_SHOWN:
         lines.append(f"   and {len(hits) - FAULTS_SHOWN} more")
     if run.profile.core:

@@ -25,13 +25,17 @@ SHORTER: Final = (20 * MS, 100 * MS, 500 * MS, 1_500 * MS)
 
 
 class Shrunk(msgspec.Struct):
-    """The smallest failing run found. `exact`: the whole plan gave the failing run bit for bit."""
+    """The smallest failing run found. `exact`: the whole plan gave the failing run bit for bit.
+
+    `spent`: the runs or the seconds ended first, and there may be a smaller one.
+    """
 
     run: Run
     before: int
     runs: int
     seconds: float
     exact: bool
+    spent: bool
 
 
 class _Search:
@@ -74,7 +78,7 @@ def shrink(run: Run, *, runs: int = RUNS_MAX, seconds: float = SECONDS_MAX) -> S
     search = _Search(run, runs, seconds)
     digest = run.digest
     if not search.fails(list(run.hits)):
-        return Shrunk(run, len(run.hits), search.runs, time.monotonic() - started, False)
+        return Shrunk(run, len(run.hits), search.runs, time.monotonic() - started, False, False)
     exact = search.best.digest == digest
     plan = ddmin(list(search.best.hits), search.fails, lambda: search.spent)
     calmer = msgspec.structs.replace(run.profile, rates={}, few=0, regime="given")
@@ -87,7 +91,8 @@ def shrink(run: Run, *, runs: int = RUNS_MAX, seconds: float = SECONDS_MAX) -> S
         search.fails(plan, profile)
     _lower(search, plan)
     _fewer_commands(search, plan)
-    return Shrunk(search.best, len(run.hits), search.runs, time.monotonic() - started, exact)
+    took = time.monotonic() - started
+    return Shrunk(search.best, len(run.hits), search.runs, took, exact, search.spent)
 
 
 def ddmin(plan: list[T], fails: Callable[[list[T]], bool], spent: Callable[[], bool]) -> list[T]:

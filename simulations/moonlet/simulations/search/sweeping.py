@@ -27,6 +27,7 @@ class Sweep(msgspec.Struct):
 
     def report(self) -> None:
         """Raise `SimulationFailed` if a seed failed: shrunk, saved, and with the line to replay."""
+        __tracebackhide__ = True
         if self.failed is not None:
             raise failure_of(self.failed, passed=self.passed, seconds=self.seconds)
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from moonlet.core.errors import Corrupt, InvalidSettings
-from moonlet.simulations.bundle import Bundle, Held
+from moonlet.simulations.bundle import Bundle, Held, names_of
 from moonlet.simulations.chronicle import Chronicle
 from moonlet.simulations.jetstream import (
     MemoryServer,
@@ -22,7 +22,7 @@ from moonlet.simulations.jetstream import (
     restored,
 )
 from moonlet.simulations.loop import SimLoop
-from moonlet.streams import ServerRefused
+from moonlet.streams import ServerRefused, StoredMessage, Topology
 
 ELSEWHERE: Final = ("placement", "description", "num_replicas")
 """Settings of a stream that say where and how often it is kept, which is the world's to say."""
@@ -57,6 +57,24 @@ def continue_from(
             raise Corrupt(
                 history.broken or f"{history.agent}: {history.twice[0]} was committed twice"
             )
+
+
+def bundle_of(server: MemoryServer, topology: Topology) -> Bundle:
+    """All that a world's server holds now, as if it had been taken of a real one."""
+    streams = []
+    for name in names_of(topology):
+        stream = server.broker.model.streams.get(name)
+        if stream is None:
+            continue
+        store = stream.store
+        messages = [
+            StoredMessage(each.subject, each.sequence, each.time, each.headers, each.data)
+            for each in store.messages.values()
+        ]
+        config = stream.config.to_json()
+        first = store.first or store.last + 1
+        streams.append(Held(name, config, stream.created, first, store.last, messages))
+    return Bundle(server.now(), "simulated", topology, streams)
 
 
 def _config(held: Held, servers: int) -> StreamConfig:

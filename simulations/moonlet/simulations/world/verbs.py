@@ -104,7 +104,7 @@ class Verbs:
         self._host(node).node.slow(nanoseconds(step))
 
     def skew(self, node: str, by: Duration) -> None:
-        """Move the node's wall clock by so much."""
+        """Move the node's wall clock by so much, from where it is: skews add up."""
         self.loop.note("skew", node, nanoseconds(by))
         self._node(node).skew_ns += nanoseconds(by)
 

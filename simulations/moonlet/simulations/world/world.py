@@ -24,7 +24,7 @@ from moonlet.simulations.run import SimulationRun
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.violations import Violation
 from moonlet.simulations.workload import Workload
-from moonlet.simulations.world.history import continue_from
+from moonlet.simulations.world.history import bundle_of, continue_from
 from moonlet.simulations.world.phases import Phases
 from moonlet.simulations.world.server_verbs import JetStreamVerbs
 from moonlet.simulations.world.verbs import Verbs
@@ -116,6 +116,10 @@ class World(Verbs):
     def now(self) -> float:
         """Seconds of virtual time since the run began."""
         return self.loop.now_ns / 1e9
+
+    def held(self) -> Bundle:
+        """What the server holds now."""
+        return bundle_of(self.around.server, self.topology)
 
     # what a test uses
 
