@@ -59,6 +59,8 @@ KNOWN: Final = {
         "display",
         "on_input_submitted",
         "on_mount",
+        "on_resize",
+        "on_unmount",
         "on_line_list_chosen",
         "on_line_list_cursor_moved",
         "render_line",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from moonlet.console.replay.states import cut, cut_of, diff, state
     from moonlet.console.replay.stepping import step
     from moonlet.console.replay.vetting import vet
-    from moonlet.console.replay.words import line, moment, origin
+    from moonlet.console.replay.words import in_words, line, moment, origin
 
 __getattr__ = _late(__name__)
 
@@ -36,6 +36,7 @@ __all__ = [
     "effects",
     "fork",
     "history",
+    "in_words",
     "index",
     "indexed",
     "kept_states",

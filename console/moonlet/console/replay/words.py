@@ -15,16 +15,17 @@ WIDTH: Final = 100
 """Characters of a body in a line that is one of many."""
 
 
-def in_words(commit: Commit[Any], stack: str = "") -> str:
+def in_words(commit: Commit[Any], stack: str = "", *, styled: bool = True) -> str:
     """A commit as text: a line for the command, one for each event and effect, and the reply.
 
     Of a parked one also the traceback of its handler.
     """
+    style = typer.style if styled else _plain
     command = commit.command
-    outcome = typer.style(f"{commit.outcome:<8}", fg=COLORS[commit.outcome])
+    outcome = style(f"{commit.outcome:<8}", fg=COLORS[commit.outcome])
     moment = commit.time.datetime.isoformat(sep=" ", timespec="milliseconds")
-    head = typer.style(f"{commit.revision:>6}", bold=True)
-    name = typer.style(command.name, bold=True)
+    head = style(f"{commit.revision:>6}", bold=True)
+    name = style(command.name, bold=True)
     sender = f"  from {command.sender}" if "/" in command.sender else ""
     lines = [f"{head}  {moment.removesuffix('+00:00')}  {outcome}  {name} "]
     lines[0] += f"{compact(command.body)}{sender}"

@@ -44,7 +44,7 @@ class AgentsScreen(BaseScreen):
 
     def action_reload(self) -> None:
         """Ask for the agents again."""
-        self.work(self._read(), "reading the agents")
+        self.work(self._read, "reading the agents")
 
     async def _read(self) -> None:
         self._all = list((await self.browser.opened.source.agents()).items())

@@ -1,24 +1,27 @@
 """What all screens have: help, the command that does the same, work that may fail."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final, Protocol, cast
 
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Static
+from textual.worker import Worker
 
 from moonlet.console.common import Options
 from moonlet.console.replay import Reading
+from moonlet.console.tui.apart import Apart
 from moonlet.console.tui.asking_line import AskingLine
 from moonlet.console.tui.printable import printable
 from moonlet.console.tui.same_command import SameCommand
 from moonlet.core.errors import MoonletError
 from moonlet.core.ids import AgentId
-from moonlet.replay import Keyframes
 
 HELP: Final = """anywhere   ? these keys · : the command that does the same · g to any point · f find words · esc back · q quit
 lists      ↑ ↓ j k one on or back · PgUp PgDn Home End · Enter open, or fold · Tab the other side
-a history  s state · d what changed (since the mark, with m) · w why · e what followed · ← → slide along
+a history  s state · d what changed (since the mark, with m) · c the commit, whole · w why · e what followed
+           ← → slide along · Enter on a value shows it whole
            / stop at a command, an event or a condition · n N the next stop, the one before
            x X the next change of the line in the state, the one before · r read again"""  # noqa: E501
 
@@ -28,7 +31,7 @@ class Browsing(Protocol):
 
     opened: Reading
     options: Options
-    keyframes: Keyframes | None
+    apart: Apart
     same: SameCommand
 
     def go(self, agent: AgentId, revision: int | None) -> None:
@@ -61,20 +64,31 @@ class BaseScreen(Screen[None]):
         """The command that does what is shown."""
         raise NotImplementedError
 
-    def work(self, doing: Coroutine[Any, Any, None], what: str, group: str = "") -> None:
-        """Run it beside the screen, the last of its group alone. What fails is said, no more."""
+    def work(
+        self,
+        doing: Callable[[], Coroutine[Any, Any, None]],
+        what: str,
+        group: str = "",
+        *,
+        alone: bool = True,
+    ) -> Worker[None]:
+        """Run it beside the screen, the last of its group `alone`. What fails is said, no more."""
 
         async def guarded() -> None:
-            self.tell(f"{what} …" if what else "")
+            if what:
+                self.tell(f"{what} …")
             try:
-                await doing
+                await doing()
             except MoonletError as error:
-                self.tell("")
                 self.say(str(error))
-            else:
+            except NoMatches:
+                if self.query("#head"):
+                    raise
+                return  # the screen was left meanwhile
+            if what:
                 self.tell("")
 
-        self.run_worker(guarded(), group=group, exclusive=True)
+        return self.run_worker(guarded, group=group, exclusive=alone)
 
     def say(self, text: str) -> None:
         """An error or a remark, for some seconds."""
@@ -103,7 +117,7 @@ class BaseScreen(Screen[None]):
             point = await self.browser.opened.point(text)
             self.browser.go(point.agent, point.revision)
 
-        self.work(to(), f"looking for {text}")
+        self.work(to, f"looking for {text}")
 
     def action_ask_words(self) -> None:
         """Ask for words to find in all commits."""

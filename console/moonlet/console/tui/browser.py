@@ -1,26 +1,29 @@
 """The app: what is read, and the way from screen to screen."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from textual.app import App
 from textual.binding import BindingType
 
+from moonlet.agents import AgentType
 from moonlet.console.common import Found, Options, Output
 from moonlet.console.replay import Reading, code_of
 from moonlet.console.tui.agents_screen import AgentsScreen
+from moonlet.console.tui.apart import Apart
 from moonlet.console.tui.history_screen import HistoryScreen
+from moonlet.console.tui.panel_reader import PanelReader
 from moonlet.console.tui.same_command import SameCommand
 from moonlet.console.tui.search_screen import SearchScreen
 from moonlet.core.errors import UnknownAgentType
 from moonlet.core.ids import AgentId
-from moonlet.replay import Keyframes, Point
+from moonlet.replay import Keyframes, MemoryKeyframes, Point
 
 STYLE = """
 Screen { layout: vertical; }
 #head { height: 1; background: $primary; color: $text; }
-#same { height: 1; color: $text-muted; }
+#same { height: auto; max-height: 6; min-height: 1; color: $text-muted; }
 #slider { height: 1; }
 AskingLine { height: 1; }
 #question { width: auto; }
@@ -55,7 +58,8 @@ class Browser(App[None]):
         # A bar of progress would be drawn over the screens.
         self.options = msgspec.structs.replace(options, output=Output(json=True))
         self.opened = opened
-        self.keyframes = keyframes
+        self.apart = Apart(in_thread=opened.bus is None)
+        self._keyframes = keyframes if keyframes is not None else MemoryKeyframes()
         self.same = SameCommand(options, modules, bundle)
         self._types = types
         self._start = start
@@ -72,12 +76,17 @@ class Browser(App[None]):
         if isinstance(here, HistoryScreen) and here.agent == agent and revision is not None:
             here.to(revision)
             return
+        code: AgentType[Any] | UnknownAgentType
         try:
             code = code_of(self._types, agent)
         except UnknownAgentType as error:
-            self.notify(str(error), markup=False, severity="warning", timeout=8)
-            return
-        self.push_screen(HistoryScreen(agent, code, revision))
+            code = error
+        reader = PanelReader(self.opened, self.apart, self._keyframes, agent, code)
+        self.push_screen(HistoryScreen(reader, revision))
+
+    def on_unmount(self) -> None:
+        """Whatever is still read is no more wanted."""
+        self.apart.close()
 
     def find(self, words: str) -> None:
         """Look for words in all commits."""

@@ -1,9 +1,15 @@
-"""What stands beside the commits, as lines: what changed, why, and what followed."""
+"""What stands beside the commits, as lines: a state, what changed, a commit, causes."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from moonlet.console.replay import ENDS, line, origin
+from rich.cells import chop_cells
+
+from moonlet.console.common import pretty
+from moonlet.console.replay import ENDS, in_words, line, origin
+from moonlet.console.tui.printable import printable
+from moonlet.console.tui.state_lines import LINES_MAX, StateLine
+from moonlet.core.commit import Commit
 from moonlet.core.ids import AgentId
 from moonlet.replay import Followed, WhyStep, changes, plain_state
 from moonlet.replay.stepping import Stepper
@@ -12,10 +18,40 @@ Target = tuple[AgentId, int]
 
 
 class Panel(NamedTuple):
-    """Lines, and for each the agent and revision that Enter opens; None if there is nothing."""
+    """Lines; of causes also what Enter opens on each, and of a state each line's place in it."""
 
-    lines: list[str]
-    points: list[Target | None]
+    lines: Sequence[str]
+    points: Sequence[Target | None] = ()
+    places: Sequence[StateLine] = ()
+
+
+def text_panel(text: str, width: int) -> Panel:
+    """A text from outside in lines of `width` cells, as many as there is room for."""
+    lines: list[str] = []
+    for each in text.splitlines() or [""]:
+        shown = printable(each, LINES_MAX * max(1, width))
+        if shown.isascii():
+            lines += [shown[at : at + width] for at in range(0, len(shown), width)] or [""]
+        else:
+            lines += chop_cells(shown, width) or [""]
+        if len(lines) > LINES_MAX:
+            lines[LINES_MAX:] = [f"… more than {LINES_MAX:,} lines"]
+            break
+    return Panel(lines)
+
+
+def value_panel(path: str, value: Any, width: int) -> Panel:
+    """One value of a state, whole."""
+    text = value if isinstance(value, str) else pretty(value)
+    return text_panel(f"{path} ({len(text):,} characters)\n{text}", width)
+
+
+def commit_panel(commit: Commit[Any], stack: str, width: int) -> Panel:
+    """A commit, whole: command, outcome, events, effects, reply, and a parked one's traceback."""
+    command = commit.command
+    head = f"{commit.agent}@{commit.revision}, sequence {commit.sequence}, command {command.id}"
+    words = [line.strip() for line in in_words(commit, stack, styled=False).splitlines()]
+    return text_panel("\n".join([head, *words]), width)
 
 
 async def change_panel(stepper: Stepper, mark: int | None) -> Panel:
@@ -25,8 +61,10 @@ async def change_panel(stepper: Stepper, mark: int | None) -> Panel:
     old = await stepper.timeline.at(before)
     found = changes(plain_state(old.state), plain_state(here.state))
     lines = [f"from @{before} to @{here.revision}: {len(found) or 'no'} changes"]
-    lines += [str(each) for each in found]
-    return Panel(lines, [None] * len(lines))
+    lines += [str(each) for each in found[:LINES_MAX]]
+    if len(found) > LINES_MAX:
+        lines.append(f"… {len(found) - LINES_MAX:,} more: see them with `moonlet diff`")
+    return Panel(lines)
 
 
 def cause_panel(chain: Sequence[WhyStep]) -> Panel:

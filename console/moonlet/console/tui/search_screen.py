@@ -40,7 +40,7 @@ class SearchScreen(BaseScreen):
     def on_mount(self) -> None:
         """Look for them."""
         self.query_one(LineList).focus()
-        self.work(self._find(), "indexing")
+        self.work(self._find, "indexing")
 
     async def _find(self) -> None:
         browser = self.browser

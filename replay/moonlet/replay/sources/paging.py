@@ -27,7 +27,7 @@ NEAR: Final = 64
 Record = Commit[Any] | MoonletError
 
 
-class _Page(msgspec.Struct):
+class _PageOfCommits(msgspec.Struct):
     """The records of revisions `first` to `last`, one of them at least; `end` is a sequence."""
 
     first: int
@@ -47,7 +47,7 @@ class CommitPages:
         self._source = source
         self._stream = source.topology.journal_of(agent.type)
         self._end = end
-        self._pages: OrderedDict[int, _Page] = OrderedDict()
+        self._pages: OrderedDict[int, _PageOfCommits] = OrderedDict()
 
     @classmethod
     async def open(cls, source: HistorySource, agent: AgentId) -> "CommitPages":
@@ -72,14 +72,14 @@ class CommitPages:
             raise found
         return found
 
-    def _held(self, revision: int) -> _Page | None:
+    def _held(self, revision: int) -> _PageOfCommits | None:
         for page in reversed(self._pages.values()):
             if page.first <= revision <= page.last:
                 self._pages.move_to_end(page.start)
                 return page
         return None
 
-    async def _find(self, revision: int) -> _Page | None:
+    async def _find(self, revision: int) -> _PageOfCommits | None:
         """Read pages, ever nearer, until one holds the revision. None if it lies between two."""
         low, high = (0, 0), (self.last + 1, self._end + 1)
         while high[1] - low[1] > 1:
@@ -97,7 +97,7 @@ class CommitPages:
                 low = page.last, page.end
         return None
 
-    async def _read(self, start: int, low: tuple[int, int]) -> _Page | None:
+    async def _read(self, start: int, low: tuple[int, int]) -> _PageOfCommits | None:
         """What comes at once from a sequence on, once a record of it makes sense. None: nothing."""
         subject = self._source.subjects.journal(self.agent)
         batches = self._source.messages(self._stream, subject, start=start)
@@ -113,7 +113,7 @@ class CommitPages:
         numbered = _numbered(records, begins, self.last)
         if not numbered:
             return None
-        page = _Page(min(numbered), max(numbered), numbered, start, end)
+        page = _PageOfCommits(min(numbered), max(numbered), numbered, start, end)
         self._pages[start] = page
         while len(self._pages) > PAGES_MAX:
             self._pages.popitem(last=False)
