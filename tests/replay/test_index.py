@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,11 @@ from moonlet.streams import Topology
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, account_type
 from tests.console.support import invoke
+
+RECORD = (
+    b'{"agent":"stock/tea","revision":%s,"outcome":"accepted","time":[1,0],'
+    b'"command":{"id":"x","name":"Go"}}'
+)
 
 
 @pytest.fixture
@@ -195,6 +201,80 @@ async def test_a_file_that_another_process_writes_is_told(
     assert await follow(database, shop) > 10
     database.close()
     other.close()
+
+
+async def test_two_who_follow_at_once_write_nothing_twice(
+    shop: BundleSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second finds the frontier moved: it says so, and the next run goes on from there."""
+    monkeypatch.setattr("moonlet.replay.index.writing.WRITTEN_AT_ONCE", 1)
+    file = tmp_path / "x.sqlite"
+    first, second = open_database(file), open_database(file)
+
+    class Slow(BundleSource):
+        async def messages(self, stream: str, subject: str = ">", *, start: int = 1) -> Any:
+            async for batch in super().messages(stream, subject, start=start):
+                await follow(second, shop)
+                yield batch
+
+    with pytest.raises(Unavailable, match=r"can't be written .*meanwhile"):
+        await follow(first, Slow(shop._bundle, "slow"))
+    assert await follow(first, shop) == 0
+    whole = open_database(None)
+    await follow(whole, shop)
+    rows = "SELECT place, revision, command FROM commits ORDER BY place"
+    assert list(first.query(rows)) == list(whole.query(rows))
+    for each in (first, second, whole):
+        each.close()
+
+
+@pytest.mark.parametrize("large", [1, 2, 3, 100])
+async def test_rows_are_the_same_however_many_are_written_at_once(
+    shop: BundleSource, monkeypatch: pytest.MonkeyPatch, large: int, made: Index
+) -> None:
+    database = open_database(None)
+    database.conn.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 13 * large)
+    monkeypatch.setattr("moonlet.replay.index.writing.WRITTEN_AT_ONCE", 2 * large)
+    await follow(database, shop)
+    for table in ("commits", "names", "buckets", "journals"):
+        rows = f"SELECT * FROM {table}"
+        assert list(database.query(rows)) == list(made.database.query(rows)), table
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "headers"),
+    [
+        (b"", {}),
+        (b"null", {}),
+        (b'{"revision":1}', {}),
+        (b"[" * 100_000, {}),
+        (RECORD % b"99999999999999999999", {}),
+        (RECORD % b"-1", {}),
+        (RECORD % b"4611686018427387904", {}),
+        (RECORD % b"1", {"Moonlet-Digest": "z" * 32}),
+        (RECORD % b"1", {"Moonlet-Digest": "0"}),
+        (RECORD % b"1", {"Moonlet-Encoding": "morse"}),
+        (RECORD % b"1", {"Moonlet-Encoding": "json+zstd"}),
+        (RECORD.replace(b"Go", b"\\ud800") % b"1", {}),
+    ],
+)
+async def test_a_hostile_record_is_indexed_as_unreadable_and_the_rest_as_it_is(
+    shop: BundleSource, data: bytes, headers: dict[str, str]
+) -> None:
+    bundle = shop._bundle
+    streams = []
+    for held in bundle.streams:
+        messages = list(held.messages)
+        if held.name.endswith("goods"):
+            messages[1] = msgspec.structs.replace(messages[1], data=data, headers=headers)
+        streams.append(msgspec.structs.replace(held, messages=messages))
+    database = open_database(None)
+    hostile = BundleSource(msgspec.structs.replace(bundle, streams=streams), "hostile")
+    await follow(database, hostile)
+    found = [hit.outcome for hit in Index(database).search("stock")]
+    assert "unreadable" in found and "accepted" in found
+    database.close()
 
 
 def test_the_commands(shop_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,14 +65,14 @@ def open_database(path: Path | None, *, read_only: bool = False) -> Database:
     damaged, `Unavailable` while another process holds it.
     """
     if path is None:
-        return _made(sqlite3.connect(":memory:"))
+        return _made(sqlite3.connect(":memory:", check_same_thread=False))
     shown = f"the index {path}"
     try:
         if read_only:
             connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOCK_WAIT)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=LOCK_WAIT)
+            connection = sqlite3.connect(path, timeout=LOCK_WAIT, check_same_thread=False)
         return _checked(connection, path, read_only=read_only)
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
@@ -105,7 +105,7 @@ def _checked(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
     if not empty:
         connection.close()
         path.unlink()
-        connection = sqlite3.connect(path, timeout=LOCK_WAIT)
+        connection = sqlite3.connect(path, timeout=LOCK_WAIT, check_same_thread=False)
     return _made(connection)
 
 

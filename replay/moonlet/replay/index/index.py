@@ -6,7 +6,8 @@ import msgspec
 from sqlite_utils import Database
 
 from moonlet.core.errors import Invalid
-from moonlet.replay.index.following import OUTCOMES, PLACE_BITS, add_words
+from moonlet.replay.index.following import add_words
+from moonlet.replay.index.writing import OUTCOMES, PLACE_BITS
 
 COLUMNS = """
   SELECT c.place, a.name, c.revision, c.micros, c.command, n.name, s.name, c.correlation,

@@ -55,12 +55,12 @@ class RawHeaders(Mapping[str, str]):
         raw = self._raw
         if self._decoded is None:
             before, bare = _LINES.get(name) or _line(name)
-            at = raw.rfind(before)
-            if at >= 0:
-                at += len(before)
-                return raw[at : raw.find(b"\r\n", at)].decode("utf-8", "replace").strip()
-            if bare not in raw:
+            at = raw.rfind(bare)
+            if at < 0:
                 return default
+            end = at - 2 + len(before)
+            if raw[at - 2 : end] == before:
+                return raw[end : raw.find(b"\r\n", end)].decode("utf-8", "replace").strip()
         return self._dict().get(name, default)
 
     def __contains__(self, name: object) -> bool:
