@@ -13,7 +13,7 @@ from typing import Final
 from sqlite_utils import Database
 
 from moonlet.replay.index.database import INDEXES
-from moonlet.replay.index.writing import PLACE_BITS, Piece, Writer, mark, refused
+from moonlet.replay.index.writing import PLACE_BITS, IndexWriter, Piece, mark, refused
 from moonlet.replay.sources import HistorySource, JournalFacts, Progress
 
 BULK: Final = 100_000
@@ -43,7 +43,7 @@ async def follow(
     done = 0
     try:
         for facts in journals:
-            writer = Writer(database, source, facts, bodies)
+            writer = IndexWriter(database, source, facts, bodies)
             batches = source.messages(facts.stream, start=starts[facts.stream] + 1)
             async with aclosing(batches), _Beside(writer) as beside:
                 async for batch in batches:
@@ -64,7 +64,7 @@ class _Beside:
     At its end, however that comes, what was begun is written.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: IndexWriter) -> None:
         self._writer = writer
         self._under_way: asyncio.Future[None] | None = None
 

@@ -95,7 +95,7 @@ def refused(error: Exception) -> Unavailable:
     )
 
 
-class Writer:
+class IndexWriter:
     """What is read of one journal, in pieces that are written; by one thread at a time."""
 
     def __init__(
