@@ -152,7 +152,7 @@ def test_a_failure_is_shrunk_saved_and_replayed(
             found.report()
         text = str(failed.value)
         assert f"seed {found.failed.seed}" in text and "faults -> " in text
-        assert f"replay {failed.value.path}" in text
+        assert f"sim explain {failed.value.path}" in text
         assert 0 < len(failed.value.run.hits) <= len(found.failed.hits)
         assert replay(failed.value.path, exact=True).failure == failed.value.run.failure
         fewer = replay(failed.value.path, without=[1])
