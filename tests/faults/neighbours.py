@@ -135,7 +135,7 @@ NEIGHBOUR_FAULTS: tuple[Fault, ...] = (
         "histories know of no repair",
         (
             (
-                AGENTS + "histories/reading.py",
+                AGENTS + "histories/records.py",
                 '        if skip is None or skip.what != "record":\n            raise\n',
                 "        raise\n",
             ),

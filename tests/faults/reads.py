@@ -92,8 +92,8 @@ READ_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "histories/reading.py",
-                "_messages(bus, stream, subject, at_least=at_least)",
-                "_messages(bus, stream, subject)",
+                "bus.subjects.journal(agent), at_least=at_least)",
+                "bus.subjects.journal(agent))",
             ),
         ),
     ),

@@ -6,23 +6,19 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Any, TypeVar
 
-from moonlet.agents.deciding import fold_message, initial_state
 from moonlet.agents.definition import AgentType
+from moonlet.agents.histories.records import SkipsOf, commit_in, commits_in, fold_in
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Corrupt, Invalid, Unavailable, Undecodable
+from moonlet.core.errors import Invalid, Unavailable
 from moonlet.core.fold import Fold
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId
-from moonlet.core.memory import NOTHING_KEPT
 from moonlet.streams import (
     Bus,
     Journal,
     NoResponders,
-    Skips,
     StoredMessage,
     StreamGone,
-    decode_commit,
-    decode_plain_commit,
     read_messages,
     skips_of,
     stream_facts,
@@ -40,32 +36,10 @@ async def read_commits(
     """
     stream = bus.topology.journal_of(agent.type)
     subject = bus.subjects.journal(agent)
-    async with aclosing(
-        _messages(bus, stream, subject, follow=follow, at_least=at_least)
-    ) as batches:
-        async for batch in batches:
-            for message in batch:
-                commit = await _unless_left_out(bus, agent, message)
-                if commit is None:
-                    continue
-                if to is not None and commit.revision > to:
-                    return
-                if commit.revision >= from_:
-                    yield commit
-                if commit.revision == to:
-                    return
-
-
-async def _unless_left_out(bus: Bus, agent: AgentId, message: StoredMessage) -> Commit[Any] | None:
-    """The commit of a message; None if it makes no sense, and a repair leaves it out."""
-    stream = bus.topology.journal_of(agent.type)
-    try:
-        return decode_plain_commit(stream, message)
-    except (Undecodable, Corrupt):
-        skip = (await skips_of(Journal(bus, stream), agent)).get(message.sequence)
-        if skip is None or skip.what != "record":
-            raise
-        return None
+    batches = _messages(bus, stream, subject, follow=follow, at_least=at_least)
+    async with aclosing(commits_in(batches, stream, _skips(bus, agent), from_, to)) as commits:
+        async for commit in commits:
+            yield commit
 
 
 async def _messages(
@@ -94,8 +68,9 @@ async def _messages(
             ) from None
 
 
-async def _skips(bus: Bus, agent: AgentId) -> Skips:
-    return await skips_of(Journal(bus, bus.topology.journal_of(agent.type)), agent)
+def _skips(bus: Bus, agent: AgentId) -> SkipsOf:
+    journal = Journal(bus, bus.topology.journal_of(agent.type))
+    return lambda: skips_of(journal, agent)
 
 
 async def find_commit(
@@ -107,7 +82,7 @@ async def find_commit(
     async with aclosing(_messages(bus, stream, subject, start=after + 1)) as batches:
         async for batch in batches:
             for message in batch:
-                commit = await _unless_left_out(bus, agent, message)
+                commit = await commit_in(stream, message, _skips(bus, agent))
                 after = message.sequence
                 if commit is not None and commit.command.id == id:
                     return commit, after
@@ -131,26 +106,8 @@ async def fold_of(
     """
     if revision is not None and time is not None:
         raise Invalid("give a revision or a time, not both")
-    if revision is not None and revision < 0:
-        raise Invalid(f"revision {revision}: revisions count from 1; 0 is the initial state")
     until = to_micros(time) if time is not None else None
     stream = bus.topology.journal_of(agent.type)
-    fold = Fold(initial_state(agent_type))
-    fold.past = NOTHING_KEPT  # nothing is decided on it
-    subject = bus.subjects.journal(agent)
-    skips: Skips | None = None
-    async with aclosing(_messages(bus, stream, subject, at_least=at_least)) as batches:
-        async for batch in batches:
-            for message in batch:
-                if fold.revision == revision:
-                    return fold
-                if skips is None:
-                    skips = await _skips(bus, agent)
-                left_out = message.sequence in skips and skips[message.sequence].what == "record"
-                if until is not None and not left_out:
-                    if decode_commit(stream, message)[0].time.micros > until:
-                        return fold
-                fold_message(agent_type, stream, fold, message, skips)
-    if revision is not None and fold.revision < revision:
-        raise Invalid(f"{agent} has no revision {revision}: its last is {fold.revision}")
-    return fold
+    batches = _messages(bus, stream, bus.subjects.journal(agent), at_least=at_least)
+    skips = _skips(bus, agent)
+    return await fold_in(batches, agent_type, stream, agent, skips, revision=revision, until=until)

@@ -5,12 +5,11 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from moonlet.agents import AgentType
-from moonlet.agents.deciding import fold_message, initial_state
+from moonlet.agents.histories import commits_in, fold_in
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Corrupt, Invalid, Undecodable
+from moonlet.core.errors import Corrupt, Undecodable
 from moonlet.core.fold import Fold
 from moonlet.core.ids import AgentId
-from moonlet.core.memory import NOTHING_KEPT
 from moonlet.replay.sources.source import HistorySource
 from moonlet.streams import StoredMessage, decode_plain_commit
 
@@ -41,20 +40,11 @@ async def commits_of(
     out, once all before it were given.
     """
     stream = source.topology.journal_of(agent.type)
-    messages = messages_of(source, agent)
-    async with aclosing(messages):
-        async for message in messages:
-            try:
-                commit = decode_plain_commit(stream, message)
-            except (Undecodable, Corrupt):
-                skip = (await source.skips(agent)).get(message.sequence)
-                if skip is None or skip.what != "record":
-                    raise
-                continue
-            if to is not None and commit.revision > to:
-                return
-            if commit.revision >= from_:
-                yield commit
+    batches = source.messages(stream, source.subjects.journal(agent))
+    commits = commits_in(batches, stream, lambda: source.skips(agent), from_, to)
+    async with aclosing(commits):
+        async for commit in commits:
+            yield commit
 
 
 async def find_command(source: HistorySource, agent: AgentId, id: str) -> Commit[Any] | None:
@@ -98,20 +88,8 @@ async def fold_at(
 
     Raises `Invalid` for a revision that is not there, `Undecodable`, `Corrupt`.
     """
-    if revision is not None and revision < 0:
-        raise Invalid(f"revision {revision}: revisions count from 1; 0 is the initial state")
     stream = source.topology.journal_of(agent.type)
-    fold = Fold(initial_state(agent_type))
-    fold.past = NOTHING_KEPT  # nothing is decided on it
-    if revision == 0:
-        return fold
-    skips = await source.skips(agent)
-    messages = messages_of(source, agent)
-    async with aclosing(messages):
-        async for message in messages:
-            fold_message(agent_type, stream, fold, message, skips)
-            if fold.revision == revision:
-                return fold
-    if revision is not None:
-        raise Invalid(f"{agent} has no revision {revision}: its last is {fold.revision}")
-    return fold
+    batches = source.messages(stream, source.subjects.journal(agent))
+    return await fold_in(
+        batches, agent_type, stream, agent, lambda: source.skips(agent), revision=revision
+    )
