@@ -16,6 +16,7 @@ from tests.faults.memory import MEMORY_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.reads import READ_FAULTS
 from tests.faults.states import STATE_FAULTS
+from tests.faults.telemetry import TELEMETRY_FAULTS
 from tests.faults.time_travel import TIME_TRAVEL_FAULTS
 from tests.faults.topology import TOPOLOGY_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
@@ -39,6 +40,7 @@ FAULTS: tuple[Fault, ...] = (
     *TIME_TRAVEL_FAULTS,
     *KEYFRAME_FAULTS,
     *COHORT_FAULTS,
+    *TELEMETRY_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

@@ -15,7 +15,7 @@ from moonlet.agents.histories import (
     plan_repair,
     repair,
 )
-from moonlet.agents.hosting import EXIT_BLOCKED, Host
+from moonlet.agents.hosting import EXIT_BLOCKED, Host, HostPages
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.core.effects import (
     Cancel,
@@ -46,6 +46,7 @@ __all__ = [
     "Decision",
     "HistoryFault",
     "Host",
+    "HostPages",
     "Perform",
     "PerformFailed",
     "Plain",

@@ -1,6 +1,8 @@
 """A host: it holds a lease, owns its share of partitions, and runs their agents."""
 
+from moonlet.agents.hosting.figures import figures
 from moonlet.agents.hosting.host import Host
+from moonlet.agents.hosting.host_pages import HostPages
 from moonlet.agents.hosting.loop_watch import EXIT_BLOCKED, Beats
 
-__all__ = ["EXIT_BLOCKED", "Beats", "Host"]
+__all__ = ["EXIT_BLOCKED", "Beats", "Host", "HostPages", "figures"]

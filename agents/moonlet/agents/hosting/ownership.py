@@ -121,6 +121,8 @@ class Ownership:
         )
         if mine is None:
             return  # another came first
+        self._services.claims += 1
+        self._services.takeovers += bool(record.owner)
         self.partitions[mine.type, mine.number] = OwnedPartition(
             self._services,
             self._recoveries,

@@ -83,7 +83,7 @@ class OwnedPartition:
             internal=topology.stream("internal"),
             fatal=fatal_place(record.note),
             epoch=services.ends.epoch(self.journal_stream),
-            running=services.running,
+            running=services.running_of(agent_type.name),
             watch=StateWatch(agent_type, self.doubtful.changed_in_place),
         )
         self.times: Callable[[], tuple[int, Timestamp]] = partial(services.hlc.now, bus.clock)
@@ -94,6 +94,7 @@ class OwnedPartition:
         self._lost = lost
         self._write_record = write_record
         self._tasks = Tasks(on_death)
+        self._meter = services.meter.of(agent_type.name) if services.meter is not None else None
         self._writer = services.writer(self.journal_stream)
         self._service = OwnerService(self)
         self._read_back = ReadBack(bus, self.spawn)
@@ -314,6 +315,8 @@ class OwnedPartition:
         """They are stored, in order: note it, tell their senders, and who else asked."""
         self.used(agent)
         self._service.committed(agent, commits)
+        if self._meter is not None:
+            self._meter.committed(commits)
         if self.rules.blocked:
             for pending in commits:
                 self.blocked.committed(agent.id, pending)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from moonlet.agents.deciding import Running
 from moonlet.agents.services.backlog import Backlog
 from moonlet.agents.services.journal_ends import JournalEnds
+from moonlet.agents.services.meter import Meter, TimedCommands, TimedWork
 from moonlet.core.hlc import HybridClock
 from moonlet.streams import (
     BlockedMarks,
@@ -36,7 +37,13 @@ TOLD_MAX: Final = 1_000
 class HostServices:
     """Made by a host, used by its partitions and agents."""
 
-    def __init__(self, bus: Bus, registry: Registry, running: Running | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        registry: Registry,
+        running: Running | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         self.bus = bus
         self.registry = registry
         self.mailboxes = Mailboxes(bus)
@@ -45,22 +52,39 @@ class HostServices:
         self.snapshots = Snapshots(bus)
         self.hlc = HybridClock()
         self.ends = JournalEnds(bus)
-        self.running = running or Running()
+        self.own_running = running or Running()
+        self.running = TimedWork(self.own_running, meter) if meter else self.own_running
+        self.meter = meter
+        """What counts commands; None if nobody asks for that."""
         self.blocked = BlockedMarks(bus)
         self.backlog = Backlog()
         self.searching = asyncio.Lock()
         """Held by whoever goes through an old history: one of a host at a time."""
         self.alarms: dict[str, int] = {}
+        self.claims = self.takeovers = 0
+        """Partitions claimed, and how many of them of an owner that was gone."""
         self._alarmed: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()
         self._writers: dict[str, GroupCommit] = {}
+
+    def running_of(self, type: str) -> Running:
+        """Where it stands what is decided for agents of this type."""
+        if self.meter is None:
+            return self.running
+        return TimedCommands(self.own_running, self.meter.of(type))
 
     def writer(self, stream: str) -> GroupCommit:
         """The group commit of a journal stream."""
         writer = self._writers.get(stream)
         if writer is None:
-            writer = self._writers[stream] = GroupCommit(self.bus, stream)
+            times = self.meter.appends_to(stream) if self.meter is not None else None
+            writer = self._writers[stream] = GroupCommit(self.bus, stream, times=times)
         return writer
+
+    @property
+    def conflicts(self) -> int:
+        """Appends that lost to another commit, or to another history, since the host began."""
+        return sum(writer.conflicts for writer in self._writers.values())
 
     def journal(self, stream: str) -> Journal:
         """The reader of a journal stream."""

@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
 
 import typer
 
-from moonlet.agents import Host
+from moonlet.agents import Host, HostPages
 from moonlet.console.common import (
     RESTARTS,
     Child,
@@ -95,6 +96,14 @@ def run(
             min=0,
         ),
     ] = RESTARTS,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve /metrics, /health and /ready on this port of 127.0.0.1; 0: a free one.",
+            min=0,
+            max=65_535,
+        ),
+    ] = None,
     replicas: Replicas = None,
     mailbox: Mailbox = None,
     internal: Internal = None,
@@ -111,6 +120,7 @@ def run(
             "lease": lease,
             "until_stdin_closes": until_stdin_closes,
             "handler_limit": handler_limit,
+            "metrics_port": metrics_port,
             "child": child,
             "topology": asked,
         }
@@ -125,14 +135,16 @@ async def _serve(
     lease: int,
     until_stdin_closes: bool,
     handler_limit: float,
+    metrics_port: int | None,
     child: Child,
     topology: Topology,
 ) -> int:
     types = list(find_own(modules).values())
     stop = asyncio.Event()
     on_stop(stop.set)
-    async with opened(options, types, topology=topology) as session:
-        host = Host(session.moon, types, lease=lease, handler_limit=handler_limit)
+    measured = metrics_port is not None
+    async with opened(options, types, topology=topology) as session, AsyncExitStack() as stack:
+        host = Host(session.moon, types, lease=lease, handler_limit=handler_limit, metrics=measured)
         host.running, host.beats = child.running, child
         if child.former is not None and child.former.agent:
             await BlockedMarks(session.moon.bus).put(child.former)
@@ -143,6 +155,10 @@ async def _serve(
             names = sorted(host.types)
             record = {"host": host.id, "types": names, "url": session.where}
             said = f"running {', '.join(names)} on {session.where}  (Ctrl-C stops)"
+            if metrics_port is not None:
+                pages = await stack.enter_async_context(HostPages(host, metrics_port))
+                record["metrics"] = f"{pages.address}/metrics"
+                said += f"\nmetrics: {pages.address}/metrics"
             options.output.result(record, said)
             sys.stdout.flush()
             await _until_stopped(options, session, host, stop)

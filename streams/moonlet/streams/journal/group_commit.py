@@ -35,6 +35,7 @@ from moonlet.streams.api import NoAnswer, Outgoing, PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import conflicting_sequence, is_conflict, is_full, is_too_large
 from moonlet.streams.journal.storage import Storage
+from moonlet.telemetry.metrics import Histogram
 
 BATCH_MAX: Final = 1_000
 """Messages of one atomic batch: the server's limit."""
@@ -124,7 +125,9 @@ class GroupCommit:
     journal before anything else).
     """
 
-    def __init__(self, bus: Bus, stream: str, *, timeout: float = 5.0) -> None:
+    def __init__(
+        self, bus: Bus, stream: str, *, timeout: float = 5.0, times: Histogram | None = None
+    ) -> None:
         self._bus = bus
         self._js = bus._js
         self._stream = stream
@@ -132,6 +135,9 @@ class GroupCommit:
         self._highest = 0  # acknowledged
         self.trouble = ""
         """Why the journal takes no commits, as far as its last answers tell; '' if it does."""
+        self.conflicts = 0
+        """Appends that lost to another commit."""
+        self._times = times
         self._unanswered = 0
         self._waiting: list[Append] = []
         self._waiting_records = 0
@@ -218,7 +224,10 @@ class GroupCommit:
             self._singles -= 1
             error = _outcome(future) or self._went_back(future.result().sequence)
             if sent is not None and error is None:
-                self._storage.took(self._bus.clock.monotonic() - sent)
+                took = self._bus.clock.monotonic() - sent
+                self._storage.took(took)
+                if self._times is not None:
+                    self._times.observe(took)
             if error is not None or self._unanswered:
                 self._note(error)
             append.tell([future.result().sequence] if error is None else error)
@@ -253,6 +262,8 @@ class GroupCommit:
                     " without an answer, though its server is there: its disk may be full; see the"
                     " server's log, make room, and restart the server if it goes on"
                 )
+        elif isinstance(error, Conflict):
+            self.conflicts += 1
         elif error is None:
             self._unanswered, self.trouble = 0, ""
 
@@ -277,11 +288,14 @@ class GroupCommit:
                     expected = None
                 messages.append(Outgoing(append.subject, payload, headers))
         self._batch_in_flight = True
+        sent = self._bus.clock.monotonic() if self._times is not None else 0.0
 
         def landed(future: "asyncio.Future[PubAck]") -> None:
             self._batch_in_flight = False
             error = _outcome(future)
             self._note(error)
+            if self._times is not None and error is None:
+                self._times.observe(self._bus.clock.monotonic() - sent)
             if error is None:
                 error = self._went_back(future.result().sequence)
                 if error is not None:

@@ -1,0 +1,49 @@
+"""Faults in what hosts tell of themselves."""
+
+from tests.faults.fault import Fault
+
+METRICS = "tests/telemetry/test_metrics.py::"
+
+TELEMETRY_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "telemetry",
+        METRICS + "test_a_host_whose_server_was_killed_is_not_ready_and_healthy_again_after",
+        "a host without its server says that it is ready",
+        (
+            (
+                "agents/moonlet/agents/hosting/host_pages.py",
+                "if not host.services.bus.connected:",
+                "if False:",
+            ),
+            (
+                "agents/moonlet/agents/hosting/host_pages.py",
+                "elif not host.lease_holds:",
+                "elif False:",
+            ),
+        ),
+    ),
+    Fault(
+        "telemetry",
+        METRICS + "test_a_host_tells_what_it_did_and_no_keys",
+        "labels hold agents' keys",
+        (
+            (
+                "agents/moonlet/agents/services/meter.py",
+                "name = done.envelope.name",
+                "name = done.envelope.agent",
+            ),
+        ),
+    ),
+    Fault(
+        "telemetry",
+        METRICS + "test_whatever_is_asked_is_answered_and_the_next_one_too",
+        "a web page may read a host's pages by a name of its own",
+        (
+            (
+                "telemetry/moonlet/telemetry/metrics/endpoint.py",
+                "if not _is_for_us(fields):",
+                "if False:",
+            ),
+        ),
+    ),
+)
