@@ -5,10 +5,24 @@ from tests.faults.fault import Fault
 
 REPLAY = "replay/moonlet/replay/"
 FORKS = "tests/replay/test_forks.py::"
+GIVEN = "agents/moonlet/testing/given.py"
 INDEX = "tests/replay/test_index.py::"
 CHANGES = "tests/replay/test_changes.py::"
 
 TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "time travel",
+        "tests/replay/test_given_at.py::test_agent_revision_and_time_are_those_of_the_point",
+        "the time of a point is left out of a test that begins there",
+        ((GIVEN, "facts = msgspec.structs.replace(facts, now=now)", "pass"),),
+    ),
+    Fault(
+        "time travel",
+        "tests/testing/test_given.py::"
+        "test_of_a_handler_that_raises_nothing_is_seen_but_its_traceback",
+        "a handler that raised looks like one that yielded nothing",
+        ((GIVEN, 'assert decision.outcome != "parked"', "assert decision"),),
+    ),
     Fault(
         "time travel",
         "tests/console/test_tui.py::test_no_text_is_obeyed_by_the_terminal_wherever_it_stands",

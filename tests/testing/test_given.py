@@ -268,3 +268,31 @@ def test_a_handler_that_decides_otherwise_the_second_time_is_found_out() -> None
 
     with fails("not pure"):
         given(fickle).when(Run("")).then()
+
+
+def test_of_a_handler_that_raises_nothing_is_seen_but_its_traceback() -> None:
+    parked = given(account).when(Run("raise"))
+    assert parked.outcome == "parked" and parked.reason == "ZeroDivisionError: oops"
+    where = rf"(?s)parked: ZeroDivisionError: oops.*{__file__}\", line \d+, in run"
+    for look in ("events", "effects", "state", "reply"):
+        with fails(where):
+            getattr(parked, look)
+    refused = given(account).when(Deposit(0))
+    assert (refused.outcome, refused.reason) == ("rejected", "amount must be positive")
+    assert (refused.events, refused.effects, refused.reply) == ([], [], None)
+
+
+def test_a_handler_that_raises_only_the_second_time_shows_its_traceback() -> None:
+    fickle = AgentType("fickle", Account)
+    calls = iter(range(1))
+
+    @fickle.on_command
+    def second(state: Account, command: Run) -> Decision:
+        yield Reply(next(calls))
+
+    with fails(rf"(?s)not pure.*{__file__}\", line \d+, in second"):
+        given(fickle).when(Run(""))
+
+
+def test_effects_are_given_as_they_were_yielded() -> None:
+    assert given(account).when(Run("effects")).effects == EFFECTS

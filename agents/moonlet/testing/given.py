@@ -1,14 +1,16 @@
 """`given(account).events(…).when(command).then(events=…, reply=…)`: test handlers without a server.
 
+What was recorded is a beginning too: `given(account).at("night.moonlet", "account/a@17")`.
+
 Every message goes through its codec, as it would on its way to the journal and back. Handlers may
 ask for as little of time and chance as in a simulated world: it raises `Impure` or `Escape`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -16,11 +18,15 @@ from moonlet.agents.deciding import judge
 from moonlet.agents.definition import AgentType, Context
 from moonlet.core.behavior import Decision, Handler
 from moonlet.core.codec import Encoding
+from moonlet.core.effects import EFFECTS
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage, UnknownCommand
 from moonlet.core.hlc import to_micros
 from moonlet.core.ids import AgentId
 from moonlet.core.schema import MessageType, decode_plain, encode_plain
+
+if TYPE_CHECKING:
+    from moonlet.replay import HistorySource
 
 S = TypeVar("S")
 
@@ -28,33 +34,49 @@ ENCODINGS: tuple[Encoding, ...] = ("json", "msgpack")
 _NOTHING: Any = object()
 
 
+class _Beginning(msgspec.Struct, frozen=True):
+    """What a handler's context says besides the command: an agent, its revision, the time."""
+
+    agent: str
+    revision: int = 0
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 class Given(Generic[S]):
     """An agent's history so far; immutable, so that a base can be shared by tests."""
 
-    def __init__(
-        self, agent_type: AgentType[S], state: S, *, revision: int = 0, agent: str = ""
-    ) -> None:
+    def __init__(self, agent_type: AgentType[S], state: S, facts: _Beginning) -> None:
         self._type = agent_type
         self._state = state
-        self._revision = revision
-        self._agent = agent or f"{agent_type.name}/test"
+        self._facts = facts
 
     def state(self, state: S) -> "Given[S]":
-        """Start from this state instead of the initial one."""
-        return Given(self._type, state)
+        """Start from this state instead of the initial one, at revision 0."""
+        return Given(self._type, state, msgspec.structs.replace(self._facts, revision=0))
 
-    def at(self, history: Path | str, point: str) -> "Given[S]":
-        """Start as an agent stood in a recorded history: a bundle, and a point like `account/a@17`.
+    def at(
+        self, history: "Path | str | HistorySource", point: str, revision: int | None = None
+    ) -> "Given[S]":
+        """Start from what was recorded: the state that today's code folds, after a point.
 
-        Raises `Invalid` for a point that is not there, and as reading a bundle does.
+        `history` is a bundle (`moonlet bundle create`, `moonlet sim import`); `point` is
+        `AGENT@REVISION`, an agent with its `revision` apart, an agent alone (its end), or whatever
+        else names a point. The agent, its revision and the time of the last commit are those that
+        `when` decides with. Raises `Invalid` for what is not there, `Undecodable` and `Corrupt`
+        where the history can't be folded.
         """
-        from moonlet.replay import recorded_state  # 150 ms, for tests that need it
+        from moonlet.replay import recorded_state  # 100 ms, and few tests ask for it
 
-        found = recorded_state(history, self._type, point)
-        return Given(self._type, found.state, revision=found.revision, agent=str(found.agent))
+        named = point if revision is None else f"{point}@{revision}"
+        held = recorded_state(history, self._type, named)
+        facts = _Beginning(str(held.agent), held.revision)
+        if held.revision:
+            now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=held.time.micros)
+            facts = msgspec.structs.replace(facts, now=now)
+        return Given(self._type, held.state, facts)
 
     def events(self, *events: Any) -> "Given[S]":
-        """Fold these typed events."""
+        """Fold these typed events, each as of a commit of its own."""
         state = self._state
         behavior = self._type.behavior
         for event in events:
@@ -64,8 +86,8 @@ class Given(Generic[S]):
             typed = _through_codecs(behavior.events[name].message, event)
             with _pure(self._type):
                 state = behavior.evolve(state, typed)
-        revision = self._revision + len(events)
-        return Given(self._type, state, revision=revision, agent=self._agent)
+        revision = self._facts.revision + len(events)
+        return Given(self._type, state, msgspec.structs.replace(self._facts, revision=revision))
 
     def when(
         self,
@@ -73,24 +95,25 @@ class Given(Generic[S]):
         *,
         agent: str | None = None,
         sender: str = "tester",
-        now: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+        now: datetime | None = None,
     ) -> "Outcome[S]":
         """Decide a command as the agent `agent` would at `now`.
 
-        The default is the agent of `at`, else `<type>/test`.
+        Without them `<type>/test` and the start of 2026, or those of the point that `at` names.
         """
         name = MessageType(type(command)).name
         handler = self._type.behavior.commands.get(name)
         if handler is None:
             raise UnknownCommand(self._type.unknown_command(name))
         command = _through_codecs(handler.message, command)
-        self_id = str(AgentId.parse(agent or self._agent))
+        self_id = str(AgentId.parse(agent or self._facts.agent))
+        micros = to_micros(now or self._facts.now)
 
-        def decide(encoding: Encoding) -> Decision[S]:
+        def decide(encoding: Encoding, yielded: list[Any] | None = None) -> Decision[S]:
             with _pure(self._type):
-                return decide_as_a_host(encoding)
+                return decide_as_a_host(encoding, yielded)
 
-        def decide_as_a_host(encoding: Encoding) -> Decision[S]:
+        def decide_as_a_host(encoding: Encoding, yielded: list[Any] | None) -> Decision[S]:
             message = handler.message
             envelope = Envelope(
                 id="test-1",
@@ -105,41 +128,72 @@ class Given(Generic[S]):
                 self._state,
                 envelope,
                 encoding,
-                revision=self._revision,
-                micros=to_micros(now),
+                revision=self._facts.revision,
+                micros=micros,
+                yielded=yielded,
             )
             return decision
 
         first = decide("json")
         _check_equal(first, decide("json"), decide("msgpack"))
+        yielded: list[Any] = []
+        if first.outcome == "accepted":
+            decide("json", yielded)
 
         def record(effects: Sequence[Any]) -> Decision[S]:
             """As if its handler had yielded these."""
             yields_them = Handler(handler.message, lambda state, command: list(effects))
-            context = Context(self_id=self_id, revision=0, now_us=to_micros(now))
+            context = Context(self_id=self_id, revision=0, now_us=micros)
             behavior = self._type.behavior
             return behavior.decide(self._state, yields_them, command, context, "json")
 
-        return Outcome(self._type, first, record)
+        effects = [item for item in yielded if type(item) in EFFECTS]
+        return Outcome(self._type, first, effects, record)
 
 
 class Outcome(Generic[S]):
-    """What came of one command. `record` decides a command that yields the given effects."""
+    """What came of one command. `record` decides a command that yields the given effects.
+
+    Of a handler that raised nothing came: whoever looks at it sees the traceback instead.
+    """
 
     def __init__(
         self,
         agent_type: AgentType[S],
         decision: Decision[S],
+        effects: Sequence[Any],
         record: Callable[[Sequence[Any]], Decision[S]],
     ) -> None:
         self._type = agent_type
         self._decision = decision
+        self._effects = effects
         self._record = record
+
+    @property
+    def outcome(self) -> str:
+        """accepted, rejected, or parked: its handler raised."""
+        return self._decision.outcome
+
+    @property
+    def reason(self) -> str:
+        """Why it was not accepted; empty if it was."""
+        return self._decision.reason
+
+    @property
+    def stack(self) -> str:
+        """The end of the traceback of a handler that raised; else empty."""
+        return self._decision.stack
 
     @property
     def state(self) -> S:
         """The state after the command's events."""
-        return self._decision.state
+        return self._came().state
+
+    @property
+    def effects(self) -> list[Any]:
+        """What the handler yielded other than events and the reply, as it did, in order."""
+        self._came()
+        return list(self._effects)
 
     @property
     def events(self) -> list[Any]:
@@ -147,13 +201,13 @@ class Outcome(Generic[S]):
         events = self._type.behavior.events
         return [
             events[event.name].message.decode(bytes(event.body), event.version, "json")
-            for event in self._decision.events
+            for event in self._came().events
         ]
 
     @property
     def reply(self) -> Any:
         """The reply as plain data; None if there was none."""
-        raw = self._decision.reply
+        raw = self._came().reply
         return None if raw is None else decode_plain(bytes(raw), "json")
 
     def then(
@@ -169,6 +223,7 @@ class Outcome(Generic[S]):
 
         Without `rejected` the command must have been accepted; `rejected` is the exact reason.
         """
+        __tracebackhide__ = True
         decision = self._decision
         outcome = "accepted" if rejected is None else "rejected"
         assert decision.outcome == outcome, (
@@ -187,6 +242,12 @@ class Outcome(Generic[S]):
         if state is not _NOTHING:
             assert self.state == state, f"state {self.state!r} != {state!r}"
         return self
+
+    def _came(self) -> Decision[S]:
+        __tracebackhide__ = True
+        decision = self._decision
+        assert decision.outcome != "parked", f"parked: {decision.reason}\n{decision.stack}"
+        return decision
 
     def _expected(self, effects: Sequence[Any]) -> Decision[S]:
         recorded = self._record(effects)
@@ -218,7 +279,8 @@ def _pure(agent_type: AgentType[Any]) -> Iterator[None]:
 def given(agent_type: AgentType[S]) -> Given[S]:
     """Start a test of an agent type, which is checked, with its initial state."""
     agent_type.check()
-    return Given(agent_type, agent_type.behavior.initial())
+    facts = _Beginning(f"{agent_type.name}/test")
+    return Given(agent_type, agent_type.behavior.initial(), facts)
 
 
 def _through_codecs(message: MessageType[Any], value: Any) -> Any:
@@ -236,11 +298,12 @@ def _check_equal(first: Decision[Any], again: Decision[Any], stored_otherwise: A
     for other in (again, stored_otherwise):
         same = same and other.outcome == first.outcome and other.state == first.state
     if not same:
+        stacks = [each.stack for each in (first, again, stored_otherwise) if each.stack]
         raise AssertionError(
             "the handler is not pure: on one command it decided"
             f" {first.outcome} {first.reason} {_bodies(first)}, then"
             f" {again.outcome} {again.reason} {_bodies(again)}, and as MessagePack"
-            f" {stored_otherwise.outcome} {stored_otherwise.reason}"
+            f" {stored_otherwise.outcome} {stored_otherwise.reason}" + "\n".join(["", *stacks[:1]])
         )
 
 

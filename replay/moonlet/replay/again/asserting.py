@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moonlet.agents import AgentType
+from moonlet.core.errors import Invalid
 from moonlet.replay.again.replaying import Replayed, replay_all
 from moonlet.replay.points import resolve
 from moonlet.replay.sources import BundleSource, HistorySource
@@ -39,12 +40,14 @@ def recorded_state(
 ) -> StateAt:
     """The state of a recorded history at a point, like `account/alice@17`; in any loop or none.
 
-    Raises `Invalid` for points that are not there, and as reading does.
+    Raises `Invalid` for points that are not there or of another type's agent, and as reading does.
     """
     source = _opened(history) if isinstance(history, Path | str) else history
 
     async def read() -> StateAt:
         at = await resolve(source, point)
+        if at.agent.type != agent_type.name:
+            raise Invalid(f"{at} is of agent type {at.agent.type}, not of {agent_type.name}")
         return await state_at(source, agent_type, at.agent, at.revision)
 
     return _run(read())
@@ -75,4 +78,4 @@ def _run(coroutine: Coroutine[Any, Any, T]) -> T:
         result: T = ended.value
         return result
     coroutine.close()
-    raise TypeError("assert_replays reads bundles; with a server await replay_all instead")
+    raise TypeError("a bundle is read here; of a server await replay_all or state_at instead")
