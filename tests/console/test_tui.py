@@ -20,19 +20,23 @@ from textual.worker import WorkerCancelled
 
 from moonlet.agents import Host, connect
 from moonlet.console.common import Options, Output
-from moonlet.console.replay import reading
+from moonlet.console.replay import Reading, reading
 from moonlet.console.tui import start
 from moonlet.console.tui.browser import Browser
+from moonlet.console.tui.panels import text_panel
 from moonlet.console.tui.printable import label, printable
 from moonlet.console.tui.state_lines import LINES_MAX, OPEN_TO, state_lines
 from moonlet.core.errors import Unavailable
 from moonlet.core.ids import AgentId
-from moonlet.replay import changes
+from moonlet.replay import Point, changes
 from moonlet.simulations.bundle import read_bundle, write_bundle
 from moonlet.streams import Topology
 from moonlet.streams.server.server_process import ServerProcess
+from tests.agents.accounts import account_type
 from tests.console.support import COMMAND, ENVIRONMENT, invoke
+from tests.faulty import until
 from tests.replay.conftest import shop_file as _shop_file
+from tests.replay.histories import history
 from tests.replay.shop import TYPES, Place, Refill
 
 shop_file = _shop_file
@@ -76,7 +80,7 @@ def no_idling(monkeypatch: pytest.MonkeyPatch) -> None:
 async def settled(pilot: Pilot[None]) -> None:
     """Until what was begun is done, and the screen stays as it is."""
     before, same = "", 0
-    while same < 4:
+    while same < 3:
         await pilot.pause()
         running = [each for each in pilot.app.workers if not each.is_finished]
         if running:
@@ -191,7 +195,7 @@ async def test_keys_go_through_a_history(shop_file: Path) -> None:
     assert pilot.app.return_code == 0
 
 
-@pytest.mark.parametrize("size", [(80, 24), (40, 8), (10, 3), (300, 80)])
+@pytest.mark.parametrize("size", [(80, 24), (10, 3), (300, 80)])
 async def test_a_terminal_of_any_size_shows_something(
     shop_file: Path, size: tuple[int, int]
 ) -> None:
@@ -256,6 +260,88 @@ async def test_a_commit_that_was_tampered_with_is_told_at_its_place(
         assert "order/a@3 of 4  can't be read" in await press(pilot, "up")
         assert "status: 'reserved'" in await press(pilot, "up"), "what is before it is usable"
         assert "sent by stock/tea@2" in await press(pilot, "w")
+
+
+async def test_without_the_code_all_but_states_is_seen(shop_file: Path) -> None:
+    options = Options(None, None, Path(), False, False, Output(json=False))
+    async with reading(options, shop_file) as opened:
+        start = await opened.point("order/a@3")
+        made = Browser(options, opened, {}, start, keyframes=None, modules=[], bundle=shop_file)
+        async with made.run_test(size=(100, 20)) as pilot:
+            await settled(pilot)
+            assert "the code of agent type order is not known here" in unwrapped(pilot)
+            assert "sent by stock/tea@2" not in seen(pilot)
+            assert "the result of a call by order/a@2" in await press(pilot, "w")
+            assert "event  Moved" in await press(pilot, "c")
+            assert "order/a@2 of 4" in await press(pilot, "k")
+            assert "is not known here" in await press(pilot, "x") + said(pilot)
+
+
+def unwrapped(pilot: Pilot[None]) -> str:
+    """The panel's lines as one."""
+    return "".join(line.partition("│")[2].rstrip("▁▂▃▄▅▆▇█ ") for line in seen(pilot).split("\n"))
+
+
+async def test_a_long_way_tells_how_far_it_is_and_ends_when_it_is_left() -> None:
+    """And meanwhile commits are seen, the newest first; what was folded is kept."""
+    source, count = history(1, 30_000), 30_000
+    options = Options(None, None, Path(), False, False, Output(json=False))
+    point = Point(AgentId("account", "s0"), count)
+    made = Browser(
+        options,
+        Reading(source, None),
+        {"account": account_type()},
+        point,
+        keyframes=None,
+        modules=[],
+        bundle=Path("x"),
+    )
+    async with made.run_test(size=(100, 20)) as pilot:
+        await until(lambda: 'Deposit {"amount":1}' in seen(pilot))
+        assert f"balance: {count}" not in seen(pilot), "which is not folded yet"
+        await until(lambda: "reading: " in seen(pilot) and "of 30,000 commits" in seen(pilot))
+        await settled(pilot)
+        assert f"balance: {count}" in seen(pilot)
+        await press(pilot, "home", "slash")
+        pilot.app.screen.query_one("#answer", Input).value = "state.balance < 0"
+        await pilot.press("enter")
+        await until(lambda: "esc stops it" in seen(pilot))
+        assert "account/s0@0 of 30,000" in await press(pilot, "escape")
+        assert "account/s0@30000 of 30,000" in await press(pilot, "end"), "and it goes on"
+        await press(pilot, "n")
+        assert "nowhere that way" in said(pilot)
+        await press(pilot, "home")
+        await pilot.press("n")
+        began = time.monotonic()
+    assert time.monotonic() - began < 5, "leaving it does not wait for the end of a search"
+
+
+async def test_a_value_of_a_megabyte_is_seen_whole_and_cut_elsewhere(shop_file: Path) -> None:
+    panel = text_panel("é中" * 200_000 + "\x1b[2J\nsecond", 40)
+    assert 15_000 < len(panel.lines) < LINES_MAX and panel.lines[-1] == "second"
+    assert "\\x1b[2J" in panel.lines[-2] and not any("\x1b" in line for line in panel.lines)
+    assert len(text_panel("x\n" * 100_000, 40).lines) == LINES_MAX + 1
+    assert text_panel("", 40).lines == [""]
+
+
+async def test_a_point_of_a_history_that_is_not_there_is_refused(shop_file: Path) -> None:
+    async with browser(shop_file, "order/a@3") as pilot:
+        for text, why in (
+            ("order/zzz", "order/zzz has no commits"),
+            ("nobody/x", "agent type nobody is in no journal"),
+            ("order/a@77", "has no revision 77"),
+            ("[red]x", "no commit of"),
+            ("[red] x", "is no point"),
+        ):
+            await press(pilot, "g")
+            assert "order/a@3" in await typed(pilot, text)
+            assert why in said(pilot)
+
+
+def test_nor_does_it_begin_there(shop_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "has_terminal", lambda: True)
+    refused = invoke("tui", "order/zzz", "--bundle", str(shop_file), "--module", MODULE)
+    assert refused.code == 2 and "order/zzz has no commits" in refused.err
 
 
 def test_only_what_is_open_is_a_line_and_no_more_than_a_limit() -> None:

@@ -24,6 +24,8 @@ class Apart:
         self._stopped = threading.Event()
         self.done = (0, 0)
         """What was gone through, and what there is; zeros while nothing is told of."""
+        self.at_end: list[Callable[[], None]] = []
+        """What is to be closed at the end, where it was opened."""
 
     def progress(self, done: int, total: int) -> None:
         """For whoever reads: tell how far it is; raises `Stopped`."""
@@ -54,4 +56,6 @@ class Apart:
         """Have the thread end, with what it does."""
         self._stopped.set()
         if self._pool is not None:
+            for closing in self.at_end:
+                self._pool.submit(closing)
             self._pool.shutdown()

@@ -15,8 +15,10 @@ from moonlet.console.tui.apart import Apart
 from moonlet.console.tui.asking_line import AskingLine
 from moonlet.console.tui.printable import printable
 from moonlet.console.tui.same_command import SameCommand
-from moonlet.core.errors import MoonletError
+from moonlet.core.errors import Invalid, MoonletError
 from moonlet.core.ids import AgentId
+from moonlet.replay import Point
+from moonlet.replay.index import Index
 
 HELP: Final = """anywhere   ? these keys · : the command that does the same · g to any point · f find words · esc back · q quit
 lists      ↑ ↓ j k one on or back · PgUp PgDn Home End · Enter open, or fold · Tab the other side
@@ -33,6 +35,7 @@ class Browsing(Protocol):
     options: Options
     apart: Apart
     same: SameCommand
+    index: Index | None
 
     def go(self, agent: AgentId, revision: int | None) -> None:
         """Open a history at a revision, or at its end."""
@@ -41,6 +44,14 @@ class Browsing(Protocol):
     def find(self, words: str) -> None:
         """Look for words in all commits."""
         ...
+
+
+async def point_there(opened: Reading, text: str) -> Point:
+    """The point of a text, in a history that there is; raises `Invalid`."""
+    point = await opened.point(text)
+    if not point.revision and await opened.source.last(point.agent) is None:
+        raise Invalid(f"{point.agent} has no commits; all agents that have are listed at first")
+    return point
 
 
 class BaseScreen(Screen[None]):
@@ -114,7 +125,7 @@ class BaseScreen(Screen[None]):
 
     def _go(self, text: str) -> None:
         async def to() -> None:
-            point = await self.browser.opened.point(text)
+            point = await point_there(self.browser.opened, text)
             self.browser.go(point.agent, point.revision)
 
         self.work(to, f"looking for {text}")

@@ -19,6 +19,7 @@ from moonlet.console.tui.search_screen import SearchScreen
 from moonlet.core.errors import UnknownAgentType
 from moonlet.core.ids import AgentId
 from moonlet.replay import Keyframes, MemoryKeyframes, Point
+from moonlet.replay.index import Index
 
 STYLE = """
 Screen { layout: vertical; }
@@ -29,7 +30,7 @@ AskingLine { height: 1; }
 #question { width: auto; }
 #answer { width: 1fr; }
 #both { height: 1fr; }
-LineList { height: 1fr; scrollbar-size-horizontal: 0; overflow-x: hidden; }
+LineList { height: 1fr; scrollbar-size: 1 0; overflow-x: hidden; overflow-y: scroll; }
 #commits { width: 2fr; }
 #panel { width: 3fr; border-left: solid $primary; }
 """
@@ -61,6 +62,7 @@ class Browser(App[None]):
         self.apart = Apart(in_thread=opened.bus is None)
         self._keyframes = keyframes if keyframes is not None else MemoryKeyframes()
         self.same = SameCommand(options, modules, bundle)
+        self.index: Index | None = None
         self._types = types
         self._start = start
 

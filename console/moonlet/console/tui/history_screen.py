@@ -190,7 +190,7 @@ class HistoryScreen(BaseScreen):
     def _look(self) -> None:
         if not self._is_open:
             return
-        width = max(10, self.query_one("#panel", LineList).size.width - 1)
+        width = max(10, self.query_one("#panel", LineList).size.width)
         wish = PanelWish(
             self._seen, self._revision, self._mark, width, frozenset(self._toggled), self._path
         )

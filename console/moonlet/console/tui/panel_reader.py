@@ -1,6 +1,7 @@
 """One agent's history as a screen asks for it: its commits at once, its states once folded."""
 
-from collections.abc import Set
+import asyncio
+from collections.abc import Callable, Set
 from typing import Any, Final, Literal, NamedTuple
 
 from moonlet.agents import AgentType
@@ -12,10 +13,10 @@ from moonlet.console.tui.panels import (
     change_panel,
     commit_panel,
     effect_panel,
+    state_panel,
     text_panel,
     value_panel,
 )
-from moonlet.console.tui.state_lines import state_lines
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Corrupt, Invalid, Undecodable, UnknownAgentType
 from moonlet.core.ids import AgentId
@@ -26,12 +27,9 @@ from moonlet.replay import (
     ScanLookup,
     Timeline,
     effects,
-    inside,
-    plain_state,
     why,
 )
-from moonlet.replay.changes import NOTHING, Path
-from moonlet.replay.changes import show as show_path
+from moonlet.replay.changes import Path
 from moonlet.replay.stepping import Stepper
 from moonlet.streams import ParkedStacks
 
@@ -91,34 +89,39 @@ class PanelReader:
         """What is asked for; a history that can't be read so far is told of in it."""
         try:
             if wish.seen in FOLDED:
-                return await self._apart.run(lambda: self._folded(wish))
-            commit = await self.commit(wish.revision)
-            if commit is None:
-                return Panel(["before the first commit"])
-            match wish.seen:
-                case "commit":
-                    stack = await self._stacks.of(commit) if self._stacks is not None else ""
-                    return commit_panel(commit, stack, wish.width)
-                case "why":
-                    return cause_panel(await self._apart.run(lambda: why(self._lookup, commit)))
-                case _:
-                    found = await self._apart.run(lambda: effects(self._lookup, commit))
-                    return effect_panel(found)
+                make = await self._apart.run(lambda: self._folded(wish))
+            else:
+                make = await self._told(wish)
+            return await asyncio.to_thread(make)
         except (Undecodable, Corrupt, Invalid) as error:
             return text_panel(f"{self.agent}@{wish.revision} can't be shown: {error}", wish.width)
 
-    async def _folded(self, wish: PanelWish) -> Panel:
+    async def _told(self, wish: PanelWish) -> Callable[[], Panel]:
+        """What makes the panel of a commit."""
+        commit = await self.commit(wish.revision)
+        if commit is None:
+            return lambda: Panel(["before the first commit"])
+        if wish.seen == "commit":
+            stack = await self._stacks.of(commit) if self._stacks is not None else ""
+            return lambda: commit_panel(commit, stack, wish.width)
+        if wish.seen == "why":
+            chain = await self._apart.run(lambda: why(self._lookup, commit))
+            return lambda: cause_panel(chain)
+        tree = await self._apart.run(lambda: effects(self._lookup, commit))
+        return lambda: effect_panel(tree)
+
+    async def _folded(self, wish: PanelWish) -> Callable[[], Panel]:
+        """What makes the panel of a state."""
         stepper = await self._at(wish.revision)
-        if wish.seen == "changes":
-            return await change_panel(stepper, wish.mark)
-        state = plain_state(stepper.here.state)
+        here = stepper.here
         if wish.seen == "value":
-            value = inside(state, wish.path)
-            if value is NOTHING:
-                raise Invalid(f"there is no {show_path(wish.path)} at this revision")
-            return value_panel(show_path(wish.path), value, wish.width)
-        places = state_lines(state, await stepper.changed(), wish.toggled)
-        return Panel([each.text for each in places], places=places)
+            return lambda: value_panel(here, wish.path, wish.width)
+        one_before = wish.seen == "state" or wish.mark is None
+        mark = max(0, here.revision - 1) if one_before else wish.mark
+        before = await stepper.timeline.at(mark or 0)
+        if wish.seen == "changes":
+            return lambda: change_panel(before, here)
+        return lambda: state_panel(before, here, wish.toggled)
 
     async def _at(self, revision: int) -> Stepper:
         if isinstance(self._code, UnknownAgentType):

@@ -1,6 +1,6 @@
 """What stands beside the commits, as lines: a state, what changed, a commit, causes."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 from rich.cells import chop_cells
@@ -8,11 +8,21 @@ from rich.cells import chop_cells
 from moonlet.console.common import pretty
 from moonlet.console.replay import ENDS, in_words, line, origin
 from moonlet.console.tui.printable import printable
-from moonlet.console.tui.state_lines import LINES_MAX, StateLine
+from moonlet.console.tui.state_lines import LINES_MAX, StateLine, state_lines
 from moonlet.core.commit import Commit
+from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
-from moonlet.replay import Followed, WhyStep, changes, plain_state
-from moonlet.replay.stepping import Stepper
+from moonlet.replay import (
+    NOTHING,
+    Followed,
+    StateAt,
+    WhyStep,
+    changes,
+    inside,
+    plain_state,
+)
+from moonlet.replay.changes import Path
+from moonlet.replay.changes import show as show_path
 
 Target = tuple[AgentId, int]
 
@@ -40,10 +50,13 @@ def text_panel(text: str, width: int) -> Panel:
     return Panel(lines)
 
 
-def value_panel(path: str, value: Any, width: int) -> Panel:
-    """One value of a state, whole."""
+def value_panel(here: StateAt, path: Path, width: int) -> Panel:
+    """One value of a state, whole; raises `Invalid` if there is none."""
+    value = inside(plain_state(here.state), path)
+    if value is NOTHING:
+        raise Invalid(f"there is no {show_path(path)} at this revision")
     text = value if isinstance(value, str) else pretty(value)
-    return text_panel(f"{path} ({len(text):,} characters)\n{text}", width)
+    return text_panel(f"{show_path(path)} ({len(text):,} characters)\n{text}", width)
 
 
 def commit_panel(commit: Commit[Any], stack: str, width: int) -> Panel:
@@ -54,17 +67,21 @@ def commit_panel(commit: Commit[Any], stack: str, width: int) -> Panel:
     return text_panel("\n".join([head, *words]), width)
 
 
-async def change_panel(stepper: Stepper, mark: int | None) -> Panel:
-    """What the commit changed, or what is otherwise than at the mark."""
-    here = stepper.here
-    before = max(0, here.revision - 1) if mark is None else mark
-    old = await stepper.timeline.at(before)
-    found = changes(plain_state(old.state), plain_state(here.state))
-    lines = [f"from @{before} to @{here.revision}: {len(found) or 'no'} changes"]
+def change_panel(before: StateAt, here: StateAt) -> Panel:
+    """What is otherwise in the later of two states."""
+    found = changes(plain_state(before.state), plain_state(here.state))
+    lines = [f"from @{before.revision} to @{here.revision}: {len(found) or 'no'} changes"]
     lines += [str(each) for each in found[:LINES_MAX]]
     if len(found) > LINES_MAX:
         lines.append(f"… {len(found) - LINES_MAX:,} more: see them with `moonlet diff`")
     return Panel(lines)
+
+
+def state_panel(before: StateAt, here: StateAt, toggled: Set[Path]) -> Panel:
+    """A state as a tree, with what its commit changed marked."""
+    state = plain_state(here.state)
+    places = state_lines(state, changes(plain_state(before.state), state), toggled)
+    return Panel([each.text for each in places], places=places)
 
 
 def cause_panel(chain: Sequence[WhyStep]) -> Panel:

@@ -14,7 +14,7 @@ from moonlet.console.tui.line_list import LineList
 from moonlet.console.tui.printable import label, printable
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
-from moonlet.replay.index import Hit
+from moonlet.replay.index import Hit, Index, follow, open_database
 
 HITS_MAX = 1_000
 
@@ -40,17 +40,37 @@ class SearchScreen(BaseScreen):
     def on_mount(self) -> None:
         """Look for them."""
         self.query_one(LineList).focus()
+        self.set_interval(0.1, self._show_progress)
         self.work(self._find, "indexing")
 
     async def _find(self) -> None:
         browser = self.browser
-        bodies = browser.opened.bus is None
-        async with indexed(browser.options, browser.opened, None, bodies=bodies) as (found, _):
-            self._hits = found.search(self._words, HITS_MAX)
+        if browser.opened.bus is None:
+            self._hits = await browser.apart.run(self._of_file)
+        else:
+            async with indexed(browser.options, browser.opened, None) as (found, _):
+                self._hits = found.search(self._words, HITS_MAX)
         more = " and more" if len(self._hits) == HITS_MAX else ""
         told = f"{len(self._hits):,}{more} commits with {printable(self._words)}"
         self.query_one("#head", Static).update(told)
         self.query_one(LineList).show(len(self._hits), self._line)
+
+    async def _of_file(self) -> list[Hit]:
+        """By an index in memory, which is made once; in the thread that reads."""
+        browser = self.browser
+        if browser.index is None:
+            database = open_database(None)
+            browser.apart.at_end.append(database.close)
+            await follow(
+                database, browser.opened.source, bodies=True, progress=browser.apart.progress
+            )
+            browser.index = Index(database)
+        return browser.index.search(self._words, HITS_MAX)
+
+    def _show_progress(self) -> None:
+        done, total = self.browser.apart.done
+        if total:
+            self.tell(f"indexing: {done:,} of {total:,} commits")
 
     def _line(self, index: int) -> Text:
         hit = self._hits[index]

@@ -29,6 +29,7 @@ async def tui(
             "tui needs a terminal: in a pipe use `moonlet history`, `state`, `why` or `step`"
         )
     try:
+        from moonlet.console.tui.base_screen import point_there
         from moonlet.console.tui.browser import Browser
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "textual":
@@ -36,7 +37,7 @@ async def tui(
         raise InvalidSettings("tui needs the package textual: pip install 'moonlet[tui]'") from None
     types = find(module)
     async with reading(options, bundle, types.values()) as opened:
-        start = await opened.point(point) if point is not None else None
+        start = await point_there(opened, point) if point is not None else None
         with kept_states(options, opened) as kept:
             made = Browser(
                 options,
