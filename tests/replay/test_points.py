@@ -1,5 +1,8 @@
 """Points and times, however they are written."""
 
+from collections.abc import AsyncGenerator
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +19,9 @@ from moonlet.replay import (
     parse_point,
     resolve,
 )
+from moonlet.streams import StoredMessage
+from tests.journals import BEGAN
+from tests.replay.histories import history
 
 DAY = 86_400 * 10**6
 ORDER = AgentId("order", "a")
@@ -113,3 +119,58 @@ async def test_a_point_that_is_not_there_is_told(shop: BundleSource, text: str, 
         await commit_at(shop, Point(ORDER, 0))
     with pytest.raises(Invalid, match="is a point already"):
         await resolve(shop, "order/a@2", moment=parse_moment("08:45"))
+
+
+class Counting(BundleSource):
+    """Counts the batches that are read of it."""
+
+    looks = 0
+
+    async def messages(
+        self, stream: str, subject: str = ">", *, start: int = 1
+    ) -> AsyncGenerator[list[StoredMessage], None]:
+        async for batch in super().messages(stream, subject, start=start):
+            self.looks += 1
+            yield batch
+
+
+async def test_a_time_and_a_commit_of_a_long_history_are_a_few_looks_away() -> None:
+    source, agent = Counting(history(2, 5_000)._bundle, "long"), AgentId("account", "s1")
+    for revision in (0, 1, 2, 77, 2_500, 4_999, 5_000, 6_000):
+        source.looks = 0
+        at = TimeText(at=BEGAN + revision)
+        found = await resolve(source, str(agent), moment=at)
+        assert found == Point(agent, min(revision, 5_000)) and source.looks <= 20
+        source.looks = 0
+        if found.revision:
+            assert (await commit_at(source, found)).revision == found.revision
+            assert source.looks <= 3
+    assert (await resolve(source, "account/nobody", moment=TimeText(at=BEGAN))).revision == 0
+
+
+@pytest.mark.parametrize("broken", [{20}, {1, 2, 3}, {40}, set(range(10, 35)), set(range(1, 41))])
+async def test_records_that_can_t_be_read_hide_no_other(broken: set[int]) -> None:
+    bundle = history(1, 40)._bundle
+    streams = [
+        msgspec.structs.replace(
+            held,
+            messages=[
+                msgspec.structs.replace(m, data=b"garbage", headers={})
+                if m.sequence in broken
+                else m
+                for m in held.messages
+            ],
+        )
+        for held in bundle.streams
+    ]
+    source = BundleSource(msgspec.structs.replace(bundle, streams=streams), "broken")
+    agent = AgentId("account", "s0")
+    readable = [revision for revision in range(1, 41) if revision not in broken]
+    if 40 not in broken:
+        for revision in readable:
+            assert (await commit_at(source, Point(agent, revision))).revision == revision
+        for moment in range(41):
+            found = await resolve(source, str(agent), moment=TimeText(at=BEGAN + moment))
+            before = max((r for r in readable if r <= moment), default=0)
+            behind = min((r for r in readable if r > moment), default=41)
+            assert before <= found.revision < behind

@@ -14,7 +14,7 @@ from moonlet.console.common import Modules, Options, command, counted, find, pro
 from moonlet.console.replay.opening import BundleFile, Reading, reading
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
 from moonlet.core.ids import AgentId
-from moonlet.replay import Keyframes, Lookup, ScanLookup, Timeline
+from moonlet.replay import Keyframes, Lookup, Point, ScanLookup, Timeline
 
 if TYPE_CHECKING:  # SQLite takes 60 ms, which only an index is worth
     from moonlet.replay.index import Hit, Index
@@ -50,18 +50,19 @@ async def indexed(
 
     Of a bundle it is made in memory, unless a file is named.
     """
-    from moonlet.replay.index import Index, follow, open_database
+    from moonlet.replay.index import Index, follow, in_our_words, open_database
 
     where = index_file(options, file) if opened.bus is not None or file is not None else None
     if stale and (where is None or not where.exists()):
         raise InvalidSettings("--stale: there is no index yet; leave it out once, and it is made")
     database = open_database(where, read_only=stale)
     try:
-        new = 0
-        if not stale:
-            with progress(options.output, "indexing", "commits") as advance:
-                new = await follow(database, opened.source, bodies=bodies, progress=advance)
-        yield Index(database, read_only=stale), new
+        with in_our_words(where):
+            new = 0
+            if not stale:
+                with progress(options.output, "indexing", "commits") as advance:
+                    new = await follow(database, opened.source, bodies=bodies, progress=advance)
+            yield Index(database, read_only=stale), new
     finally:
         database.close()
 
@@ -83,6 +84,20 @@ async def looking(options: Options, opened: Reading) -> AsyncIterator[Lookup]:
             except _USELESS as error:
                 options.output.remark(f"without the index: {error}")
         yield lookup
+
+
+async def point_of_id(options: Options, opened: Reading, id: str) -> Point | None:
+    """The commit of a command's id by the index, if there is one and it names one agent."""
+    if opened.bus is None or not index_file(options, None).exists():
+        return None
+    try:
+        async with indexed(options, opened, None) as (found, _):
+            hits = found.of_command(id)
+    except _USELESS:
+        return None  # all is read then; whoever looks further is told
+    if len(hits) != 1:
+        return None
+    return Point(AgentId.parse(hits[0].agent), hits[0].revision)
 
 
 @contextmanager

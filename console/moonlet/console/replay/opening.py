@@ -18,6 +18,7 @@ from moonlet.replay import (
     ServerSource,
     TimeText,
     parse_moment,
+    parse_point,
     resolve,
 )
 from moonlet.streams import Bus
@@ -50,14 +51,24 @@ def time_option(text: str) -> TimeText:
 class Reading:
     """A source that is open; `bus` is None if it is a file."""
 
-    def __init__(self, source: HistorySource, bus: Bus | None) -> None:
+    def __init__(
+        self, source: HistorySource, bus: Bus | None, options: Options | None = None
+    ) -> None:
         self.source = source
         self.bus = bus
+        self._options = options
 
     async def point(self, text: str, time: str | None = None) -> Point:
         """The point of a text, or of an agent at a time; raises `Invalid`."""
         moment = time_option(time) if time is not None else None
-        return await resolve(self.source, text, moment=moment)
+        said = parse_point(text)
+        if said.kind == "id" and moment is None and self._options is not None:
+            from moonlet.console.replay.indexing import point_of_id  # SQLite: 60 ms
+
+            found = await point_of_id(self._options, self, said.id)
+            if found is not None:
+                return found
+        return await resolve(self.source, said, moment=moment)
 
 
 @asynccontextmanager
@@ -74,7 +85,7 @@ async def reading(
         return
     async with opened(options, types) as session:
         bus = session.moon.bus
-        yield Reading(ServerSource(bus), bus)
+        yield Reading(ServerSource(bus), bus, options)
 
 
 def code_of(types: Found, agent: AgentId) -> AgentType[Any]:

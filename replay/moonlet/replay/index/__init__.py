@@ -1,6 +1,11 @@
 """The index: all commits of all journals in one SQLite file, a cache that follows them."""
 
-from moonlet.replay.index.database import INDEX_VERSION, open_database, open_existing
+from moonlet.replay.index.database import (
+    INDEX_VERSION,
+    in_our_words,
+    open_database,
+    open_existing,
+)
 from moonlet.replay.index.following import follow
 from moonlet.replay.index.index import Hit, Index, IndexBucket
 from moonlet.replay.index.keeping import keep_states
@@ -15,6 +20,7 @@ __all__ = [
     "IndexKeyframes",
     "IndexLookup",
     "follow",
+    "in_our_words",
     "keep_states",
     "open_database",
     "open_existing",

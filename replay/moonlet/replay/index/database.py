@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,9 @@ APPLICATION: Final = 0x4D6F6F6E
 
 LOCK_WAIT: Final = 5.0
 """Seconds to wait for another process that writes the file."""
+
+_DAMAGE: Final = (UnicodeDecodeError,)
+"""What sqlite3 raises beside its own errors where texts are spoiled."""
 
 SCHEMA: Final = """
 CREATE TABLE journals (
@@ -84,7 +89,25 @@ def open_database(path: Path | None, *, read_only: bool = False) -> Database:
         ) from None
     except OSError as error:
         raise InvalidSettings(f"{shown} can't be made: {error.strerror}") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, *_DAMAGE) as error:
+        raise Corrupt(f"{shown} is damaged ({error}): delete it, it is made anew") from None
+
+
+@contextmanager
+def in_our_words(path: Path | None) -> Iterator[None]:
+    """What goes wrong with the file in this block, as `open_database` says it.
+
+    Damage is often met only where a page is looked at.
+    """
+    shown = "the index" if path is None else f"the index {path}"
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise Unavailable(
+            f"{shown} can't be used ({error}): another process may write it; try again, or read it"
+            " with --stale"
+        ) from None
+    except (sqlite3.DatabaseError, *_DAMAGE) as error:
         raise Corrupt(f"{shown} is damaged ({error}): delete it, it is made anew") from None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
-from moonlet.core.errors import Invalid
+from moonlet.core.errors import Corrupt, Invalid
 from moonlet.replay.index.following import add_words
 from moonlet.replay.index.writing import OUTCOMES, PLACE_BITS
 
@@ -111,7 +111,11 @@ class Index:
 
     def _all(self, where: str, values: list[Any]) -> list[Hit]:
         streams = dict(self.database.execute("SELECT number, stream FROM journals"))
-        return [_hit(row, streams) for row in self.database.execute(COLUMNS + where, values)]
+        try:
+            return [_hit(row, streams) for row in self.database.execute(COLUMNS + where, values)]
+        except (LookupError, TypeError, AttributeError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise Corrupt(f"the index is damaged ({why}): delete it, it is made anew") from None
 
 
 def _hit(row: tuple[Any, ...], streams: dict[int, str]) -> Hit:

@@ -147,7 +147,7 @@ class _InFile:
                 " ORDER BY revision DESC LIMIT 1",
                 [str(self._agent), revision, self._code],
             ).fetchone()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             return None
         return found
 
@@ -159,7 +159,7 @@ class _InFile:
                     [str(self._agent), self._code],
                 ).fetchone()
                 self._bytes = int(row[0] or 0)
-            except sqlite3.Error:
+            except (sqlite3.Error, TypeError, ValueError):
                 self._bytes = 0
         return self._bytes
 

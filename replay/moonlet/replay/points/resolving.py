@@ -11,7 +11,7 @@ from moonlet.core.errors import Corrupt, Invalid, Undecodable
 from moonlet.core.ids import AgentId
 from moonlet.replay.points.moments import TimeText, moment_of
 from moonlet.replay.points.point import Point, PointText, parse_point
-from moonlet.replay.sources import HistorySource, commits_of, last_revision
+from moonlet.replay.sources import CommitPages, HistorySource, last_revision
 from moonlet.streams import decode_plain_commit
 
 
@@ -46,21 +46,38 @@ async def resolve(
 
 async def commit_at(source: HistorySource, point: Point) -> Commit[Any]:
     """The commit of a point; raises `Invalid` for revision 0, which is before the first one."""
-    if point.revision:
-        commits = commits_of(source, point.agent, point.revision, point.revision)
-        async with aclosing(commits):
-            async for commit in commits:
-                return commit
-    raise Invalid(f"{point} is no commit: an agent's first revision is 1")
+    if not point.revision:
+        raise Invalid(f"{point} is no commit: an agent's first revision is 1")
+    pages = await CommitPages.open(source, point.agent)
+    return await pages.commit(point.revision)
 
 
 async def revision_at(source: HistorySource, agent: AgentId, moment: TimeText) -> int:
-    """The last revision not later than a moment; 0 before the first."""
-    times = [commit.time.micros async for commit in commits_of(source, agent)]
-    if not times:
+    """The last revision not later than a moment; 0 before the first. By halving: times grow."""
+    pages = await CommitPages.open(source, agent)
+    _, newest = await _readable(pages, pages.last, 0)
+    if newest is None:
         return 0
-    at = moment_of(moment, now_us=source.now_us(), last_us=times[-1])
-    return sum(1 for micros in times if micros <= at)
+    at = moment_of(moment, now_us=source.now_us(), last_us=newest)
+    low, high = 0, pages.last
+    while low < high:
+        middle = (low + high + 1) // 2
+        revision, micros = await _readable(pages, middle, low)
+        if micros is not None and micros > at:
+            high = revision - 1
+        else:
+            low = middle
+    return low
+
+
+async def _readable(pages: CommitPages, revision: int, low: int) -> tuple[int, int | None]:
+    """The last commit from a revision back to behind `low` that can be read, and its time in µs."""
+    for here in range(revision, low, -1):
+        try:
+            return here, (await pages.commit(here)).time.micros
+        except (Undecodable, Corrupt, Invalid):
+            continue
+    return low, None
 
 
 def _told(last: int) -> str:
