@@ -4,22 +4,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from moonlet.agents import AgentType
 from moonlet.console.common import Modules, Options, command, counted, find, progress
+from moonlet.console.replay.index_file import USELESS, followed, index_file
 from moonlet.console.replay.opening import BundleFile, Reading, reading
-from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
+from moonlet.core.errors import InvalidSettings
 from moonlet.core.ids import AgentId
-from moonlet.replay import Keyframes, Lookup, Point, ScanLookup, Timeline
+from moonlet.replay import Keyframes, Lookup, ScanLookup, Timeline
 
 if TYPE_CHECKING:  # SQLite takes 60 ms, which only an index is worth
     from moonlet.replay.index import Hit, Index
-
-_USELESS: Final = (Corrupt, InvalidSettings, Unavailable)
 
 IndexFile = Annotated[
     Path | None,
@@ -28,13 +27,6 @@ IndexFile = Annotated[
     ),
 ]
 Stale = Annotated[bool, typer.Option("--stale", help="Answer from what is indexed already.")]
-
-
-def index_file(options: Options, file: Path | None) -> Path:
-    """Where the index is, if nobody says otherwise: beside the folder's embedded server."""
-    return (
-        file if file is not None else options.folder / ".moonlet" / f"index-{options.prefix}.sqlite"
-    )
 
 
 @asynccontextmanager
@@ -50,21 +42,11 @@ async def indexed(
 
     Of a bundle it is made in memory, unless a file is named.
     """
-    from moonlet.replay.index import Index, follow, in_our_words, open_database
-
     where = index_file(options, file) if opened.bus is not None or file is not None else None
     if stale and (where is None or not where.exists()):
         raise InvalidSettings("--stale: there is no index yet; leave it out once, and it is made")
-    database = open_database(where, read_only=stale)
-    try:
-        with in_our_words(where):
-            new = 0
-            if not stale:
-                with progress(options.output, "indexing", "commits") as advance:
-                    new = await follow(database, opened.source, bodies=bodies, progress=advance)
-            yield Index(database, read_only=stale), new
-    finally:
-        database.close()
+    async with followed(options, opened.source, where, stale=stale, bodies=bodies) as found:
+        yield found
 
 
 @asynccontextmanager
@@ -81,23 +63,9 @@ async def looking(options: Options, opened: Reading) -> AsyncIterator[Lookup]:
             try:
                 found, _ = await stack.enter_async_context(indexed(options, opened, None))
                 lookup = IndexLookup(found, opened.source)
-            except _USELESS as error:
+            except USELESS as error:
                 options.output.remark(f"without the index: {error}")
         yield lookup
-
-
-async def point_of_id(options: Options, opened: Reading, id: str) -> Point | None:
-    """The commit of a command's id by the index, if there is one and it names one agent."""
-    if opened.bus is None or not index_file(options, None).exists():
-        return None
-    try:
-        async with indexed(options, opened, None) as (found, _):
-            hits = found.of_command(id)
-    except _USELESS:
-        return None  # all is read then; whoever looks further is told
-    if len(hits) != 1:
-        return None
-    return Point(AgentId.parse(hits[0].agent), hits[0].revision)
 
 
 @contextmanager
@@ -114,7 +82,7 @@ def kept_states(options: Options, opened: Reading) -> "Iterator[Keyframes | None
 
     try:
         database = open_existing(where)
-    except _USELESS as error:
+    except USELESS as error:
         options.output.remark(f"without the index: {error}")
         yield None
         return

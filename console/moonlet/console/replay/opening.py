@@ -9,6 +9,7 @@ import typer
 
 from moonlet.agents import AgentType
 from moonlet.console.common import Found, Options, opened
+from moonlet.console.replay.index_file import point_of_id
 from moonlet.core.errors import Invalid, UnknownAgentType
 from moonlet.core.ids import AgentId
 from moonlet.replay import (
@@ -63,9 +64,7 @@ class Reading:
         moment = time_option(time) if time is not None else None
         said = parse_point(text)
         if said.kind == "id" and moment is None and self._options is not None:
-            from moonlet.console.replay.indexing import point_of_id  # SQLite: 60 ms
-
-            found = await point_of_id(self._options, self, said.id)
+            found = await point_of_id(self._options, self.source, said.id)
             if found is not None:
                 return found
         return await resolve(self.source, said, moment=moment)
