@@ -12,6 +12,13 @@ CHANGES = "tests/replay/test_changes.py::"
 TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
     Fault(
         "time travel",
+        "tests/replay/test_forks_repaired.py::"
+        "test_a_repaired_history_is_forked_behind_its_repair",
+        "a fork folds the events that a repair leaves out",
+        ((REPLAY + "forks/fork_run.py", "if not each.without_events:", "if True:"),),
+    ),
+    Fault(
+        "time travel",
         "tests/replay/test_given_at.py::test_agent_revision_and_time_are_those_of_the_point",
         "the time of a point is left out of a test that begins there",
         ((GIVEN, "facts = msgspec.structs.replace(facts, now=now)", "pass"),),

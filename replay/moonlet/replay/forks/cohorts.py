@@ -93,6 +93,13 @@ def cohort(
     for correlation in wanted:
         if not then[correlation]:
             raise Invalid(f"{record.description} has no conversation {correlation!r}")
+    for recorded in record.commits[: record.opens]:
+        commit = recorded.commit
+        if correlation_of(commit) in wanted:
+            raise Invalid(
+                f"{commit.agent}@{commit.revision} is before a repair, and can't be run again: ask"
+                " for conversations behind it"
+            )
     afresh = frozenset(wanted) if answer is not None else frozenset()
     made = fork(record, types, answer=answer, afresh=afresh)
     now: dict[str, list[Commit[Any]]] = {each: [] for each in wanted}

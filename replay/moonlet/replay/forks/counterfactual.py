@@ -29,8 +29,8 @@ class Dependence(msgspec.Struct, frozen=True):
 
     `together`: minimal sets of two or more others of each of which it needs one, whichever.
     `undecided`: how many commands, or searches for a further set, were not tried to their end
-    within the budget; 0 says that there are no more, as far as leaving out more commands never
-    brings the outcome back. Commands are points, as they were recorded.
+    within the budget, or lie before a repair; 0 says that there are no more, as far as leaving out
+    more commands never brings the outcome back. Commands are points, as they were recorded.
     """
 
     point: str
@@ -66,7 +66,9 @@ def depends_on(
     roots.sort(key=lambda each: (_conversation(each) != mine, -each.commit.wall_us))
     needed: list[str] = []
     others: list[Recorded] = []
-    undecided = 0
+    before = [each for each in roots if trials.places[each.name] < record.opens]
+    undecided = sum(each.commit.repair is None for each in before)
+    roots = [each for each in roots if trials.places[each.name] >= record.opens]
     for root in ([outcome] if outcome.cause is None else []) + roots:
         try:
             if trials.differs_without([root]):

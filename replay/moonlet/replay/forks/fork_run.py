@@ -22,11 +22,12 @@ from moonlet.core.codec import Encoding
 from moonlet.core.commit import Command, Commit
 from moonlet.core.digest import record_digest
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import MoonletError, Undecodable
+from moonlet.core.errors import Invalid, MoonletError, Undecodable
 from moonlet.core.fold import Fold, call_id
 from moonlet.core.hlc import Timestamp
 from moonlet.core.memory import NOTHING_KEPT
 from moonlet.core.schema import encode_plain
+from moonlet.replay.causes import CausedBy
 from moonlet.replay.forks.answers import Answer, RecordedAnswers
 from moonlet.replay.forks.edits import Change, Drop, Edit, Insert, Reorder
 from moonlet.replay.forks.recording import Recorded, Recording, agent_type_of
@@ -80,6 +81,9 @@ class ForkRun:
         self.codeless: set[str] = set()
         self.failed: dict[str, str] = {}
         self.stopped = ""
+        self._revisions: set[tuple[str, int]] = set()
+        if record.opens:  # a repair may have left out what a command came from
+            self._revisions = {(e.commit.agent, e.commit.revision) for e in record.commits}
         self._begin(start)
         for number, each in enumerate(e for e in edits if isinstance(e, Insert)):
             body = msgspec.Raw(encode_plain(each.body, "json"))
@@ -107,7 +111,16 @@ class ForkRun:
     # the state of things where the fork begins
 
     def _begin(self, start: int) -> None:
-        """Fold what is before `start`; put what waits there, and what comes from outside later."""
+        """Fold what is before `start`; put what waits there, and what comes from outside later.
+
+        Raises `Invalid` for a start before the last repair.
+        """
+        if start < self._record.opens:
+            repair = self._record.commits[self._record.opens - 1].commit
+            raise Invalid(
+                f"{repair.agent} was repaired at {repair.agent}@{repair.revision}: what came before"
+                " was decided on states that nobody has any more; fork behind it, with --at"
+            )
         before, after = self._record.commits[:start], self._record.commits[start:]
         self._done = {each.name for each in before}
         for each in before:
@@ -117,13 +130,18 @@ class ForkRun:
             if fold is not None:
                 self._effects(each.commit, each.encoding, fold)
         for each in after:
-            if each.cause is None or not self._is_decided(each.cause.agent):
+            if each.cause is None or not self._is_known(each.cause):
                 commit = each.commit
                 self._put(commit.time, commit.wall_us, _envelope(each), each.encoding)
 
-    def _is_decided(self, agent: str) -> bool:
-        """Whether what an agent causes follows from its own commits here."""
-        return agent in self._record.by_agent and agent_type_of(agent) in self._types
+    def _is_known(self, cause: CausedBy) -> bool:
+        """Whether what a commit causes follows from it here."""
+        if (
+            cause.agent not in self._record.by_agent
+            or agent_type_of(cause.agent) not in self._types
+        ):
+            return False
+        return not self._record.opens or (cause.agent, cause.revision) in self._revisions
 
     def _fold(self, each: Recorded) -> None:
         commit = each.commit
@@ -132,7 +150,11 @@ class ForkRun:
             return
         agent_type = self._types[agent_type_of(commit.agent)]
         try:
-            state = fold_state(agent_type, each.stream, fold.state, commit, each.encoding)
+            if each.gap is not None:
+                fold.skip(each.gap)
+            state = fold.state
+            if not each.without_events:
+                state = fold_state(agent_type, each.stream, state, commit, each.encoding)
             fold.advance(commit, state)
         except MoonletError as error:
             self.failed[commit.agent] = str(error)

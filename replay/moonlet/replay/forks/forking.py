@@ -66,12 +66,13 @@ def fork(
     """Run the record on from just before the commit `at`, with `edits` and the code of `types`.
 
     Without `at`: from just before the first command that is edited; without edits from the
-    beginning. Nothing real is touched. Calls outside are answered from the record while their
-    content is the same, else by `answer`; in the conversations `afresh` (correlations) by `answer`
-    first. What came of agents that are not decided here, since the record or `types` lacks them,
-    comes as it did. States are compared as `types` folds what happened: what a changed fold alone
-    would have made of the same events is no difference.
-    Raises `Invalid` for commands that there never were, and for answers that no handler takes.
+    beginning, or from behind the last repair. Nothing real is touched. Calls outside are answered
+    from the record while their content is the same, else by `answer`; in the conversations `afresh`
+    (correlations) by `answer` first. What came of agents that are not decided here, since the
+    record or `types` lacks them, comes as it did. States are compared as `types` folds what
+    happened: what a changed fold alone would have made of the same events is no difference.
+    Raises `Invalid` for commands that there never were, for a point before a repair of any agent,
+    and for answers that no handler takes.
     """
     start = _start(record, edits, at)
     running = ForkRun(record, types, start, tuple(edits), answer, afresh)
@@ -122,7 +123,7 @@ def _start(record: Recording, edits: Sequence[Change], at: Point | None) -> int:
             if before not in places:
                 raise Invalid(f"{record.description} has no command {before[1]!r} to {before[0]}")
             starts.append(places[before])
-    first = min(starts, default=0)
+    first = min(starts, default=record.opens)
     if at is None:
         return first
     if not at.revision:
