@@ -12,8 +12,7 @@ CHANGES = "tests/replay/test_changes.py::"
 TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
     Fault(
         "time travel",
-        "tests/replay/test_forks_repaired.py::"
-        "test_a_repaired_history_is_forked_behind_its_repair",
+        "tests/replay/test_forks_repaired.py::test_a_repaired_history_is_forked_behind_its_repair",
         "a fork folds the events that a repair leaves out",
         ((REPLAY + "forks/fork_run.py", "if not each.without_events:", "if True:"),),
     ),

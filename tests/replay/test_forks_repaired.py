@@ -1,12 +1,18 @@
 """Histories that were repaired are forked behind the repair, as every reader folds them."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from moonlet.agents import Client, Host, connect, plan_repair, repair
+from moonlet.core.commit import Command, Commit, Repair, Skip
 from moonlet.core.errors import Corrupt, Invalid, Undecodable
+from moonlet.core.hlc import Timestamp
+from moonlet.core.ids import AgentId
 from moonlet.replay import (
+    BundleSource,
     Drop,
     Point,
     Recording,
@@ -18,9 +24,12 @@ from moonlet.replay import (
     read_record,
     resolve,
 )
-from moonlet.streams import Topology
+from moonlet.simulations.bundle import Bundle, Held
+from moonlet.streams import StoredMessage, Topology, encode_commit
 from moonlet.streams.server.server_process import ServerProcess
+from tests.agents.accounts import account_type
 from tests.e2e.test_repairs import AGENT, ID, Add, Get, Sum, summing, write_into_journal
+from tests.journals import BEGAN, BODY, EVENTS
 
 POISON = 10
 
@@ -91,3 +100,61 @@ def _others(record: Recording, last: int) -> None:
     found = depends_on(record, types, Point(ID, last))
     assert found.needed == [f"{AGENT}@{last}", f"{AGENT}@{last - 1}"]
     assert found.undecided == 4, "what came before the repair was not tried"
+
+
+async def test_behind_a_commit_that_is_left_out_the_history_goes_on_where_it_did() -> None:
+    """Its revision was given out; what it sent came, and comes as it came."""
+    first, second = AgentId("account", "a"), AgentId("account", "b")
+    made: list[tuple[AgentId, tuple[bytes, dict[str, str]]]] = []
+    digests = {first: "", second: ""}
+
+    def add(agent: AgentId, revision: int, **facts: Any) -> None:
+        command = Command(f"{agent}-{revision}", "Deposit", BODY, sender="c-gen", number=revision)
+        commit: Commit[Any] = Commit(
+            agent=str(agent),
+            revision=revision,
+            outcome=facts.pop("outcome", "accepted"),
+            command=facts.pop("command", command),
+            time=Timestamp(BEGAN + len(made), 0),
+            previous_digest=digests[agent],
+            **facts,
+        )
+        record, digests[agent] = encode_commit(commit, "json")
+        made.append((agent, record))
+
+    add(first, 1, events=EVENTS, reply=1)
+    add(first, 2, events=EVENTS, reply=2)
+    behind = digests[first]
+    add(first, 3, events=EVENTS, reply=3)
+    skips = (Skip(2, "record", revision=2, digest=behind, why="rotten"),)
+    repair_command = Command("repair:1", "Repair", msgspec.Raw(b"null"))
+    add(
+        first,
+        4,
+        outcome="repaired",
+        command=repair_command,
+        repair=Repair("ann", "a test", skips),
+    )
+    sent = Command("account/a:2.0", "Deposit", BODY, sender="account/a", number=2_048)
+    add(second, 1, events=EVENTS, reply=1, command=sent)
+    add(first, 5, events=EVENTS, reply=3, repaired=4)
+    made[1] = (first, (b"rotten", made[1][1][1]))
+
+    topology = Topology()
+    journal, *empty = topology.journal_streams
+    configs = {config["name"]: config for config in topology.configs()}
+    messages = [
+        StoredMessage(f"moon.evt.{agent}".replace("/", "."), at, at, dict(headers), data)
+        for at, (agent, (data, headers)) in enumerate(made, 1)
+    ]
+    held = [Held(journal, configs[journal], 1, 1, len(messages), messages)]
+    held += [Held(name, configs[name], 1, 1, 0, []) for name in empty]
+    source = BundleSource(Bundle(len(messages), "2.15", topology, held), "made")
+    record = await read_record(source)
+    assert [each.commit.revision for each in record.by_agent["account/a"]] == [1, 3, 4, 5]
+    types = {"account": account_type()}
+    unchanged = fork(record, types)
+    assert (unchanged.agents, unchanged.failed) == ([], {})
+    balances = {agent: state["balance"] for agent, state in unchanged.states.items()}
+    assert balances == {"account/a": 3, "account/b": 1}
+    assert [str(c.agent) for c in unchanged.commits] == ["account/b", "account/a"]
