@@ -24,7 +24,7 @@ COHORT_FAULTS: tuple[Fault, ...] = (
         (
             (
                 "replay/moonlet/replay/forks/fork_run.py",
-                "if each.cause is None or not self._is_decided(each.cause.agent):",
+                "if each.cause is None or not self._is_known(each.cause):",
                 "if each.cause is None:",
             ),
         ),
