@@ -101,3 +101,14 @@ def test_a_file_that_can_t_be_written_serves_as_it_is(indexed: Path) -> None:
     check(wanted)
     holder.execute("ROLLBACK")
     holder.close()
+
+
+def test_an_index_needs_no_code(indexed: Path) -> None:
+    project = Path("pyproject.toml")
+    project.write_text('[tool.moonlet]\nmodules = ["nowhere"]\n')
+    try:
+        ended = invoke("index")
+        assert ended.code == 0 and "no states are kept: there is no module" in ended.err
+        assert invoke("index", "--module", "nowhere").code == 2
+    finally:
+        project.unlink()

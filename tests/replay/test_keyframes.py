@@ -290,3 +290,18 @@ async def test_blame_reads_no_further_back_than_it_must(
         fold = await fold_at(source, account_type(), AGENT, revision)
         by_hand[str(revision)] = await timeline.at(revision)
         assert by_hand[str(revision)].state == fold.state == Account(revision)
+
+
+async def test_bisect_looks_at_kept_states_of_a_long_history_each_once(
+    source: Counting, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moonlet.replay.changes.searching.CHECKED_MAX", 30)
+    kept = IndexKeyframes(database)
+    await looked(source, COUNT, kept)
+    timeline = await Timeline.open(source, account_type(), AGENT, kept)
+    source.read = 0
+    found = await bisect(timeline, Condition("state.balance > 41"))
+    assert (found.first, found.again) == (42, None) and found.looks <= COUNT // 5 + 10
+    assert source.read <= COUNT
+    found = await bisect(timeline, Condition("state.balance > 41 and state.balance != 55"))
+    assert (found.first, found.again) == (42, 55)

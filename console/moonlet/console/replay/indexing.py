@@ -10,10 +10,10 @@ import msgspec
 import typer
 
 from moonlet.agents import AgentType
-from moonlet.console.common import Modules, Options, command, counted, find, progress
+from moonlet.console.common import Found, Modules, Options, command, counted, find, progress
 from moonlet.console.replay.index_file import USELESS, followed, index_file
 from moonlet.console.replay.opening import BundleFile, Reading, reading
-from moonlet.core.errors import InvalidSettings
+from moonlet.core.errors import InvalidAgentType, InvalidSettings
 from moonlet.core.ids import AgentId
 from moonlet.replay import Keyframes, Lookup, ScanLookup, Timeline
 
@@ -119,15 +119,17 @@ async def index(
     Of agents with long histories whose code is known, states are kept too, so that any point of
     them is near.
     """
-    from moonlet.replay.index import keep_states
-
-    types = find(module)
+    types = _known(options, module)
     async with (
         reading(options, bundle) as opened,
         indexed(options, opened, file, bodies=bodies) as (found, new),
     ):
-        with progress(options.output, "keeping states", "commits") as advance:
-            failed = await keep_states(found.database, opened.source, types, advance)
+        failed: dict[str, str] = {}
+        if opened.bus is not None or file is not None:
+            from moonlet.replay.index import keep_states
+
+            with progress(options.output, "keeping states", "commits") as advance:
+                failed = await keep_states(found.database, opened.source, types, advance)
         record: dict[str, Any] = {
             "new": new,
             "commits": found.count(),
@@ -138,6 +140,17 @@ async def index(
     options.output.result(record, text)
     for agent, why in failed.items():
         options.output.remark(f"{agent} can't be folded to its end: {why}")
+
+
+def _known(options: Options, module: list[str] | None) -> Found:
+    """The code that can be found: an index is made without any too, unless it was named."""
+    try:
+        return find(module)
+    except (InvalidAgentType, InvalidSettings) as error:
+        if module:
+            raise
+        options.output.remark(f"no states are kept: {error}")
+        return {}
 
 
 @command

@@ -54,9 +54,12 @@ async def bisect(timeline: Timeline, condition: Condition) -> Bisected:
             else:
                 low = middle
     again: int | None = None
+    before = -1
     for revision in range(0, last + 1, max(1, (last + 1) // CHECKED_MAX)):
         held = await (timeline.at(revision) if last <= CHECKED_MAX else timeline.near(revision))
-        here, revision = await holds(held), held.revision
+        if held.revision <= before:
+            continue
+        here, revision, before = await holds(held), held.revision, held.revision
         if here and (first is None or revision < first):
             first = revision
         elif not here and first is not None and revision > first and again is None:

@@ -72,6 +72,7 @@ class Timeline:
         self._kept = kept
         self.progress = progress
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
+        self._near: StateAt | None = None  # the one that was looked at last
 
     @classmethod
     async def open(
@@ -121,10 +122,14 @@ class Timeline:
     async def near(self, revision: int) -> StateAt:
         """The last kept state not later than `revision`, or the initial one: a single look."""
         held = self._kept.nearest(revision)
-        if held is not None and held.revision:
-            if await self._is_ours(held):
-                return held
-            self._kept.drop()
+        if held is None or not held.revision:
+            return await self.at(0)
+        if self._near is not None and self._near.revision == held.revision:
+            return self._near
+        if await self._is_ours(held):
+            self._near = held
+            return held
+        self._kept.drop()
         return await self.at(0)
 
     async def behind(self, start: int, end: int) -> AsyncGenerator[Passed, None]:
