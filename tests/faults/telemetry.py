@@ -46,4 +46,28 @@ TELEMETRY_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "telemetry",
+        "tests/telemetry/test_alerts.py::test_each_rule_fires_once_when_it_has_held_and_clears_once",
+        "an alert fires at once, however long it has to hold",
+        (
+            (
+                "telemetry/moonlet/telemetry/alerts/judge.py",
+                "if now - alert.since < alert.rule.hold:",
+                "if False:",
+            ),
+        ),
+    ),
+    Fault(
+        "telemetry",
+        "tests/telemetry/test_alert_watch.py::test_an_alert_fires_and_clears_in_virtual_time",
+        "what grew once has grown for ever",
+        (
+            (
+                "telemetry/moonlet/telemetry/alerts/series.py",
+                "while self._past and self._past[0][0] < now - rule.window:",
+                "while False:",
+            ),
+        ),
+    ),
 )

@@ -15,7 +15,7 @@ from moonlet.agents.histories import (
     plan_repair,
     repair,
 )
-from moonlet.agents.hosting import EXIT_BLOCKED, Host, HostPages
+from moonlet.agents.hosting import EXIT_BLOCKED, AlertWatch, Host, HostPages, tell_agent
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.core.effects import (
     Cancel,
@@ -39,6 +39,7 @@ __all__ = [
     "AgentManager",
     "AgentStatus",
     "AgentType",
+    "AlertWatch",
     "Cancel",
     "Cause",
     "Client",
@@ -68,5 +69,6 @@ __all__ = [
     "plan_repair",
     "repair",
     "schema",
+    "tell_agent",
     "upcast",
 ]

@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "demo": "moonlet.console.demo:demo",
     "up": "moonlet.console.agents:up",
     "run": "moonlet.console.agents:run",
+    "alerts": "moonlet.console.agents:alerts",
     "tell": "moonlet.console.agents:tell",
     "ask": "moonlet.console.agents:ask",
     "query": "moonlet.console.agents:query",

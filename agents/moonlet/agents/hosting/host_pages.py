@@ -6,8 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from moonlet.agents.hosting.figures import figures
+from moonlet.agents.hosting.alert_watch import AlertWatch
+from moonlet.agents.hosting.figures import figures, process_figures
 from moonlet.agents.hosting.host import Host
+from moonlet.telemetry.alerts import Alert
 from moonlet.telemetry.metrics import CONTENT_TYPE, Endpoint, PageText, exposition
 
 LAG_EVERY: Final = 0.5
@@ -19,12 +21,16 @@ class HostPages:
 
     On 127.0.0.1 alone; port 0 takes a free one, `pages.address` says which. `/health` is 200 as
     long as the host works at all (restart it if not), `/ready` while it also reaches its server and
-    its lease holds; else 503. Both say why, as JSON.
+    its lease holds; else 503. Both say why, as JSON. With a `watch` `/alerts` says what fires, and
+    what has.
     """
 
-    def __init__(self, host: Host, port: int) -> None:
+    def __init__(self, host: Host, port: int, watch: AlertWatch | None = None) -> None:
         self._host = host
+        self._watch = watch
         pages = {"/metrics": self._metrics, "/health": self._health, "/ready": self._ready}
+        if watch is not None:
+            pages["/alerts"] = self._alerts
         self._endpoint = Endpoint(pages, port)
         self._lag: asyncio.TimerHandle | None = None
 
@@ -56,7 +62,7 @@ class HostPages:
         self._lag = loop.call_at(now + LAG_EVERY, self._look_at_lag, now + LAG_EVERY)
 
     def _metrics(self) -> PageText:
-        return PageText(200, CONTENT_TYPE, exposition(figures(self._host)))
+        return PageText(200, CONTENT_TYPE, exposition([*figures(self._host), *process_figures()]))
 
     def _health(self) -> PageText:
         failure = self._host.failure
@@ -64,6 +70,15 @@ class HostPages:
 
     def _ready(self) -> PageText:
         return self._told(not_ready(self._host))
+
+    def _alerts(self) -> PageText:
+        assert self._watch is not None
+        judge = self._watch.judge
+        facts = {
+            "firing": [_standing(alert) for alert in judge.firing],
+            "history": [*judge.history],
+        }
+        return PageText(200, "application/json", msgspec.json.encode(facts).decode() + "\n")
 
     def _told(self, reasons: list[str]) -> PageText:
         host = self._host
@@ -90,3 +105,16 @@ def not_ready(host: Host) -> list[str]:
     elif not host.lease_holds:
         reasons.append("its lease may have run out: the server does not renew it")
     return reasons + sorted({found.trouble for found in host.owned if found.trouble})
+
+
+def _standing(alert: Alert) -> dict[str, Any]:
+    rule = alert.rule
+    return {
+        "rule": rule.name,
+        "severity": rule.severity,
+        "since": alert.since,
+        "acknowledged": alert.acknowledged,
+        "beyond": [{"labels": dict(labels), "value": n} for labels, n in alert.beyond.items()],
+        "meaning": rule.meaning,
+        "fix": rule.fix,
+    }

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from moonlet.agents import Host, HostPages
+from moonlet.agents import AlertWatch, Host, HostPages
 from moonlet.console.common import (
     RESTARTS,
     Child,
@@ -21,6 +21,7 @@ from moonlet.console.common import (
     Options,
     Replicas,
     Session,
+    alert_settings,
     asked_topology,
     command,
     find_own,
@@ -31,6 +32,7 @@ from moonlet.console.common import (
 )
 from moonlet.core.errors import Unavailable
 from moonlet.streams import BlockedMarks, Topology, attach_embedded, open_embedded
+from moonlet.telemetry.alerts import RULES, changed_rules, webhook
 
 DRAIN_MAX: Final = 9.5
 """Seconds that a host may take to finish what is in flight and hand over."""
@@ -104,6 +106,13 @@ def run(
             max=65_535,
         ),
     ] = None,
+    alert_webhook: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --metrics-port: POST alerts that fire or clear to this address; may be"
+            " given again."
+        ),
+    ] = None,
     replicas: Replicas = None,
     mailbox: Mailbox = None,
     internal: Internal = None,
@@ -121,6 +130,7 @@ def run(
             "until_stdin_closes": until_stdin_closes,
             "handler_limit": handler_limit,
             "metrics_port": metrics_port,
+            "alert_webhook": alert_webhook,
             "child": child,
             "topology": asked,
         }
@@ -136,6 +146,7 @@ async def _serve(
     until_stdin_closes: bool,
     handler_limit: float,
     metrics_port: int | None,
+    alert_webhook: list[str] | None,
     child: Child,
     topology: Topology,
 ) -> int:
@@ -143,6 +154,8 @@ async def _serve(
     stop = asyncio.Event()
     on_stop(stop.set)
     measured = metrics_port is not None
+    rules = changed_rules(RULES, alert_settings())
+    calls = [webhook(url) for url in alert_webhook or ()]
     async with opened(options, types, topology=topology) as session, AsyncExitStack() as stack:
         host = Host(session.moon, types, lease=lease, handler_limit=handler_limit, metrics=measured)
         host.running, host.beats = child.running, child
@@ -156,7 +169,9 @@ async def _serve(
             record = {"host": host.id, "types": names, "url": session.where}
             said = f"running {', '.join(names)} on {session.where}  (Ctrl-C stops)"
             if metrics_port is not None:
-                pages = await stack.enter_async_context(HostPages(host, metrics_port))
+                watch = AlertWatch(host, rules, calls)
+                await stack.enter_async_context(watch)
+                pages = await stack.enter_async_context(HostPages(host, metrics_port, watch))
                 record["metrics"] = f"{pages.address}/metrics"
                 said += f"\nmetrics: {pages.address}/metrics"
             options.output.result(record, said)

@@ -1,6 +1,6 @@
 """What every command is made of: its options, what it prints, how it ends, where it connects."""
 
-from moonlet.console.common.agent_types import Found, find, find_code, find_own
+from moonlet.console.common.agent_types import Found, alert_settings, find, find_code, find_own
 from moonlet.console.common.exits import MEANINGS, ExitCode, exit_code
 from moonlet.console.common.host_process import HostProcess
 from moonlet.console.common.loop import on_stop
@@ -28,6 +28,7 @@ __all__ = [
     "Output",
     "Replicas",
     "Session",
+    "alert_settings",
     "asked_topology",
     "command",
     "command_without",

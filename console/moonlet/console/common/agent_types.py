@@ -87,17 +87,26 @@ def _add(found: dict[str, T], thing: T, second: str) -> None:
         raise InvalidSettings(f"{second} {name}: name the one that is meant, as MODULE:NAME")
 
 
-def _from_project() -> list[str]:
+def alert_settings() -> Any:
+    """What [tool.moonlet.alerts] of this folder's project says, unchecked; {} if nothing."""
+    return _setting("alerts", {})
+
+
+def _setting(name: str, default: Any) -> Any:
     try:
         text = PROJECT.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return default
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{PROJECT} can't be read: {error}") from None
     try:
-        modules = tomllib.loads(text).get("tool", {}).get("moonlet", {}).get("modules", [])
+        return tomllib.loads(text).get("tool", {}).get("moonlet", {}).get(name, default)
     except (tomllib.TOMLDecodeError, AttributeError) as error:
         raise InvalidSettings(f"{PROJECT} can't be read: {error}") from None
+
+
+def _from_project() -> list[str]:
+    modules = _setting("modules", [])
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
         raise InvalidSettings(
             f'{PROJECT}: [tool.moonlet] modules must be a list like ["bank.accounts"]'
