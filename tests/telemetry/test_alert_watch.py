@@ -14,7 +14,7 @@ from moonlet.agents import AlertWatch, Host, HostPages, tell_agent
 from moonlet.core.errors import InvalidSettings, MoonletError, Unavailable
 from moonlet.simulations import World, faults, simulate
 from moonlet.simulations.reference import reference
-from moonlet.telemetry.alerts import RULES, Change, changed_rules, webhook
+from moonlet.telemetry.alerts import RULES, AlertChange, changed_rules, webhook
 from moonlet.testing import MoonServer
 from tests.agents.accounts import Deposit, Fail, account_type
 from tests.simulations.worlds import ACCOUNT
@@ -30,9 +30,9 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> None:
 @simulate(seeds=1, hosts=1, agents=[ACCOUNT], faults=faults.none(), horizon="1s")
 async def test_an_alert_fires_and_clears_in_virtual_time(world: World) -> None:
     rules = changed_rules(RULES, {"commands-parked": {"window": 60}})
-    called: list[Change] = []
+    called: list[AlertChange] = []
 
-    async def call(_host: str, changes: Sequence[Change]) -> None:
+    async def call(_host: str, changes: Sequence[AlertChange]) -> None:
         called.extend(changes)
 
     async with world.client() as moon:
@@ -94,13 +94,13 @@ async def test_an_action_that_fails_or_hangs_keeps_nobody_from_judging(
     account = account_type(partitions=1)
     called = asyncio.Event()
 
-    async def fails(_host: str, changes: Sequence[Change]) -> None:
+    async def fails(_host: str, changes: Sequence[AlertChange]) -> None:
         raise ValueError("no")
 
-    async def hangs(_host: str, changes: Sequence[Change]) -> None:
+    async def hangs(_host: str, changes: Sequence[AlertChange]) -> None:
         await asyncio.Event().wait()
 
-    async def works(_host: str, changes: Sequence[Change]) -> None:
+    async def works(_host: str, changes: Sequence[AlertChange]) -> None:
         called.set()
 
     async with (
@@ -141,9 +141,11 @@ def hook() -> Iterator[tuple[str, type[Hook]]]:
     server.server_close()
 
 
-def change() -> Change:
+def change() -> AlertChange:
     rule = RULES[0]
-    return Change(rule.name, "fires", 1.0, rule.severity, 0, 1, 1, [{}], rule.meaning, rule.fix)
+    return AlertChange(
+        rule.name, "fires", 1.0, rule.severity, 0, 1, 1, [{}], rule.meaning, rule.fix
+    )
 
 
 async def test_a_webhook_gets_json_and_another_try(hook: tuple[str, type[Hook]]) -> None:

@@ -9,24 +9,31 @@ from pathlib import Path
 import pytest
 
 from moonlet.core.errors import InvalidSettings
-from moonlet.telemetry.alerts import RULES, Judge, Rule, changed_rules, rules_file, rules_tests
+from moonlet.telemetry.alerts import (
+    RULES,
+    AlertJudge,
+    AlertRule,
+    changed_rules,
+    rules_file,
+    rules_tests,
+)
 from moonlet.telemetry.metrics import Family, Histogram, family
 from tests.tools import tree
 
 PROMTOOL = shutil.which("promtool") or os.environ.get("PROMTOOL")
 
 
-def of(name: str) -> Rule:
+def of(name: str) -> AlertRule:
     return next(rule for rule in RULES if rule.name == name)
 
 
-def quiet(rule: Rule) -> Family:
+def quiet(rule: AlertRule) -> Family:
     if rule.how == "p99":
         return family(rule.metric, "histogram", "", ({"type": "a"}, Histogram()))
     return family(rule.metric, "gauge", "", ({"type": "a"}, rule.threshold))
 
 
-def loud(rule: Rule, step: int) -> Family:
+def loud(rule: AlertRule, step: int) -> Family:
     if rule.how == "p99":
         times = Histogram()
         for _ in range(step * 10):
@@ -40,8 +47,8 @@ def loud(rule: Rule, step: int) -> Family:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_each_rule_fires_once_when_it_has_held_and_clears_once(rule: Rule) -> None:
-    judge = Judge([rule])
+def test_each_rule_fires_once_when_it_has_held_and_clears_once(rule: AlertRule) -> None:
+    judge = AlertJudge([rule])
     now, last = 0.0, quiet(rule)
     told: list[tuple[str, float]] = []
     assert judge.look([last], now) == []
@@ -65,7 +72,7 @@ def test_each_rule_fires_once_when_it_has_held_and_clears_once(rule: Rule) -> No
 
 def test_what_does_not_hold_long_enough_calls_nobody() -> None:
     rule = of("server-away")
-    judge = Judge([rule])
+    judge = AlertJudge([rule])
     for now in range(0, 600, 5):
         found = loud(rule, 1) if now % 15 else quiet(rule)
         assert judge.look([found], now) == [], "ten seconds without a break"
@@ -73,7 +80,7 @@ def test_what_does_not_hold_long_enough_calls_nobody() -> None:
 
 def test_a_thousand_series_are_one_call_and_ten_names() -> None:
     rule = of("many-waiting")
-    judge = Judge([rule])
+    judge = AlertJudge([rule])
     calls = []
     for now in range(0, 180):
         n = min(1_000, now * 20)
@@ -86,7 +93,7 @@ def test_a_thousand_series_are_one_call_and_ten_names() -> None:
 
 def test_further_series_are_told_after_a_minute() -> None:
     rule = of("host-failed")
-    judge = Judge([rule])
+    judge = AlertJudge([rule])
     one = family(rule.metric, "gauge", "", ({"n": "1"}, 1))
     two = family(rule.metric, "gauge", "", ({"n": "1"}, 1), ({"n": "2"}, 1))
     told = list(judge.look([one], 0))
@@ -97,7 +104,7 @@ def test_further_series_are_told_after_a_minute() -> None:
 
 def test_who_acknowledges_or_silences_keeps_others_from_being_called() -> None:
     rule = of("host-failed")
-    judge = Judge([rule])
+    judge = AlertJudge([rule])
     with pytest.raises(InvalidSettings, match="does not fire"):
         judge.acknowledge("host-failed", "ann", 0)
     judge.silence("host-failed", 30, "ann", 0)
@@ -118,7 +125,7 @@ def test_who_acknowledges_or_silences_keeps_others_from_being_called() -> None:
 
 def test_what_stood_before_the_first_look_is_no_increase_and_a_restart_is_none() -> None:
     rule = of("commands-parked")
-    judge = Judge([rule])
+    judge = AlertJudge([rule])
 
     def parked(n: float) -> Family:
         return family(rule.metric, "counter", "", ({"type": "a"}, n))
@@ -153,7 +160,9 @@ def test_wrong_settings_are_said(settings: object) -> None:
 def test_settings_change_what_they_name_and_nothing_else() -> None:
     rules = changed_rules(RULES, {"commands-wait": {"threshold": 5.0}, "alarm": {"off": True}})
     assert {rule.name: rule.threshold for rule in rules}["commands-wait"] == 5.0
-    assert "alarm" not in Judge(rules).alerts and len(Judge(rules).alerts) == len(RULES) - 1
+    assert (
+        "alarm" not in AlertJudge(rules).alerts and len(AlertJudge(rules).alerts) == len(RULES) - 1
+    )
     assert "MoonletAlarm" not in rules_file(rules)
     assert [rule.name for rule in rules] == [rule.name for rule in RULES]
 

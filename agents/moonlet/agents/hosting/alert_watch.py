@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from moonlet.agents.hosting.figures import figures
 from moonlet.agents.hosting.host import Host
 from moonlet.telemetry import get_logger
-from moonlet.telemetry.alerts import RULES, Change, Judge, Rule
+from moonlet.telemetry.alerts import RULES, AlertChange, AlertJudge, AlertRule
 
 if TYPE_CHECKING:
     from moonlet.agents.client import Client
@@ -24,7 +24,7 @@ CALLS_MAX: Final = 100
 CALL_SECONDS: Final = 10.0
 """Seconds that one call may take."""
 
-Action = Callable[[str, Sequence[Change]], Awaitable[None]]
+Action = Callable[[str, Sequence[AlertChange]], Awaitable[None]]
 """Called with the host's id and what has changed in one look; what it raises is logged."""
 
 
@@ -37,12 +37,12 @@ class AlertWatch:
     """
 
     def __init__(
-        self, host: Host, rules: Sequence[Rule] = RULES, actions: Sequence[Action] = ()
+        self, host: Host, rules: Sequence[AlertRule] = RULES, actions: Sequence[Action] = ()
     ) -> None:
-        self.judge = Judge(rules)
+        self.judge = AlertJudge(rules)
         self._host = host
         self._actions = actions
-        self._calls: asyncio.Queue[list[Change]] = asyncio.Queue(CALLS_MAX)
+        self._calls: asyncio.Queue[list[AlertChange]] = asyncio.Queue(CALLS_MAX)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "AlertWatch":
@@ -64,14 +64,14 @@ class AlertWatch:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def acknowledge(self, rule: str, by: str) -> None:
-        """See `Judge`."""
+        """See `AlertJudge`."""
         self.judge.acknowledge(rule, by, self._now())
 
     def silence(self, rule: str, seconds: float, by: str) -> None:
-        """See `Judge`."""
+        """See `AlertJudge`."""
         self.judge.silence(rule, seconds, by, self._now())
 
-    def look(self) -> list[Change]:
+    def look(self) -> list[AlertChange]:
         """Judge now, besides the looks that come by themselves."""
         changes = self.judge.look(figures(self._host), self._now())
         for change in changes:
@@ -120,10 +120,10 @@ class AlertWatch:
                     )
 
 
-def tell_agent(moon: "Client", agent: str, command: Callable[[Change], Any]) -> Action:
+def tell_agent(moon: "Client", agent: str, command: Callable[[AlertChange], Any]) -> Action:
     """An action: send `agent` what `command` makes of each change."""
 
-    async def act(_host: str, changes: Sequence[Change]) -> None:
+    async def act(_host: str, changes: Sequence[AlertChange]) -> None:
         for change in changes:
             await moon.tell(agent, command(change))
 

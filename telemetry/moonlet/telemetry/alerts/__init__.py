@@ -1,7 +1,7 @@
 """Alerts: one table of rules, judged in the process, and written out for Prometheus."""
 
-from moonlet.telemetry.alerts.judge import Alert, Change, Judge, Silence
-from moonlet.telemetry.alerts.rule import Rule, Severity, changed_rules
+from moonlet.telemetry.alerts.judge import Alert, AlertChange, AlertJudge, Silence
+from moonlet.telemetry.alerts.rule import AlertRule, Severity, changed_rules
 from moonlet.telemetry.alerts.rules_file import rules_file, rules_tests
 from moonlet.telemetry.alerts.table import RULES
 from moonlet.telemetry.alerts.webhook import webhook
@@ -9,9 +9,9 @@ from moonlet.telemetry.alerts.webhook import webhook
 __all__ = [
     "RULES",
     "Alert",
-    "Change",
-    "Judge",
-    "Rule",
+    "AlertChange",
+    "AlertJudge",
+    "AlertRule",
     "Severity",
     "Silence",
     "changed_rules",

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from moonlet.core.errors import InvalidSettings
-from moonlet.telemetry.alerts.rule import SECONDS_MAX, Rule
+from moonlet.telemetry.alerts.rule import SECONDS_MAX, AlertRule
 from moonlet.telemetry.alerts.series import Series
 from moonlet.telemetry.alerts.table import RULES
 from moonlet.telemetry.metrics import Family, Labels
@@ -26,7 +26,7 @@ SHOWN_MAX: Final = 10
 """Label sets that a change names; of more it says how many."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class AlertChange(msgspec.Struct, frozen=True):
     """An alert fired, grew or cleared, at `at` (the judge's time, in seconds).
 
     `labels` are those beyond the threshold, the worst first, ten at most of `series`; `value` is
@@ -62,7 +62,7 @@ class Alert(msgspec.Struct):
     `acknowledged` names who looks into it; that ends when it clears.
     """
 
-    rule: Rule
+    rule: AlertRule
     since: float | None = None
     fires: bool = False
     told: int = 0
@@ -71,19 +71,19 @@ class Alert(msgspec.Struct):
     acknowledged: str = ""
 
 
-class Judge:
+class AlertJudge:
     """One a process. `history` holds the last 1,000 changes, the newest last."""
 
-    def __init__(self, rules: Sequence[Rule] = RULES) -> None:
+    def __init__(self, rules: Sequence[AlertRule] = RULES) -> None:
         names = [rule.name for rule in rules]
         if len(set(names)) != len(names):
             raise InvalidSettings(f"alerts: two rules have one name in {names}")
         self.alerts = {rule.name: Alert(rule) for rule in rules if not rule.off}
         self.silences: dict[str, Silence] = {}
-        self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
+        self.history: deque[AlertChange] = deque(maxlen=HISTORY_MAX)
         self._series = {name: Series(alert.rule) for name, alert in self.alerts.items()}
 
-    def look(self, families: Iterable[Family], now: float) -> list[Change]:
+    def look(self, families: Iterable[Family], now: float) -> list[AlertChange]:
         """Judge what stands now, at `now` (seconds, growing); what changed, in the rules' order."""
         found = {family.name: family for family in families}
         changes = []
@@ -126,7 +126,7 @@ class Judge:
             )
         return alert
 
-    def _judge(self, alert: Alert, beyond: dict[Labels, float], now: float) -> Change | None:
+    def _judge(self, alert: Alert, beyond: dict[Labels, float], now: float) -> AlertChange | None:
         if not beyond:
             was, fired = alert.beyond, alert.fires
             alert.since, alert.fires, alert.beyond = None, False, {}
@@ -149,7 +149,7 @@ class Judge:
 
     def _told(
         self, alert: Alert, what: Literal["fires", "grows"], beyond: dict[Labels, float], now: float
-    ) -> Change:
+    ) -> AlertChange:
         alert.told, alert.told_at = len(beyond), now
         return self._change(alert, what, beyond, now)
 
@@ -160,11 +160,11 @@ class Judge:
         beyond: dict[Labels, float],
         now: float,
         by: str = "",
-    ) -> Change:
+    ) -> AlertChange:
         rule = alert.rule
         worst = sorted(beyond, key=lambda labels: beyond[labels], reverse=rule.how != "below")
         silence = self.silences.get(rule.name)
-        return Change(
+        return AlertChange(
             rule=rule.name,
             what=what,
             at=now,

@@ -18,7 +18,7 @@ How = Literal["above", "below", "increase", "p99"]
 SECONDS_MAX: Final = 86_400
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     """`metric`, taken as `how`, is beyond `threshold` for `hold` seconds without a break.
 
     `threshold` itself is not beyond. `window` is in seconds, 0 where the value itself is judged.
@@ -57,7 +57,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 _SETTINGS: Final = ("threshold", "window", "hold", "severity", "off")
 
 
-def changed_rules(rules: Sequence[Rule], settings: Mapping[str, Any]) -> tuple[Rule, ...]:
+def changed_rules(rules: Sequence[AlertRule], settings: Mapping[str, Any]) -> tuple[AlertRule, ...]:
     """The rules with what settings say of some, by name: threshold, window, hold, severity, off.
 
     Raises `InvalidSettings` for what is no rule, no setting or no value of it.
@@ -74,7 +74,7 @@ def changed_rules(rules: Sequence[Rule], settings: Mapping[str, Any]) -> tuple[R
                 f"alerts.{name}: {given!r:.80}: give a table of {', '.join(_SETTINGS)}"
             )
         try:
-            changed = msgspec.convert({**msgspec.structs.asdict(rule), **given}, Rule)
+            changed = msgspec.convert({**msgspec.structs.asdict(rule), **given}, AlertRule)
         except msgspec.ValidationError as error:
             raise InvalidSettings(f"alerts.{name}: {error}") from None
         windowed = changed.how in ("increase", "p99")

@@ -7,26 +7,26 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from moonlet.telemetry.alerts.rule import Rule
+from moonlet.telemetry.alerts.rule import AlertRule
 from moonlet.telemetry.metrics import BOUNDS
 
 _LABELS: Final = {"instance": "host:9464", "job": "moonlet"}
 
 
-def rules_file(rules: Sequence[Rule]) -> str:
+def rules_file(rules: Sequence[AlertRule]) -> str:
     """The text of `moonlet.rules.yml`."""
     group = {"name": "moonlet", "rules": [_alerting(rule) for rule in rules if not rule.off]}
     return json.dumps({"groups": [group]}, indent=2) + "\n"
 
 
-def rules_tests(rules: Sequence[Rule], file: str) -> str:
+def rules_tests(rules: Sequence[AlertRule], file: str) -> str:
     """The text of its tests, for `promtool test rules`: each rule fires, and none without cause."""
     tests = [_test(rule, fires) for rule in rules if not rule.off for fires in (True, False)]
     facts = {"rule_files": [file], "evaluation_interval": "15s", "tests": tests}
     return json.dumps(facts, indent=2) + "\n"
 
 
-def _alerting(rule: Rule) -> dict[str, Any]:
+def _alerting(rule: AlertRule) -> dict[str, Any]:
     return {
         "alert": _title(rule),
         "expr": rule.expression,
@@ -36,11 +36,11 @@ def _alerting(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _title(rule: Rule) -> str:
+def _title(rule: AlertRule) -> str:
     return "Moonlet" + "".join(part.capitalize() for part in rule.name.split("-"))
 
 
-def _test(rule: Rule, fires: bool) -> dict[str, Any]:
+def _test(rule: AlertRule, fires: bool) -> dict[str, Any]:
     minutes = (rule.window + rule.hold) // 60 + 2
     expected = []
     if fires:
@@ -60,7 +60,7 @@ def _test(rule: Rule, fires: bool) -> dict[str, Any]:
     }
 
 
-def _input(rule: Rule, fires: bool, steps: int) -> list[dict[str, str]]:
+def _input(rule: AlertRule, fires: bool, steps: int) -> list[dict[str, str]]:
     labels = ",".join(f'{name}="{value}"' for name, value in _LABELS.items())
     if rule.how in ("above", "below"):
         beyond = rule.threshold + 1 if rule.how == "above" else rule.threshold - 1

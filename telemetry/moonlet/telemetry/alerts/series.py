@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from moonlet.telemetry.alerts.rule import Rule
+from moonlet.telemetry.alerts.rule import AlertRule
 from moonlet.telemetry.metrics import BOUNDS, Family, Histogram, Labels
 from moonlet.telemetry.metrics.histogram import quantile_of
 
@@ -20,7 +20,7 @@ Counts = tuple[float, ...]
 class Series:
     """The past of one rule's metric."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: AlertRule) -> None:
         self._rule = rule
         self._past: deque[tuple[float, dict[Labels, Counts]]] = deque()
 

@@ -1,7 +1,6 @@
 """A call by HTTP: what has changed, as JSON, to an address of the user's."""
 
 import asyncio
-import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from moonlet.core.errors import InvalidSettings, Unavailable
-from moonlet.telemetry.alerts.judge import Change
+from moonlet.telemetry.alerts.judge import AlertChange
 
 SECONDS: Final = 3.0
 """Seconds that one try may take."""
@@ -18,7 +17,7 @@ SECONDS: Final = 3.0
 TRIES: Final = 2
 
 
-def webhook(url: str) -> Callable[[str, Sequence[Change]], Awaitable[None]]:
+def webhook(url: str) -> Callable[[str, Sequence[AlertChange]], Awaitable[None]]:
     """An action: POST `{"host": ..., "alerts": [...]}` to an http or https address.
 
     Tried twice, beside the loop, so it may arrive twice; raises `Unavailable` if both failed.
@@ -27,7 +26,7 @@ def webhook(url: str) -> Callable[[str, Sequence[Change]], Awaitable[None]]:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise InvalidSettings(f"webhook {url!r:.200}: give an address of http or https")
 
-    async def act(host: str, changes: Sequence[Change]) -> None:
+    async def act(host: str, changes: Sequence[AlertChange]) -> None:
         body = msgspec.json.encode({"host": host, "alerts": list(changes)})
         why = ""
         for _ in range(TRIES):
@@ -41,12 +40,15 @@ def webhook(url: str) -> Callable[[str, Sequence[Change]], Awaitable[None]]:
     return act
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
-
-
-_OPENER: Final = urllib.request.build_opener(_NoRedirects)
+_OPENER: Final = urllib.request.OpenerDirector()
+for _handler in (
+    urllib.request.ProxyHandler,
+    urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.HTTPErrorProcessor,
+    urllib.request.HTTPDefaultErrorHandler,
+):  # all but the one that follows redirects
+    _OPENER.add_handler(_handler())
 
 
 def _post(url: str, body: bytes) -> None:
