@@ -22,7 +22,7 @@ from moonlet.replay import (
     fold_at,
     state_at,
 )
-from moonlet.replay.changes import blaming
+from moonlet.replay.changes import blaming, searching
 from moonlet.replay.index import (
     IndexKeyframes,
     follow,
@@ -295,7 +295,7 @@ async def test_blame_reads_no_further_back_than_it_must(
 async def test_bisect_looks_at_kept_states_of_a_long_history_each_once(
     source: Counting, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moonlet.replay.changes.searching.CHECKED_MAX", 30)
+    monkeypatch.setattr(searching, "CHECKED_MAX", 30)
     kept = IndexKeyframes(database)
     await looked(source, COUNT, kept)
     timeline = await Timeline.open(source, account_type(), AGENT, kept)
