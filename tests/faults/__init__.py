@@ -15,6 +15,7 @@ from tests.faults.keyframes import KEYFRAME_FAULTS
 from tests.faults.memory import MEMORY_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.reads import READ_FAULTS
+from tests.faults.screens import SCREEN_FAULTS
 from tests.faults.states import STATE_FAULTS
 from tests.faults.telemetry import TELEMETRY_FAULTS
 from tests.faults.time_travel import TIME_TRAVEL_FAULTS
@@ -40,6 +41,7 @@ FAULTS: tuple[Fault, ...] = (
     *TIME_TRAVEL_FAULTS,
     *KEYFRAME_FAULTS,
     *COHORT_FAULTS,
+    *SCREEN_FAULTS,
     *TELEMETRY_FAULTS,
 )
 

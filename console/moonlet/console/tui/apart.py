@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -46,7 +47,9 @@ class Apart:
                     return await asyncio.shield(thread)
                 except asyncio.CancelledError:  # nobody else may read while it still does
                     self._stopped.set()
-                    await asyncio.wait([thread])
+                    while not thread.done():
+                        with suppress(asyncio.CancelledError):  # once more, at the app's end
+                            await asyncio.wait([thread])
                     thread.exception()
                     raise
             finally:

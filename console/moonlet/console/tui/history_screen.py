@@ -90,7 +90,7 @@ class HistoryScreen(BaseScreen):
     def on_mount(self) -> None:
         """Read the history."""
         self.query_one("#commits", LineList).focus()
-        self.set_interval(0.1, self._show_progress)
+        self.set_interval(0.2, self._show_progress)
         self.action_reload()
 
     # reading
