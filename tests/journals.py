@@ -9,7 +9,7 @@ from moonlet.agents import Client, Host
 from moonlet.core.commit import Command, Commit, Event
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
-from moonlet.streams import encode_commit
+from moonlet.streams import EXPECTED_LAST, encode_commit
 from moonlet.streams.api import Outgoing
 from tests.agents.accounts import account_type
 
@@ -42,8 +42,14 @@ def deposit(
     return encode_commit(commit, "json")
 
 
-async def write_deposits(moon: Client, agents: int, each: int, *, name: str = "s") -> None:
-    """Interleaved: the first deposit of account/s0, of account/s1, …, then the second of each."""
+async def write_deposits(
+    moon: Client, agents: int, each: int, *, name: str = "s", told: bool = False
+) -> None:
+    """Interleaved: the first deposit of account/s0, of account/s1, …, then the second of each.
+
+    As hosts write them if `told`: with the sequence of the commit before. The journal must be
+    empty then.
+    """
     async with Host(moon, [account_type()]):
         pass  # it makes the streams
     digests = [""] * agents
@@ -61,7 +67,13 @@ async def write_deposits(moon: Client, agents: int, each: int, *, name: str = "s
         for number in range(agents):
             agent = AgentId("account", f"{name}{number}")
             (payload, headers), digests[number] = deposit(agent, revision, digests[number])
+            if told:
+                before = (revision - 2) * agents + number + 1
+                headers = {**headers, EXPECTED_LAST: str(before if revision > 1 else 0)}
             batch.append(Outgoing(moon.bus.subjects.journal(agent), payload, headers))
             if len(batch) == BATCH:
                 await send()
+        if told:  # a batch takes an agent's expectation once
+            await send()
+            await send()
     await send()

@@ -38,6 +38,16 @@ class LaggingJetStream(FaultyJetStream):
             self.late += 1
         return known, 0 if len(known) < len(page) else left
 
+    async def replica_message(
+        self, stream: str, sequence: int, **more: Any
+    ) -> StoredMessage | None:
+        """As the replica has it."""
+        end = self._ends.get(stream)
+        if end is not None and sequence > end:
+            self.late += 1
+            return None
+        return await self.inner.replica_message(stream, sequence, **more)
+
     async def open_pull(self, stream: str, *rest: Any, **more: Any) -> Any:
         """Deliveries up to where it lags; a gap in their numbers follows."""
         end = self._ends.get(stream)

@@ -20,6 +20,7 @@ CALLS = {
     "publish_batch",
     "purge_stream",
     "read_batch",
+    "replica_message",
     "stream_info",
     "stream_subjects",
     "update_stream",

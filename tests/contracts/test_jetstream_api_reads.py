@@ -77,6 +77,16 @@ async def test_a_subject_is_read_page_by_page(js: JetStream, name: str) -> None:
     assert dict(found[6].headers or {}) == {"N": "7"}
     same = await js.message(name, 13)
     assert same == found[6]
+    assert await js.replica_message(name, 13) == same
+
+
+async def test_one_message_is_read_from_any_replica(js: JetStream, name: str) -> None:
+    await journal(js, name)
+    await publish(js, f"{name}.evt.a", b"one")
+    found = await js.replica_message(name, 1)
+    assert found is not None and found == await js.message(name, 1)
+    assert (found.data, found.headers) == (b"one", None)
+    assert await js.replica_message(name, 2) is None
 
 
 async def test_a_page_may_span_subjects(js: JetStream, name: str) -> None:
@@ -132,6 +142,8 @@ async def test_pages_are_only_read_where_direct_reads_are_allowed(js: JetStream,
     await journal(js, name, allow_direct=False)
     with pytest.raises(NoResponders):
         await js.read_batch(name, f"{name}.evt.a", start=1, batch=10)
+    with pytest.raises(NoResponders):
+        await js.replica_message(name, 1)
 
 
 async def test_a_stream_is_created_once(js: JetStream, name: str) -> None:

@@ -6,6 +6,8 @@ from tests.faults.fault import Fault
 WAKING = "tests/agents/test_waking.py::"
 COST = "tests/agents/test_snapshot_cost.py::"
 TURNS = "tests/agents/test_recoveries.py::"
+WALKS = "tests/agents/test_walks.py::"
+WALK = AGENTS + "recovery/journal_walk.py"
 POLICY = AGENTS + "recovery/snapshot_policy.py"
 
 WAKING_FAULTS: tuple[Fault, ...] = (
@@ -123,5 +125,41 @@ WAKING_FAULTS: tuple[Fault, ...] = (
         COST + "test_a_tail_that_was_spread_over_much_of_the_journal_is_read_once",
         "what a recovery cost the server is not looked at",
         ((POLICY, "cost.gone_over >= SNAPSHOT_SPAN", "cost.gone_over < 0"),),
+    ),
+    Fault(
+        "P10",
+        WALKS + "test_a_few_among_many_are_walked_back_to",
+        "nobody is walked back to",
+        ((AGENTS + "recovery/tail_reads.py", "if len(together) < WALK_WORTH:", "if together:"),),
+    ),
+    Fault(
+        "P10",
+        WALKS + "test_many_are_read_in_a_pass",
+        "all are walked back to, however many these are",
+        (
+            (
+                AGENTS + "recovery/tail_reads.py",
+                "if walked * WALK_COST > stretch + PASS_FIXED or buggify(",
+                "if buggify(",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        WALKS + "test_walks_on_end_once_they_cost_as_much_as_a_pass",
+        "each walk is judged as if there had been none before",
+        ((AGENTS + "recovery/tail_reads.py", "        walked += sum(", "        walked = sum("),),
+    ),
+    Fault(
+        "P10",
+        WALKS + "test_no_more_is_held_than_may_be",
+        "commits are held until all of an agent are there, however large they are",
+        ((WALK, "self._bytes + size > WALK_BYTES or buggify(", "buggify("),),
+    ),
+    Fault(
+        "P2",
+        WALKS + "test_a_hint_past_what_is_no_commit_does_not_hide_it",
+        "what a header tells is believed: nobody counts what the agent has",
+        ((WALK, "return count == tail.fold.revision + tail.missing", "return count > 0"),),
     ),
 )

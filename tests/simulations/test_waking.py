@@ -40,6 +40,8 @@ def test_all_ways_of_reading_occur() -> None:
         reached.update(set(sleepless.run(seed).reached))
     assert not reached["an agent of many that are read is read by itself"]
     for mark in (
+        "an agent is read by walking back",
+        "an agent that was walked back to is read without hints",
         "many tails are read in one pass",
         "who is asked for was kept",
         "who joins a pass finds what it has read kept",

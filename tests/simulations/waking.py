@@ -10,7 +10,14 @@ from typing import Any
 from unittest.mock import patch
 
 from moonlet.agents import Client
-from moonlet.agents.recovery import journal_pass, look, pace, snapshot_policy, tail_reads
+from moonlet.agents.recovery import (
+    journal_pass,
+    journal_walk,
+    look,
+    pace,
+    snapshot_policy,
+    tail_reads,
+)
 from moonlet.agents.services import backlog
 from moonlet.core.ids import LANES
 from moonlet.simulations import Scenario, World, faults
@@ -21,11 +28,15 @@ PRESSED: tuple[tuple[Any, str, Any], ...] = (
     (tail_reads, "READS", 2),
     (tail_reads, "BESIDE", 1),
     (tail_reads, "WIDE", 6),
+    (tail_reads, "WALK_WORTH", 3),
+    (tail_reads, "WALK_COST", 2),
     (tail_reads, "PASS_WORTH", 2),
     (tail_reads, "PASS_FIXED", 0),
     (tail_reads, "KEPT_BYTES", 6_000),
     (tail_reads, "OVERHEAD", 0),
     (tail_reads, "SCAN", 3),
+    (journal_walk, "IN_FLIGHT", 2),
+    (journal_walk, "WALK_BYTES", 12_000),
     (journal_pass, "STALL", 1.0),
     (journal_pass, "PROGRESS", 0.001),
     (look, "FAR", 6),

@@ -266,6 +266,15 @@ class JetStream(Protocol):
         """The message of this sequence, read from the stream's leader; None if there is none."""
         ...
 
+    async def replica_message(
+        self, stream: str, sequence: int, *, timeout: float = 5.0
+    ) -> StoredMessage | None:
+        """The message of this sequence by direct get: any replica answers, which may lack it yet.
+
+        None then. Only where direct gets are allowed; else `NoResponders`.
+        """
+        ...
+
     async def next_message(
         self, stream: str, subject: str, *, start: int, timeout: float = 5.0
     ) -> StoredMessage | None:

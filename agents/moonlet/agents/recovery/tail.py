@@ -20,6 +20,9 @@ from moonlet.streams import EXPECTED_LAST, Skips, StoredMessage, decode_commit, 
 Redo = list[tuple[Commit[Any], Encoding]]
 """Commits whose effects may not be out, in order."""
 
+EXPECTED_OF: Final = f"{EXPECTED_LAST}-Subject"
+"""Names the subject of which a sequence was expected, where that is not the message's own."""
+
 PRUNE_AT: Final = 64
 """Commits with effects after which those are forgotten that are known to be out."""
 
@@ -42,12 +45,27 @@ class Recovered(NamedTuple):
     gone_over: int = 0
 
 
+def before(message: StoredMessage) -> int | None:
+    """The sequence of the commit before this one as the message tells, 0 if there is none.
+
+    Of what was stored in one batch only an agent's first tells, and the rest stand side by side.
+    A hint: who wrote it is not known. None if it makes no sense.
+    """
+    headers = message.headers or {}
+    told = headers.get(EXPECTED_LAST)
+    if told is None:
+        return message.sequence - 1
+    if EXPECTED_OF in headers or len(told) > 19 or not (told.isascii() and told.isdigit()):
+        return None
+    return int(told)
+
+
 class Tail:
     """The commits of one agent up to `last`, and the fold of those before sequence `start`.
 
     `snapshot_revision` and `snapshot_bytes` are of the snapshot that the fold came from, `seconds`
     is how long folding the `commits` behind it took, `gone_over` as in `Recovered`. One
-    that is `alone` is not read with others.
+    that is `alone` is not read with others, one that is not `walkable` not by walking back.
     """
 
     __slots__ = (
@@ -68,6 +86,7 @@ class Tail:
         "start",
         "stream",
         "tail_bytes",
+        "walkable",
     )
 
     def __init__(
@@ -90,6 +109,7 @@ class Tail:
         self.snapshot_revision = fold.revision
         self.snapshot_bytes = snapshot_bytes
         self.alone = False
+        self.walkable = True
         self.skips: Skips = {}
         self.running = running or Running()
         self.tail_bytes = 0
@@ -105,7 +125,7 @@ class Tail:
 
     async def learn_skips(self, services: HostServices) -> None:
         """Have left out what the agent's last repair says. Raises as `is_read`."""
-        self._missing()
+        _ = self.missing
         assert self._decoded is not None
         last = self._decoded[0]
         if last.repaired or last.repair is not None:
@@ -122,14 +142,22 @@ class Tail:
         if self.start > self.last.sequence:
             return True
         follows = (self.last.headers or {}).get(EXPECTED_LAST) == str(self.fold.sequence)
-        return follows and self._missing() <= 1
+        return follows and self.missing <= 1
+
+    def is_followed_by_last(self) -> bool:
+        """Whether the last commit goes on where the fold is. Raises as `is_read`."""
+        if self.missing != 1 or before(self.last) != self.fold.sequence:
+            return False
+        assert self._decoded is not None
+        return self._decoded[0].previous_digest == self.fold.digest
 
     def passed(self, sequence: int) -> None:
         """All of its messages up to there were offered to `take`."""
         self.start = max(self.start, sequence + 1)
 
-    def _missing(self) -> int:
-        """How many commits are to be folded yet."""
+    @property
+    def missing(self) -> int:
+        """How many commits are to be folded yet, says the last. Raises as `is_read`."""
         if self._decoded is None:
             self._decoded = decode_commit(self.stream, self.last)
         return self._decoded[0].revision - self.fold.revision

@@ -1,4 +1,4 @@
-"""Which tails are read when: a few by themselves, many of one journal in one pass over it."""
+"""Which tails are read when: by walking back, by themselves, or many in one pass over a journal."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from moonlet.agents.recovery.journal_pass import PROGRESS, JournalPass, fold_all
+from moonlet.agents.recovery.journal_walk import WALK_COST, JournalWalk
 from moonlet.agents.recovery.kept_tails import KEPT_BYTES, KEPT_SECONDS, OVERHEAD, KeptTails
 from moonlet.agents.recovery.pace import Slices
 from moonlet.agents.recovery.tail import Tail
@@ -28,6 +29,10 @@ BESIDE: Final = 2
 WIDE: Final = 20_000
 """Messages of the journal from which a tail spread over them is dear. Below, a direct get does it:
 the server takes a microsecond a message for it, in the connection's own turn."""
+
+WALK_WORTH: Final = 30
+"""How many tails are worth walking back to: fewer are had sooner each by itself, since a walk's
+next step is only known when the one before it was answered."""
 
 PASS_WORTH: Final = 40
 """How many tails over one stretch of the journal are worth a pass over it."""
@@ -67,6 +72,8 @@ class TailReads:
         self._slices = Slices(self._clock)
         self._waiting: dict[str, dict[int, WaitingTail]] = {}
         self._passes: dict[str, JournalPass] = {}
+        self._walks: dict[str, JournalWalk] = {}
+        self._walked: dict[str, tuple[int, float]] = {}  # commits, and when the last walk ended
         self._kept: list[KeptTails] = []
         self._alone: dict[int, str] = {}  # wide ones name their journal
         self._count = 0
@@ -123,7 +130,11 @@ class TailReads:
         self._count += 1
         one = WaitingTail(tail, urgency, self._count, self._clock.monotonic())
         going = self._passes.get(tail.stream)
-        if going is None or (one.urgent and self._has_place_beside(going)) or not going.join(one):
+        if (
+            going is None
+            or (one.urgent and self._has_place_beside(tail.stream))
+            or not going.join(one)
+        ):
             self._waiting.setdefault(tail.stream, {})[one.number] = one
         self.look_again()
         try:
@@ -144,8 +155,8 @@ class TailReads:
             going.leave(one)
         self.look_again()
 
-    def _has_place_beside(self, going: JournalPass) -> bool:
-        beside = sum(stream == going.kept.stream for stream in self._alone.values())
+    def _has_place_beside(self, stream: str) -> bool:
+        beside = sum(name == stream for name in self._alone.values())
         return beside < BESIDE and len(self._alone) < READS
 
     # deciding
@@ -163,7 +174,11 @@ class TailReads:
             for going in self._passes.values():
                 self._hurry(going)
         for stream, waiting in list(self._waiting.items()):
-            if stream not in self._passes and self._is_worth_a_pass(waiting, now):
+            if stream in self._passes or stream in self._walks:
+                continue
+            if together := self._for_a_walk(stream, waiting, now):
+                self._begin_walk(stream, waiting, together)
+            elif self._is_worth_a_pass(waiting, now):
                 self._begin_pass(stream, waiting)
         while len(self._alone) < READS:
             one = self._next(now)
@@ -196,7 +211,7 @@ class TailReads:
 
     def _hurry(self, going: JournalPass) -> None:
         """Who is urgent does not wait for the end of a pass that has far to go."""
-        if going.ahead > WIDE and self._has_place_beside(going):
+        if going.ahead > WIDE and self._has_place_beside(going.kept.stream):
             one = going.most_urgent()
             if one is not None and going.ahead > one.tail.span:
                 going.leave(one)
@@ -206,16 +221,62 @@ class TailReads:
         """The one of those that wait which is to be read by itself next."""
         best: WaitingTail | None = None
         for stream, waiting in self._waiting.items():
-            going = self._passes.get(stream)
-            beside = going is None or self._has_place_beside(going)
+            going = stream in self._passes or stream in self._walks
+            beside = not going or self._has_place_beside(stream)
             for one in islice(waiting.values(), SCAN):
                 if one.told.done() or (best is not None and best.rank(now) <= one.rank(now)):
                     continue
                 if one.tail.span > WIDE and not ((one.urgent or one.tail.alone) and beside):
-                    if going is not None or self._gathers(one, now):
+                    if going or self._gathers(one, now):
                         continue
                 best = one
         return best
+
+    # walks
+
+    def _for_a_walk(
+        self, stream: str, waiting: dict[int, WaitingTail], now: float
+    ) -> list[WaitingTail]:
+        """Those that are worth walking back to: all that wait and can be, if their commits are few.
+
+        In all the walks of one busy time no more is spent than one pass would take: if many are
+        asked for a few at a time, what a pass keeps of the others serves them better.
+        """
+        if self._gathers(next(iter(waiting.values())), now):
+            return []
+        together = [one for one in waiting.values() if _is_for_a_walk(one.tail)]
+        if len(together) < WALK_WORTH:
+            return []
+        stretch = max(t.tail.last.sequence for t in together) - min(t.tail.start for t in together)
+        walked, when = self._walked.get(stream, (0, now))
+        if now - when >= KEPT_SECONDS:
+            walked = 0
+        walked += sum(one.tail.missing for one in together)
+        if walked * WALK_COST > stretch + PASS_FIXED or buggify("a few tails are not walked to"):
+            return []
+        self._walked[stream] = walked, now
+        return together
+
+    def _begin_walk(
+        self, stream: str, waiting: dict[int, WaitingTail], together: list[WaitingTail]
+    ) -> None:
+        reached("tails are walked back to")
+        self._walks[stream] = going = JournalWalk(self._services, self._slices, together, stream)
+        for one in together:
+            del waiting[one.number]
+        if not waiting:
+            del self._waiting[stream]
+        count = len(together)
+        log.info("a walk back begins", stream=stream, agents=count, commits=going.commits)
+        self._spawn(self._walk(going), f"walk back through {stream}")
+
+    async def _walk(self, going: JournalWalk) -> None:
+        try:
+            await going.run()
+        finally:
+            del self._walks[going.stream]
+            self._walked[going.stream] = self._walked[going.stream][0], self._clock.monotonic()
+            self.look_again()
 
     # passes
 
@@ -329,3 +390,10 @@ class TailReads:
                     break
         tail.passed(tail.last.sequence)
         tail.seconds += pace.seconds
+
+
+def _is_for_a_walk(tail: Tail) -> bool:
+    """Whether walking back to it may be right, and cheaper than looking for its commits."""
+    if tail.span <= WIDE or tail.alone or tail.skips or not tail.walkable:
+        return False
+    return tail.missing > 1 and tail.missing * WALK_COST <= tail.span

@@ -20,7 +20,13 @@ from moonlet.core.ids import AgentId
 from moonlet.streams.api import ServerRefused, Sieve, StoredMessage, StreamGone
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import is_missing
-from moonlet.streams.reading import HistoryReader, read_messages, stream_facts, with_record
+from moonlet.streams.reading import (
+    HistoryReader,
+    count_up_to,
+    read_messages,
+    stream_facts,
+    with_record,
+)
 
 _RAW: Final = {
     encoding: Codec[Commit[msgspec.Raw]](Commit[msgspec.Raw], encoding)
@@ -114,6 +120,18 @@ class Journal:
         return await self._whole(
             await self._bus._js.next_message(self.stream, subject, start=start)
         )
+
+    async def glimpse(self, sequence: int) -> StoredMessage | None:
+        """What stands at `sequence`, as any replica has it: None if it has nothing there yet.
+
+        A record that stands apart is not brought in: `with_record`.
+        """
+        return await self._bus._js.replica_message(self.stream, sequence)
+
+    async def count(self, agent: AgentId, *, at_least: int) -> int:
+        """How many messages the agent's subject has, as of sequence `at_least` or later."""
+        subject = self._bus.subjects.journal(agent)
+        return (await count_up_to(self._bus, self.stream, subject, at_least))[0]
 
     async def _whole(self, message: StoredMessage | None) -> StoredMessage | None:
         return None if message is None else await with_record(self._bus, self.stream, message)

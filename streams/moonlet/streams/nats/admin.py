@@ -8,7 +8,7 @@ import msgspec
 from moonlet.core.errors import InvalidId
 from moonlet.streams.api import Headers, Message, NoAnswer, ServerRefused, StoredMessage
 from moonlet.streams.codes import CONSUMER_NOT_FOUND, NO_MESSAGE, STREAM_NOT_FOUND
-from moonlet.streams.nats.answers import ApiError, PageWaiting, Waiting
+from moonlet.streams.nats.answers import ApiError, MessageWaiting, PageWaiting, Waiting
 from moonlet.streams.nats.headers import decode_headers, decode_time, encode_time
 
 API_SECONDS = 5.0
@@ -102,6 +102,16 @@ class Administration:
         assert raw is not None, "an answer is a message or an error"
         headers = decode_headers(raw.hdrs) if raw.hdrs else None
         return StoredMessage(raw.subject, raw.seq, decode_time(raw.time), headers, raw.data)
+
+    async def replica_message(
+        self, stream: str, sequence: int, *, timeout: float = 5.0
+    ) -> StoredMessage | None:
+        """The message of this sequence by direct get; None where it is not, or not yet."""
+        subject = f"$JS.API.DIRECT.GET.{_token(stream)}"
+        message: StoredMessage | None = await self._ask(
+            MessageWaiting, subject, b'{"seq":%d}' % sequence, None, timeout
+        )
+        return message
 
     async def read_batch(
         self,

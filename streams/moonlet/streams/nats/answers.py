@@ -140,6 +140,28 @@ class RequestWaiting(Waiting):
         return True
 
 
+class MessageWaiting(Waiting):
+    """Waits for one message by direct get."""
+
+    __slots__ = ()
+
+    def answer(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> bool:
+        """Resolve with the message, or None if there is none."""
+        if self.future.done():
+            return True
+        named = decode_headers(headers or b"")
+        code = status_code(headers)
+        if not code:
+            self.future.set_result(_stored(named, data))
+        elif code == 404:
+            self.future.set_result(None)
+        elif code == 503:
+            self.fail(no_responders(next(iter(self.subjects))))
+        else:
+            self.fail(ServerRefused(code, 0, named.get("Description", "")))
+        return True
+
+
 class PageWaiting(Waiting):
     """Collects the messages of a batched direct get (ADR-31) up to its end mark.
 

@@ -188,6 +188,29 @@ class MemoryJetStream(Connection):
             base64.b64decode(found.get("data", "")),
         )
 
+    async def replica_message(
+        self, stream: str, sequence: int, *, timeout: float = 5.0
+    ) -> StoredMessage | None:
+        """See `moonlet.streams.api.JetStream`."""
+        to = f"{_API}DIRECT.GET.{stream}"
+        future: Future[StoredMessage | None] = self.loop.create_future()
+
+        def take(message: Message) -> bool:
+            headers = message.headers or {}
+            code = headers.get("Status", "")
+            if not code:
+                future.set_result(_read_stored(message))
+            elif code == "404":
+                future.set_result(None)
+            else:
+                future.set_exception(ServerRefused(int(code), 0, headers.get("Description", "")))
+            return True
+
+        reply = self.new_reply()
+        self.send(self.packet(to, _encode({"seq": sequence}), None, reply))
+        self.expect(reply, to, timeout, future, take)
+        return await future
+
     async def read_batch(
         self,
         stream: str,
@@ -369,7 +392,9 @@ def _ack_reader(future: "Future[PubAck]") -> Callable[[Message], bool]:
 
 def _read_stored(message: Message) -> StoredMessage:
     headers = dict(message.headers or {})
-    del headers["Nats-Stream"], headers["Nats-Num-Pending"], headers["Nats-Last-Sequence"]
+    del headers["Nats-Stream"]
+    headers.pop("Nats-Num-Pending", None)
+    headers.pop("Nats-Last-Sequence", None)
     stored = fields.from_rfc3339(headers.pop("Nats-Time-Stamp"))
     assert stored is not None
     subject = headers.pop("Nats-Subject")
