@@ -68,19 +68,19 @@ WAKING_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "recovery/tail_reads.py",
-                "if going is None or (one.urgent and self._has_place_beside(going)) or not"
-                " going.join(one):",
+                "if going is None or (one.urgent and self._has_place_beside(tail.stream)) or"
+                " not going.join(one):",
                 "if going is None or not going.join(one):",
             ),
             (
                 AGENTS + "recovery/tail_reads.py",
-                "if going.ahead > WIDE and self._has_place_beside(going):",
+                "if going.ahead > WIDE and self._has_place_beside(going.kept.stream):",
                 "if False:",
             ),
             (
                 AGENTS + "recovery/tail_reads.py",
-                "beside = going is None or self._has_place_beside(going)",
-                "beside = going is None",
+                "beside = not going or self._has_place_beside(stream)",
+                "beside = not going",
             ),
         ),
     ),
