@@ -68,9 +68,8 @@ WAKING_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "recovery/tail_reads.py",
-                "if going is None or (one.urgent and self._has_place_beside(tail.stream)) or"
-                " not going.join(one):",
-                "if going is None or not going.join(one):",
+                "            or (one.urgent and self._has_place_beside(tail.stream))\n",
+                "",
             ),
             (
                 AGENTS + "recovery/tail_reads.py",
