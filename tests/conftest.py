@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from moonlet.streams.server.embedded import configuration
 from moonlet.streams.server.server_process import ServerProcess, find_server
+from moonlet.telemetry import levels, restore_levels
 
 # A run in the background (`nohup make test &`) ignores these, and so would every process it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,8 +28,9 @@ settings.load_profile("moonlet")
 @pytest.fixture(autouse=True)
 def the_log_as_it_was() -> Iterator[None]:
     """A command that set up the log in this process (`--json`) leaves no other test so."""
-    before = structlog.get_config() if structlog.is_configured() else None
+    before, told = structlog.get_config() if structlog.is_configured() else None, levels()
     yield
+    restore_levels(told)
     if before is not None:
         structlog.configure(**before)
 

@@ -15,6 +15,7 @@ from moonlet.core.ids import AgentId
 from moonlet.streams.buckets import odd_records
 from moonlet.streams.buckets.kv import Entry
 from moonlet.streams.buckets.odd_records import OddRecords
+from moonlet.telemetry import Repeats
 
 
 class Log:
@@ -56,29 +57,29 @@ def services() -> HostServices:
     """With nothing but its alarms."""
     made = HostServices.__new__(HostServices)
     made.bus = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0))  # type: ignore[assignment]
-    made.alarms, made._alarmed, made._told = {}, {}, set()
+    made.alarms, made._repeats = {}, Repeats(lambda: 0.0)
     return made
 
 
 def test_kinds_of_mistakes_that_are_remembered_are_bounded(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_services, "COMPLAINTS_MAX", 5)
+    monkeypatch.setattr("moonlet.telemetry.repeats.KINDS_MAX", 5)
     host = services()
     for number in range(100):
         host.complain("a handler failed", f"kind {number}")
-        assert len(host._alarmed) <= 6
+        assert len(host._repeats._last) <= 5
     assert len(log.lines) == 100
 
 
 def test_what_is_said_once_is_remembered_for_so_many_and_still_counted(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_services, "TOLD_MAX", 5)
+    monkeypatch.setattr("moonlet.telemetry.repeats.ONCE_MAX", 5)
     host = services()
     for number in range(100):
         host.alarm_once("a state is odd", f"field {number}")
-    assert len(log.lines) == len(host._told) == 5
+    assert len(log.lines) == len(host._repeats._once) == 5
     assert host.alarms == {"a state is odd": 100}
 
 

@@ -1,5 +1,17 @@
 """Logs, traces, metrics: may be imported by every layer but the core."""
 
-from moonlet.telemetry.log import configure, get_logger, redact
+from moonlet.telemetry.log import configure, get_logger, log_context, redact
+from moonlet.telemetry.loggers import levels, restore_levels, set_level, set_levels
+from moonlet.telemetry.repeats import Repeats
 
-__all__ = ["configure", "get_logger", "redact"]
+__all__ = [
+    "Repeats",
+    "configure",
+    "get_logger",
+    "levels",
+    "log_context",
+    "redact",
+    "restore_levels",
+    "set_level",
+    "set_levels",
+]

@@ -5,29 +5,38 @@ import re
 import sys
 import time
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
+
+from moonlet.telemetry.loggers import logger_of, set_level
 
 _SECRET: Final = re.compile(r"password|passwd|secret|token|seed|creds|nkey|jwt|authorization", re.I)
 _USERINFO: Final = re.compile(r"(\w+://)[^/\s@]+@")
 
 
 def get_logger(name: str) -> Any:
-    """A logger that names its module. Until somebody configures structlog: warnings, to stderr."""
+    """A logger that names its module: warnings, to stderr, until `configure` or `set_level`.
+
+    Lines go through structlog as it is configured when they are written. Any, since the methods
+    take whatever facts there are.
+    """
     if not structlog.is_configured():
         configure(logging.WARNING)
-    return structlog.get_logger(module=name)
+    return logger_of(name)
 
 
 def configure(level: int, *, json: bool = False) -> None:
     """Log from `level` (of `logging`) on to stderr, as text for people or as JSON lines."""
+    set_level(level)
     renderer: Any = structlog.processors.JSONRenderer()
     if not json:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             stamp,
             structlog.processors.format_exc_info,
@@ -59,3 +68,11 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
         elif isinstance(value, str):
             event[key] = _USERINFO.sub(r"\1[hidden]@", value)
     return event
+
+
+def log_context(**facts: Any) -> AbstractContextManager[None]:
+    """Have all lines that are written inside, in this task, say these facts too.
+
+    The framework's own are agent, command, correlation, host, revision, trace.
+    """
+    return structlog.contextvars.bound_contextvars(**facts)

@@ -1,7 +1,7 @@
 """What all agents of one host share: the bus and what writes to it, the clock, and the alarms."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from moonlet.agents.deciding import Running
 from moonlet.agents.services.backlog import Backlog
@@ -19,19 +19,9 @@ from moonlet.streams import (
     Snapshots,
     Timers,
 )
-from moonlet.telemetry import get_logger
+from moonlet.telemetry import Repeats, get_logger
 
 log = get_logger(__name__)
-
-ALARM_EVERY: Final = 10.0
-"""Seconds between two log lines of one alarm."""
-
-COMPLAINTS_MAX: Final = 1_024
-"""Kinds of alarms and mistakes of which it is remembered when they were logged last."""
-
-
-TOLD_MAX: Final = 1_000
-"""What is logged but once is logged for so many at most."""
 
 
 class HostServices:
@@ -63,8 +53,7 @@ class HostServices:
         self.alarms: dict[str, int] = {}
         self.claims = self.takeovers = 0
         """Partitions claimed, and how many of them of an owner that was gone."""
-        self._alarmed: dict[str, float] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._repeats = Repeats(lambda: bus.clock.monotonic())
         self._writers: dict[str, GroupCommit] = {}
 
     def running_of(self, type: str) -> Running:
@@ -98,7 +87,7 @@ class HostServices:
     def alarm(self, what: str, **facts: Any) -> None:
         """Count what an operator should see, and log it, at most every ten seconds."""
         self.alarms[what] = self.alarms.get(what, 0) + 1
-        if self._is_due(what):
+        if self._repeats.due(what):
             log.error(what, count=self.alarms[what], **facts)
 
     def complain(self, what: str, of: str, *, stack: str = "", **facts: Any) -> None:
@@ -106,24 +95,13 @@ class HostServices:
 
         `of` tells kinds apart: the message and the error, say.
         """
-        if self._is_due(f"{what}/{of}"):
-            if len(self._alarmed) > COMPLAINTS_MAX:
-                self._alarmed.clear()
+        if self._repeats.due(f"{what}/{of}"):
             if stack:
                 facts["exception"] = stack
             log.warning(what, **facts)
 
-    def _is_due(self, what: str) -> bool:
-        now = self.bus.clock.monotonic()
-        last = self._alarmed.get(what)
-        if last is not None and now - last < ALARM_EVERY:
-            return False
-        self._alarmed[what] = now
-        return True
-
     def alarm_once(self, what: str, of: str, **facts: Any) -> None:
         """Count it each time, and log it the first time for each `of`, of 1,000 of them."""
         self.alarms[what] = self.alarms.get(what, 0) + 1
-        if (what, of) not in self._told and len(self._told) < TOLD_MAX:
-            self._told.add((what, of))
+        if self._repeats.first(what, of):
             log.error(what, **facts)

@@ -4,6 +4,7 @@ import functools
 import gc
 import inspect
 import logging
+import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,12 @@ from moonlet.console.common.loop import run_main
 from moonlet.console.common.output import Output
 from moonlet.core.errors import MoonletError
 from moonlet.streams import Topology
-from moonlet.telemetry import configure
+from moonlet.telemetry import configure, set_levels
 
 PREFIX: Final = Topology().prefix
+
+LOG_VARIABLE: Final = "MOONLET_LOG"
+"""The environment's word on what is logged: `info,moonlet.agents.owner=debug`."""
 
 Url = Annotated[
     str | None,
@@ -122,6 +126,7 @@ def outcome(function: Callable[..., Any], options: Options, given: dict[str, Any
     """Call a command's function, say what went wrong; returns its exit code."""
     output = options.output
     try:
+        set_levels(os.environ.get(LOG_VARIABLE) or "")
         result = function(options, **given)
         if inspect.iscoroutine(result):
             result = run_main(result)
