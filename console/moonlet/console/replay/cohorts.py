@@ -15,7 +15,7 @@ from moonlet.console.common import (
     function_at,
     table,
 )
-from moonlet.console.replay.forking import left_open
+from moonlet.console.replay.forking import Set, left_open, set_by
 from moonlet.console.replay.opening import BundleFile, Reading, reading
 from moonlet.core.errors import Invalid
 from moonlet.replay import (
@@ -65,6 +65,7 @@ async def cohort_(
             help="What is compared too: takes a conversation's commits, returns plain data.",
         ),
     ] = None,
+    settings: Set = None,
     module: Modules = None,
     bundle: BundleFile = None,
 ) -> None:
@@ -82,11 +83,12 @@ async def cohort_(
         record = await read_record(opened.source)
     if not points:
         chosen = _chosen(record, agents, name)[-most:]
+    values = set_by(settings)
     if measure is None:
-        made = cohort(record, types, chosen, answer=answering)
+        made = cohort(record, types, chosen, answer=answering, settings=values)
     else:
         judge = function_at("--measure", measure)
-        made = cohort(record, types, chosen, answer=answering, measure=judge)
+        made = cohort(record, types, chosen, answer=answering, measure=judge, settings=values)
     options.output.result(_record(made), _in_words(made, measured=measure is not None))
 
 

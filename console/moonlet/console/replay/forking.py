@@ -42,6 +42,11 @@ Points = Annotated[
     list[str] | None, typer.Option("--drop", metavar="POINT", help="The command never came.")
 ]
 
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="MODULE:NAME=JSON", help="A constant of the code was another."),
+]
+
 
 @command
 async def fork(
@@ -75,12 +80,14 @@ async def fork(
             " result.",
         ),
     ] = None,
+    settings: Set = None,
     module: Modules = None,
     bundle: BundleFile = None,
 ) -> None:
     """Run a recorded history on with commands dropped, edited, put in or moved, or with other code.
 
-    Nothing real is touched. Calls outside are answered from the record while they are the same.
+    Other code is also a constant of it that is set to something else. Nothing real is touched.
+    Calls outside are answered from the record while they are the same.
     Prints for each agent what differs from what happened.
     """
     types = find(module)
@@ -94,7 +101,7 @@ async def fork(
             then = (await commit_at(opened.source, point)).wall_us - 1
             edits += [_inserted(text, then) for text in insert]
         record = await read_record(opened.source)
-    made = run_on(record, types, edits, at=point, answer=answering)
+    made = run_on(record, types, edits, at=point, answer=answering, settings=set_by(settings))
     options.output.result(_record(made), _in_words(made))
 
 
@@ -126,6 +133,17 @@ async def _edits(
 
 async def _commit(opened: Reading, text: str) -> Commit[Any]:
     return await commit_at(opened.source, await opened.point(text))
+
+
+def set_by(texts: list[str] | None) -> dict[str, Any]:
+    """What `--set` says; raises `Invalid`."""
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        place, equals, value = text.partition("=")
+        if not equals:
+            raise Invalid(f"--set {text!r}: write it like 'bank.accounts:LIMIT=5'")
+        found[place.strip()] = _json(value, text)
+    return found
 
 
 def _with(body: Any, path: str, value: Any, text: str) -> Any:

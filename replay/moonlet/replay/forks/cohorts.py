@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from moonlet.replay.changes import said
 from moonlet.replay.forks.answers import Answer
 from moonlet.replay.forks.forking import fork
 from moonlet.replay.forks.recording import Recording
+from moonlet.replay.forks.settings import Settings
 from moonlet.replay.states import plain_state
 
 Measure = Callable[[list[Commit[Any]]], Any]
@@ -76,8 +78,11 @@ def cohort(
     *,
     answer: Answer | None = None,
     measure: Measure = lambda commits: None,
+    settings: Settings = MappingProxyType({}),
 ) -> Cohort:
     """Run the whole record with the code of `types`, and compare these conversations.
+
+    `settings` are as in `fork`.
 
     `answer` is asked for every call of theirs; where it returns None, and in all others, calls are
     answered from the record while their content is the same. They run on together, so one may come
@@ -101,7 +106,7 @@ def cohort(
                 " for conversations behind it"
             )
     afresh = frozenset(wanted) if answer is not None else frozenset()
-    made = fork(record, types, answer=answer, afresh=afresh)
+    made = fork(record, types, answer=answer, afresh=afresh, settings=settings)
     now: dict[str, list[Commit[Any]]] = {each: [] for each in wanted}
     for commit in made.commits:
         correlation = correlation_of(commit)

@@ -1,6 +1,7 @@
 """Forking a record, and what came of it: per agent, what differs from what happened."""
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from moonlet.replay.forks.answers import Answer
 from moonlet.replay.forks.edits import Change, Insert
 from moonlet.replay.forks.fork_run import ForkRun
 from moonlet.replay.forks.recording import Recording, plain_commit
+from moonlet.replay.forks.settings import Settings, set_to
 from moonlet.replay.points import Point
 from moonlet.replay.states import plain_state
 
@@ -62,8 +64,12 @@ def fork(
     at: Point | None = None,
     answer: Answer | None = None,
     afresh: Collection[str] = (),
+    settings: Settings = MappingProxyType({}),
 ) -> Fork:
     """Run the record on from just before the commit `at`, with `edits` and the code of `types`.
+
+    `settings` are constants of code, `MODULE:NAME`, that have another value from there on; what
+    happened is folded with the values that they have.
 
     Without `at`: from just before the first command that is edited; without edits from the
     beginning, or from behind the last repair. Nothing real is touched. Calls outside are answered
@@ -72,11 +78,12 @@ def fork(
     record or `types` lacks them, comes as it did. States are compared as `types` folds what
     happened: what a changed fold alone would have made of the same events is no difference.
     Raises `Invalid` for commands that there never were, for a point before a repair of any agent,
-    and for answers that no handler takes.
+    for answers that no handler takes, and for settings that code does not have.
     """
     start = _start(record, edits, at)
     running = ForkRun(record, types, start, tuple(edits), answer, afresh)
-    running.run()
+    with set_to(settings):
+        running.run()
     made = [plain_commit(commit, encoding) for commit, encoding in running.made]
     happened = _by_agent([each.plain() for each in record.commits[start:]])
     forked = _by_agent(made)
