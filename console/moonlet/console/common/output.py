@@ -3,10 +3,11 @@
 Results go to stdout; remarks, progress and errors to stderr, so that a pipe gets results alone.
 """
 
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import typer
@@ -14,22 +15,30 @@ import typer
 from moonlet.console.common.exits import exit_code
 from moonlet.core.errors import MoonletError
 
+_OBEYED: Final = re.compile(
+    r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Colours, which are ours; and what else a terminal would obey, or could not show."""
+
 
 class Output:
-    """The way out of one command."""
+    """The way out of one command. Of texts for people nothing but colours is obeyed by a terminal:
+
+    names, reasons and errors may come from anybody.
+    """
 
     def __init__(self, *, json: bool) -> None:
         self.json = json
 
     def result(self, record: Mapping[str, Any], text: str) -> None:
         """One result: the JSON object, or the text in its place."""
-        line = msgspec.json.encode(record).decode() if self.json else text
+        line = msgspec.json.encode(record).decode() if self.json else _inert(text)
         typer.echo(line)
 
     def remark(self, text: str) -> None:
         """Something beside the results; not said with `--json`."""
         if not self.json:
-            typer.echo(text, err=True)
+            typer.echo(_inert(text), err=True)
 
     def failure(self, error: MoonletError, *, debug: bool) -> None:
         """The one message of a command that could not be done."""
@@ -41,7 +50,12 @@ class Output:
             typer.echo(line, err=True)
             return
         name = typer.style(type(error).__name__, fg="red", bold=True)
-        typer.echo(f"{name}: {error}", err=True)
+        typer.echo(f"{name}: {_inert(str(error))}", err=True)
+
+
+def _inert(text: str) -> str:
+    """What a terminal would obey is written as Python writes it; lines and tabs stay."""
+    return _OBEYED.sub(lambda found: found[1] or repr(found[0])[1:-1], text)
 
 
 def _facts(error: MoonletError) -> dict[str, Any]:
