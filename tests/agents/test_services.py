@@ -51,7 +51,7 @@ class NoMarks:
 @pytest.fixture
 async def services(server: Server, monkeypatch: pytest.MonkeyPatch) -> HostServices:
     """Of a host that saw the journal's first incarnation up to 9, and was cut off then."""
-    monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", lambda *_: None)
+    monkeypatch.setattr("moonlet.agents.services.host_services.GroupCommit", lambda *_, **__: None)
     for name in ("Mailboxes", "Timers", "ParkedStream", "Snapshots", "BlockedMarks"):
         monkeypatch.setattr(f"moonlet.agents.services.host_services.{name}", lambda _: None)
     monkeypatch.setattr(
@@ -120,7 +120,7 @@ async def test_what_was_acknowledged_while_it_was_asked_stays_known(
 class SlowWriter:
     """A group commit whose last append lands when a test lets it."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         self.landed = asyncio.Event()
 
     async def drain(self) -> None:
