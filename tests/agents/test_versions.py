@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from moonlet.agents import AgentType, Decision, Host, Reply, Send, connect
+from moonlet.agents.client import Plain
 from moonlet.agents.histories import Verification
-from moonlet.core.errors import InvalidAgentType
+from moonlet.agents.services.newer_code import is_newer
+from moonlet.core.errors import InvalidAgentType, UnknownCommand
 from moonlet.core.ids import AgentId
 from moonlet.streams import Leases, Topology
 from moonlet.streams.server.server_process import ServerProcess
@@ -22,6 +24,14 @@ class Add(msgspec.Struct, frozen=True):
 
 class Added(msgspec.Struct, frozen=True):
     amount: int
+
+
+class Double(msgspec.Struct, frozen=True):
+    why: str = ""
+
+
+class Doubled(msgspec.Struct, frozen=True):
+    why: str
 
 
 class Sum(msgspec.Struct, frozen=True):
@@ -95,6 +105,79 @@ async def test_a_rule_that_a_deploy_changed_is_told_from_tampering(
             found.append(verification.take(agent, message))
         assert len([fault for fault in found if fault is not None]) == faults
         assert verification.changed == (0 if faults else 3)
+
+
+def grown(version: str) -> AgentType[Sum]:
+    """Knows a command and an event that `adder` does not."""
+    made = adder(version)
+
+    @made.on_command
+    def double(state: Sum, command: Double) -> Decision:
+        yield Doubled(command.why)
+        yield Reply(state.total * 2)
+
+    @made.on_event
+    def doubled(state: Sum, event: Doubled) -> Sum:
+        return Sum(state.total * 2)
+
+    return made
+
+
+async def test_an_old_host_leaves_a_command_that_it_does_not_know_to_a_newer_one(
+    shared_server: ServerProcess, name: str
+) -> None:
+    topology = Topology(prefix=name)
+    keys = [str(n) for n in range(12)]  # some in each of the four partitions
+    async with (
+        connect(shared_server.url, topology=topology) as moon,
+        connect(shared_server.url, topology=topology) as other,
+        connect(shared_server.url, topology=topology) as asker,
+    ):
+        async with Host(moon, [adder("1.0")], lease=2) as old:
+            for key in keys:
+                await asker.ask(f"adder/{key}", Add(5))
+            with pytest.raises(UnknownCommand, match="Double"):
+                await asker.ask("adder/0", Double())
+            async with Host(other, [grown("1.10")], lease=2):
+                await until(lambda: 0 < len(old.partitions) < 4)
+                for key in keys:  # in order: what came after it waits
+                    await asker.tell(f"adder/{key}", Double())
+                    assert await asker.ask(f"adder/{key}", Add(1), timeout=20) == 11
+                assert old.services.alarms["a type is left to hosts with newer code"] == 1
+                assert old.partitions == []
+                with pytest.raises(UnknownCommand, match="Triple"):  # nobody knows it
+                    await asker.ask("adder/0", Plain("Triple", {}), timeout=20)
+            await until(lambda: len(old.partitions) == 4)  # the newer one has left
+            with pytest.raises(UnknownCommand, match="Double"):
+                await asker.ask("adder/1x", Double())
+
+
+async def test_an_old_host_leaves_an_agent_whose_events_it_cannot_read_to_a_newer_one(
+    shared_server: ServerProcess, name: str
+) -> None:
+    topology = Topology(prefix=name)
+    async with (
+        connect(shared_server.url, topology=topology) as moon,
+        connect(shared_server.url, topology=topology) as other,
+        connect(shared_server.url, topology=topology) as asker,
+    ):
+        async with Host(other, [grown("2.0")]):
+            assert await asker.ask("adder/a", Add(5)) == 5
+            assert await asker.ask("adder/a", Double()) == 10
+        async with Host(moon, [adder("1.9")], lease=2) as old:
+            await asker.tell("adder/a", Add(1))
+            agents = [partition.agents for partition in old.owned]
+            await until(lambda: any(a.error for live in agents for a in live.values()))
+            async with Host(other, [grown("2.0")], lease=2):  # it comes later, and has it
+                assert await asker.ask("adder/a", Add(1), timeout=20) == 12
+                assert old.partitions == []
+
+
+def test_versions_are_compared_by_their_numbers() -> None:
+    assert is_newer("1.10", "1.9")
+    assert is_newer("v2", "1.9.9")
+    for version, other in (("1.0", "1"), ("", "1"), ("1", ""), ("a", "b"), ("1", "2")):
+        assert not is_newer(version, other), (version, other)
 
 
 async def test_a_send_to_a_type_that_nobody_has_registered_yet_waits_for_it_with_an_alarm(

@@ -120,7 +120,7 @@ CALL_AND_CLOCK_FAULTS: tuple[Fault, ...] = (
         "time",
         CLOCKS + "test_a_host_whose_clock_is_off_gives_way_to_one_whose_is_right",
         "shares are dealt whatever the clocks",
-        ((AGENTS + "placement/shares.py", "sorted(living - off or living)", "sorted(living)"),),
+        ((AGENTS + "placement/shares.py", "sorted(stay - off or stay)", "sorted(stay)"),),
     ),
     Fault(
         "time",

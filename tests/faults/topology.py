@@ -155,6 +155,32 @@ TOPOLOGY_FAULTS: tuple[Fault, ...] = (
         ),
     ),
     Fault(
+        "P12",
+        "tests/agents/test_versions.py::"
+        "test_an_old_host_leaves_a_command_that_it_does_not_know_to_a_newer_one",
+        "a command that this code doesn't know is rejected, whoever is newer",
+        (
+            (
+                AGENTS + "deciding/decide.py",
+                "        if not queued.readable and rules.leave(envelope):\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P12",
+        "tests/agents/test_versions.py::"
+        "test_an_old_host_leaves_an_agent_whose_events_it_cannot_read_to_a_newer_one",
+        "an agent that stopped is not left to newer code that comes later",
+        (
+            (
+                AGENTS + "services/newer_code.py",
+                "for type_ in self._left | self._unread if",
+                "for type_ in self._left if",
+            ),
+        ),
+    ),
+    Fault(
         "P1",
         "tests/agents/test_versions.py::"
         "test_a_send_to_a_type_that_nobody_has_registered_yet_waits_for_it_with_an_alarm",

@@ -173,6 +173,7 @@ NO_WORLD = {
     "a pull is looked after late",
     "a record is left out, as a repair says",
     "a stream that was deleted is made again",
+    "what a host can't read is left to newer code",
     "an agent waits for a host that is blocked by it",
     "an agent's time is ahead of the wall clock",
     "the past of an agent was stored by another owner too",

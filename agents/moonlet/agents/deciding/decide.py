@@ -206,8 +206,8 @@ def decide_ahead(
 
     `effects_room` is how many commits with effects the chain may hold; `times` gives the wall
     clock in µs and the time of a commit. What earlier commits had dealt with is added to `settled`,
-    in order. Returns READ_AGAIN, WAIT or what has to be looked up, if that ended it. What is not
-    decided waits as before.
+    in order. Returns READ_AGAIN, WAIT, LEFT or what has to be looked up, if that ended it. What is
+    not decided waits as before.
     """
     while True:
         if first is not None:
@@ -234,7 +234,7 @@ def decide_ahead(
             raise
         if isinstance(verdict, PendingCommit):
             chain.add(verdict)
-        elif verdict is Verdict.WAIT:
+        elif verdict is Verdict.WAIT or verdict is Verdict.LEFT:
             waiting.put_back(queued)
             return verdict
         elif isinstance(verdict, LookUp):
@@ -284,6 +284,8 @@ def decide(
         decision = Decision("expired", state, reason="the deadline passed before it was decided")
     else:
         decision = _judged(rules, state, envelope, queued, chain.revision, micros)
+        if not queued.readable and rules.leave(envelope):
+            return Verdict.LEFT
     if decision.effects:
         ahead = [pending.commit for pending in chain.commits]
         decision = within_limits(rules.agent_type, fold, ahead, decision, state)

@@ -1,10 +1,12 @@
 """What deciding knows beside the agent itself: its type's code, whom to trust, and the limits."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from moonlet.agents.deciding.running import Running
 from moonlet.agents.deciding.state_watch import StateWatch
 from moonlet.agents.definition import AgentType
+from moonlet.core.envelope import Envelope
 from moonlet.core.errors import MoonletError
 from moonlet.core.marks import reached
 from moonlet.streams import Blocked
@@ -19,7 +21,8 @@ class Rules:
     `fatal` is the place (`stream:sequence`) of a command that the last two owners died deciding,
     or empty; `blocked` are those, by their places, that kept a loop until its process was ended.
     Only the stream `timers` fires timers, only `internal` brings results of calls. In `running`
-    stands what is decided now; `watch` looks for states that are changed in place.
+    stands what is decided now; `watch` looks for states that are changed in place. `newer`
+    says whether newer code is to have a command that this doesn't know.
     """
 
     __slots__ = (
@@ -29,6 +32,7 @@ class Rules:
         "epoch",
         "fatal",
         "internal",
+        "newer",
         "record_limit",
         "running",
         "timers",
@@ -47,6 +51,7 @@ class Rules:
         epoch: int = 0,
         running: Running | None = None,
         watch: StateWatch | None = None,
+        newer: Callable[[str], bool] | None = None,
     ) -> None:
         self.agent_type = agent_type
         self.app_version = app_version
@@ -58,6 +63,14 @@ class Rules:
         self.blocked: dict[str, Blocked] = {}
         self.running = running or Running()
         self.watch = watch
+        self.newer = newer
+
+    def leave(self, envelope: Envelope) -> bool:
+        """Whether a command that could not be read is of later code, which is to have it."""
+        handler = self.agent_type.behavior.commands.get(envelope.name)
+        if self.newer is None or (handler and envelope.version <= handler.message.version):
+            return False
+        return self.newer(f"command {envelope.name:.100}, version {envelope.version}")
 
 
 def crashed() -> MoonletError:

@@ -25,6 +25,9 @@ class Verdict(IntEnum):
     FOREIGN = 6
     """It says that it is the firing of an open timer, which was set to fire something else."""
 
+    LEFT = 7
+    """Newer code is to have it, or may be: it stays as it is, and what came after it waits."""
+
     READ_AGAIN = 5
     """A commit that the fold doesn't have caused it, so what the fold lacks says nothing."""
 

@@ -147,6 +147,7 @@ class Host:
             self._calls.check(agent_type)
         self._unhook = bus.on_reconnect(self._reconnected)
         self._watch = HostWatch(self._leases, bus.clock)
+        self.services.newer.begin(self._versions, self._watch.look_now)
         self._ownership = Ownership(
             self.services,
             self._recoveries,
@@ -338,7 +339,12 @@ class Host:
         async with self._renewing:  # two at a time would take each other for another host
             asked = clock.monotonic()
             lease = HostLease(
-                self.id, sorted(self.types), self._started, self._clock_off, self._versions()
+                self.id,
+                sorted(self.types),
+                self._started,
+                self._clock_off,
+                self._versions(),
+                self.services.newer.left,
             )
             try:
                 self._revision = await self._leases.renew(lease, self._revision)
@@ -389,9 +395,11 @@ class Host:
 
     async def _place(self) -> bool:
         """One look at who lives and owns what, and what follows; whether nothing had to."""
+        asked = self.services.bus.clock.monotonic()
         hosts, records = await self._leases.look()
         self._watch.saw(lease.host for lease in hosts)
-        if self._judge_clock():
+        changed = self.services.newer.saw(self.id, hosts, asked)
+        if self._judge_clock() or changed:
             await self._renew()
             self._leases.tell()
             hosts, records = await self._leases.look()

@@ -180,6 +180,9 @@ class LiveAgent:
         if isinstance(verdict, LookUp):
             self.looking = True
             owner.look_up(self, verdict)
+        elif verdict is Verdict.LEFT:
+            self.looking = True
+            owner.leave(self)
         if broken is not None:
             self._chain = chain
             self.break_down(MoonletError(f"deciding failed: {broken!r}; report this bug"))
@@ -193,7 +196,7 @@ class LiveAgent:
             owner.read_back(self)  # all were duplicates: no append will ask for more
 
     def looked_up(self) -> None:
-        """What had to be looked up is recalled, or another fold will ask again."""
+        """What had to be looked up is recalled, or has to be asked again."""
         self.looking = False
         self.wake()
 

@@ -60,6 +60,9 @@ class Owner(Protocol[A]):
     def look_up(self, agent: A, wanted: LookUp) -> None:
         """Fetch what its past says of these, have the fold `recall` it, then call `looked_up`."""
 
+    def leave(self, agent: A) -> None:
+        """Newer code is to have its next command, or may be: call `looked_up` after a while."""
+
     def read_back(self, agent: A) -> None:
         """Read the messages of its held commands, in order, and hand them to `take_back`."""
 

@@ -15,17 +15,18 @@ from moonlet.agents.live import Landed, LiveAgent, Phase
 from moonlet.agents.owner.blocked_agents import BlockedAgents
 from moonlet.agents.owner.crash_guard import CrashGuard, fatal_place
 from moonlet.agents.owner.doubtful_agents import DoubtfulAgents
+from moonlet.agents.owner.left_work import LEFT_PAUSE, LeftWork
 from moonlet.agents.owner.look_ups import LookUps
+from moonlet.agents.owner.oversized import store_oversized
 from moonlet.agents.owner.read_back import ReadBack
 from moonlet.agents.recovery import PastKeeper, Recoveries, SnapshotPolicy, assert_timers
 from moonlet.agents.services import HostServices, Tasks
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Conflict, Corrupt, LimitExceeded, MoonletError, Undecodable
-from moonlet.core.fold import Fold
 from moonlet.core.hlc import Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify
-from moonlet.streams import Blocked, Message, Partition, decode_commit, store_apart
+from moonlet.streams import Blocked, Message, Partition, decode_commit
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -75,6 +76,7 @@ class OwnedPartition:
             "an owner is suspicious for nothing"
         )
         self.journal_stream = topology.journal_of(agent_type.name)
+        self._left = LeftWork(services, agent_type.name, self.later)
         self.rules = Rules(
             agent_type,
             app_version=agent_type.version,
@@ -85,6 +87,7 @@ class OwnedPartition:
             epoch=services.ends.epoch(self.journal_stream),
             running=services.running_of(agent_type.name),
             watch=StateWatch(agent_type, self.doubtful.changed_in_place),
+            newer=self._left.command,
         )
         self.times: Callable[[], tuple[int, Timestamp]] = partial(services.hlc.now, bus.clock)
         self._setting: set[str] = set()
@@ -287,11 +290,10 @@ class OwnedPartition:
 
         Records too large for a message are stored before the commits that name them.
         """
-        for pending in commits:
-            if pending.oversized:
-                work = self._append_oversized(agent, expected, commits, landed)
-                self.spawn(work, f"outcomes of {agent.id}")
-                return
+        if any([pending.oversized for pending in commits]):
+            work = self._append_oversized(agent, expected, commits, landed)
+            self.spawn(work, f"outcomes of {agent.id}")
+            return
         subject = self._subject_prefix + agent.id.key
         self._writer.append(subject, expected, [pending.record for pending in commits], landed)
 
@@ -299,11 +301,7 @@ class OwnedPartition:
         self, agent: LiveAgent, expected: int, commits: Sequence[PendingCommit], landed: Landed
     ) -> None:
         try:
-            for pending in commits:
-                if pending.oversized:
-                    payload, headers = pending.record
-                    kept, named = await store_apart(self.services.bus, pending.digest, payload)
-                    pending.record = kept, {**headers, **named}
+            await store_oversized(self.services.bus, commits)
         except MoonletError as error:
             landed(error)
             return
@@ -382,6 +380,10 @@ class OwnedPartition:
         """The same, for whoever waits; False if it has to be asked again. Raises as a read."""
         return await self._look_ups.fetch(agent, wanted)
 
+    def leave(self, agent: LiveAgent) -> None:
+        """Its next command is left to newer code, unless it turns out that there is none."""
+        self._left.wait(agent)
+
     def line_up(self, agent: LiveAgent) -> None:
         """Have a command of it decided when its turn comes."""
         self._guard.enter(agent)
@@ -415,6 +417,9 @@ class OwnedPartition:
                 )
                 break
             except (Undecodable, Corrupt) as error:
+                if self._left.agent(error):
+                    await asyncio.sleep(LEFT_PAUSE)
+                    continue
                 agent.break_down(error)
                 self._service.ready(agent.id.key)
                 return
@@ -438,7 +443,9 @@ class OwnedPartition:
         while True:
             attempt += 1
             try:
-                same = await self._holds(fold)
+                stream = self.journal_stream
+                stored = await self.services.journal(stream).message(fold.sequence)
+                same = stored and decode_commit(stream, stored)[0].digest == fold.digest
                 break
             except MoonletError as error:
                 log.info("comparing waits", agent=str(agent.id), error=str(error))
@@ -447,14 +454,6 @@ class OwnedPartition:
             agent.go_on()
         else:
             agent.reread()
-
-    async def _holds(self, fold: Fold[Any]) -> bool:
-        """Whether the journal still holds the fold's last commit."""
-        stored = await self.services.journal(self.journal_stream).message(fold.sequence)
-        if stored is None:
-            return False
-        commit, _ = decode_commit(self.journal_stream, stored)
-        return commit.digest == fold.digest
 
     # what ends with the partition
 

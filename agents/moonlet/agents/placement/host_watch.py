@@ -56,6 +56,10 @@ class HostWatch:
         """Something is not as it should be yet: don't wait for news."""
         self._looked = -math.inf
 
+    def look_now(self) -> None:
+        """Somebody waits for what the leases say."""
+        self._news.set()
+
     async def wait(self, host: str) -> None:
         """Return when `host` should look: at news, at silence, and once a lease anyway."""
         while True:

@@ -1,9 +1,9 @@
 """Which partitions a host should own: an even share, decided by each host for itself.
 
 Pure. Hosts that see the same leases come to the same shares; where they don't, compare-and-set
-lets one of them have the partition. A host whose clock is off has a share of a type only while no
-other runs it. Types of one pool that the same hosts run are dealt together:
-partition 2 of all of them goes to one host, so that one consumer can serve them.
+lets one of them have the partition. A host whose clock is off, or that leaves a type to newer code,
+has a share of it only while no other runs it. Types of one pool that the same hosts run are dealt
+together: partition 2 of all of them goes to one host, so that one consumer can serve them.
 """
 
 from collections import Counter
@@ -122,11 +122,13 @@ def _groups(host: str, types: Mapping[str, Home], hosts: Sequence[HostLease]) ->
             if type_ in runners:
                 runners[type_].add(lease.host)
     off = {lease.host for lease in hosts if lease.clock_off}
-    groups: dict[tuple[str, int, frozenset[str]], _Group] = {}
+    leave = {(lease.host, type_) for lease in hosts for type_ in lease.leaves}
+    groups: dict[tuple[str, int, frozenset[str], tuple[str, ...]], _Group] = {}
     for type_, home in types.items():
         pool, living = home.pool or type_, frozenset(runners[type_])
-        who = tuple(sorted(living - off or living))
-        key = pool, home.partitions, living
+        stay = {runner for runner in living if (runner, type_) not in leave} or living
+        who = tuple(sorted(stay - off or stay))
+        key = pool, home.partitions, living, who
         group = groups.setdefault(key, _Group(host, pool, home.partitions, who, living, []))
         group.types.append(type_)
     return list(groups.values())

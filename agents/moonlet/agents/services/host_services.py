@@ -7,6 +7,7 @@ from moonlet.agents.deciding import Running
 from moonlet.agents.services.backlog import Backlog
 from moonlet.agents.services.journal_ends import JournalEnds
 from moonlet.agents.services.meter import Meter, TimedCommands, TimedWork
+from moonlet.agents.services.newer_code import NewerCode
 from moonlet.core.hlc import HybridClock
 from moonlet.streams import (
     BlockedMarks,
@@ -54,6 +55,7 @@ class HostServices:
         self.claims = self.takeovers = 0
         """Partitions claimed, and how many of them of an owner that was gone."""
         self._repeats = Repeats(lambda: bus.clock.monotonic())
+        self.newer = NewerCode(bus.clock, self.alarm)
         self._writers: dict[str, GroupCommit] = {}
 
     def running_of(self, type: str) -> Running:

@@ -16,7 +16,7 @@ class HostLease(msgspec.Struct, frozen=True):
 
     `clock_off` is how many seconds its clock is ahead of the server's, if that is too much for it
     to take partitions that another host can have; else 0. `versions` are the application's, of
-    those of its types that have one.
+    those of its types that have one; `leaves` are types that it leaves to newer code.
     """
 
     host: str
@@ -24,6 +24,7 @@ class HostLease(msgspec.Struct, frozen=True):
     started: int
     clock_off: float = 0.0
     versions: dict[str, str] = {}
+    leaves: list[str] = []
 
 
 class Partition(msgspec.Struct, frozen=True):
