@@ -9,14 +9,14 @@ from moonlet.simulations.search.coverage import Coverage
 from moonlet.simulations.search.decorator import asked_seeds, simulate
 from moonlet.simulations.search.determinism import TWICE_EVERY, check_determinism
 from moonlet.simulations.search.exhausting import exhaust, single_faults
-from moonlet.simulations.search.happened import (
+from moonlet.simulations.search.report import SimulationFailed, failure_of, first_difference, told
+from moonlet.simulations.search.retelling import (
     MARKS,
     happened,
     lines_from,
     otherwise,
     without_last_fault,
 )
-from moonlet.simulations.search.report import SimulationFailed, failure_of, first_difference, told
 from moonlet.simulations.search.shrinking import ddmin, shrink
 from moonlet.simulations.search.strategies import fault_plans
 from moonlet.simulations.search.sweeping import Sweep, sweep

@@ -15,7 +15,7 @@ from moonlet.simulations.durations import shown
 from moonlet.simulations.faults import in_lines
 from moonlet.simulations.replay import save, scenario_of
 from moonlet.simulations.scenario import Run
-from moonlet.simulations.search.happened import MARKS, last_lines
+from moonlet.simulations.search.retelling import MARKS, last_lines
 from moonlet.simulations.search.shrinking import Shrunk, shrink
 from moonlet.simulations.trace import Event
 
