@@ -147,8 +147,10 @@ async def test_a_screen_is_as_it_was_seen_and_judged(
     for pattern, same in SAME:
         screen = pattern.sub(same, screen)
     file = SCREENS / f"{name}.txt"
-    if not file.exists():  # a new screen: look at it, and keep it
+    was_seen = file.exists()
+    if not was_seen:
         file.write_text(f"{screen}\n", "utf-8")
+    assert was_seen, f"{file} is new: look at it, and keep it"
     assert screen == file.read_text("utf-8").rstrip("\n")
 
 
@@ -185,7 +187,7 @@ async def test_keys_go_through_a_history(shop_file: Path) -> None:
         await press(pilot, "g")
         await typed(pilot, "nobody/x")
         assert "nobody" in said(pilot)
-        await press(pilot, "question_mark")
+        await press(pilot, "f1")
         assert "the next change of the line" in said(pilot)
         await press(pilot, "f")
         found = await typed(pilot, "SoldOut")

@@ -58,7 +58,7 @@ class BaseScreen(Screen[None]):
     """A screen of a `Browser`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "keys"),
+        Binding("question_mark,f1", "help", "keys", key_display="?"),
         Binding("colon", "same", "command"),
         Binding("g", "ask_point", "go to"),
         Binding("f", "ask_words", "find"),
