@@ -21,7 +21,17 @@ from moonlet.core.envelope import Envelope
 from moonlet.core.errors import Corrupt, MoonletError, Unknown
 from moonlet.core.fold import effect_number
 from moonlet.core.ids import AgentId, partition_of
-from moonlet.streams import Answer, Leases, Message, Registry, Topology, encode_answer
+from moonlet.streams import (
+    Answer,
+    Leases,
+    Message,
+    Question,
+    Registry,
+    Topology,
+    decode_answer,
+    encode_answer,
+    encode_question,
+)
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import (
     Account,
@@ -242,6 +252,24 @@ async def test_a_receipt_gives_only_its_own_commit(shared_server: ServerProcess,
             with pytest.raises(Unknown):
                 while True:  # the owner may answer first that it waits
                     await told.committed(timeout=1)
+
+
+async def test_another_sender_of_the_same_id_does_not_shadow_an_outcome(
+    shared_server: ServerProcess, name: str
+) -> None:
+    async with running(shared_server, name) as moon:
+        home = await moon.registry.home("account")
+        receipt = await moon.tell(str(A), Deposit(7))
+        await balance(moon, A, 7)
+        forged = envelope(A, 100, id=receipt.id, sender="c-evil", number=1)
+        await moon.bus.publish(moon.bus.subjects.mailbox(A, "medium", home), forged, timeout=5)
+        await balance(moon, A, 107)
+        mine = Question(str(A), receipt.id, sender=moon._sender.session, number=1)
+        for question, revision in ((mine, 1), (msgspec.structs.replace(mine, sender="c-evil"), 2)):
+            payload, headers = encode_question(question, "json")
+            subject = moon.bus.subjects.owner("outcome", A, home)
+            told = await moon.bus.request(subject, payload, headers=headers, timeout=5)
+            assert decode_answer(told.data, told.headers).revision == revision
 
 
 def bombs() -> list[tuple[bytes, str]]:

@@ -81,4 +81,21 @@ INTRUDER_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_another_sender_of_the_same_id_does_not_shadow_an_outcome",
+        "outcomes are known by id alone",
+        (
+            (
+                AGENTS + "answering/owner_service.py",
+                'command.id, command.sender if number else "", number\n',
+                'command.id, "", 0\n',
+            ),
+            (
+                AGENTS + "answering/owner_service.py",
+                'command.id, command.sender if command.number else "", command.number\n',
+                'command.id, "", 0\n',
+            ),
+        ),
+    ),
 )

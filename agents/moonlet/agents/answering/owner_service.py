@@ -24,7 +24,7 @@ from moonlet.agents.services import HostServices
 from moonlet.core import errors
 from moonlet.core.behavior import Handler, parked
 from moonlet.core.codec import Encoding
-from moonlet.core.commit import Commit
+from moonlet.core.commit import Command, Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidId, MoonletError, Unavailable
 from moonlet.core.fold import Fold, Seen
@@ -66,6 +66,15 @@ LOOK_UPS: Final = 3
 
 READY: Final = 5.0
 """Seconds that a question waits for its agent to be recovered."""
+
+
+_Asked = tuple[str, str, str, int]
+"""An agent, a command's id, and of one with a number also its sender and number."""
+
+
+def _asked(agent: str, command: Command[Any] | Envelope | Question) -> _Asked:
+    """What a command's outcome is known by: another sender may use its id, and is not it."""
+    return agent, command.id, command.sender if command.number else "", command.number
 
 
 _NOT_WARM: Final = (Phase.COLD, Phase.RECOVERING, Phase.DOUBTING)
@@ -163,8 +172,8 @@ class OwnerService:
         }
         self.waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._ordered = asyncio.Lock()
-        self._recent: OrderedDict[tuple[str, str], tuple[Commit[Any], Encoding]] = OrderedDict()
-        self.awaited: dict[tuple[str, str], list[str]] = {}
+        self._recent: OrderedDict[_Asked, tuple[Commit[Any], Encoding]] = OrderedDict()
+        self.awaited: dict[_Asked, list[str]] = {}
         self._old = OldOutcomes(partition.services, partition.journal_stream, partition.spawn)
         self._serving = 0
 
@@ -186,7 +195,10 @@ class OwnerService:
         recent, awaited = self._recent, self.awaited
         for pending in commits:
             commit = pending.commit
-            recent[commit.agent, commit.command.id] = commit, pending.encoding
+            command = commit.command
+            number = command.number
+            key = commit.agent, command.id, command.sender if number else "", number
+            recent[key] = commit, pending.encoding
             if len(recent) > RECENT:
                 recent.popitem(last=False)
             reply = pending.envelope.reply
@@ -198,7 +210,7 @@ class OwnerService:
         commit = pending.commit
         replies = [reply]
         if self.awaited:
-            replies += self.awaited.pop((commit.agent, commit.command.id), ())
+            replies += self.awaited.pop(_asked(commit.agent, commit.command), ())
         partition = self._partition
         post_outcome(
             partition.services.bus, replies, commit, partition.journal_stream, pending.encoding
@@ -213,7 +225,7 @@ class OwnerService:
         if verdict is Verdict.CONFLICT:
             self._post([envelope.reply], conflict_answer(envelope.id, envelope.agent), "json")
             return
-        found = self._recent.get((envelope.agent, envelope.id))
+        found = self._recent.get(_asked(envelope.agent, envelope))
         if found is not None:
             commit, encoding = found
             self._post([envelope.reply], answer_of(commit, partition.journal_stream), encoding)
@@ -236,7 +248,7 @@ class OwnerService:
     async def _outcome(self, question: Question, encoding: Encoding, reply: str) -> Answer | None:
         """The outcome of a command; if it is not decided yet, when it is."""
         partition = self._partition
-        found = self._recent.get((question.agent, question.id))
+        found = self._recent.get(_asked(question.agent, question))
         if found is None:
             agent = await self._warm(question)
             if await self._committed(agent, question):
@@ -249,12 +261,12 @@ class OwnerService:
             return None
         if len(self.awaited) >= AWAITED_MAX or partition.trouble:
             return Answer("waiting", question.id, reason=partition.trouble)
-        key = question.agent, question.id
+        key = _asked(question.agent, question)
         self.awaited.setdefault(key, []).append(reply)
         partition.later(lambda: self._forget_awaited(key, reply), READY)
         return None
 
-    def _forget_awaited(self, key: tuple[str, str], reply: str) -> None:
+    def _forget_awaited(self, key: _Asked, reply: str) -> None:
         replies = self.awaited.get(key)
         if replies is not None and reply in replies:
             replies.remove(reply)
