@@ -19,6 +19,7 @@ from moonlet.replay.causes import (
     critical_path,
     effects,
     mermaid,
+    otlp_trace,
     swimlanes,
     why,
 )
@@ -171,6 +172,7 @@ __all__ = [
     "mermaid",
     "messages_of",
     "moment_of",
+    "otlp_trace",
     "parse_moment",
     "parse_path",
     "parse_point",

@@ -23,6 +23,7 @@ from moonlet.replay import (
     critical_path,
     depends_on,
     mermaid,
+    otlp_trace,
     parse_point,
     read_record,
     swimlanes,
@@ -193,6 +194,10 @@ async def trace(
         Path | None,
         typer.Option(metavar="FILE", help="Write a Chrome trace, which ui.perfetto.dev opens."),
     ] = None,
+    otlp: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write spans as OTLP's JSON, for OpenTelemetry."),
+    ] = None,
     as_mermaid: Mermaid = False,
     svg: Svg = None,
     bundle: BundleFile = None,
@@ -214,7 +219,11 @@ async def trace(
     if chrome is not None:
         _write(chrome, compact(chrome_trace(commits)))
         options.output.remark(f"{chrome}: open it at ui.perfetto.dev or chrome://tracing")
-    if _drawn(options, commits, as_mermaid, svg) or chrome is not None:
+    if otlp is not None:
+        _write(otlp, compact(otlp_trace(commits)))
+        options.output.remark(f"{otlp}: POST it to a collector's /v1/traces")
+    written = chrome is not None or otlp is not None
+    if _drawn(options, commits, as_mermaid, svg) or written:
         return
     first = commits[0].wall_us
     lines = [f"{span(commit.wall_us - first):>10}  {line(commit)}" for commit in commits]

@@ -10,6 +10,7 @@ from moonlet.replay.causes.cause import (
 from moonlet.replay.causes.chains import Followed, Leg, WhyStep, critical_path, effects, why
 from moonlet.replay.causes.drawing import mermaid, swimlanes
 from moonlet.replay.causes.lookup import Lookup, ScanLookup
+from moonlet.replay.causes.otlp import otlp_trace
 from moonlet.replay.causes.tracing import chrome_trace
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "critical_path",
     "effects",
     "mermaid",
+    "otlp_trace",
     "receiver_of",
     "swimlanes",
     "why",
