@@ -34,7 +34,7 @@ from moonlet.core.errors import (
 from moonlet.streams.api import NoAnswer, Outgoing, PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import conflicting_sequence, is_conflict, is_full, is_too_large
-from moonlet.streams.journal.storage import Storage
+from moonlet.streams.journal.storage import LOOK_EVERY, Storage
 from moonlet.telemetry.metrics import Histogram
 
 BATCH_MAX: Final = 1_000
@@ -142,6 +142,7 @@ class GroupCommit:
         self._waiting: list[Append] = []
         self._waiting_records = 0
         self._singles = 0
+        self._lone = 0  # single appends with nothing else in flight
         self._storage = Storage()
         self._batch_in_flight = False
         self._scheduled = False
@@ -217,7 +218,12 @@ class GroupCommit:
 
     def _send_single(self, append: Append) -> None:
         payload, headers = append.records[0]
-        sent = None if self._singles else self._bus.clock.monotonic()
+        sent, looks = None, False
+        if not self._singles:
+            self._lone += 1
+            looks = self._lone <= LOOK_EVERY or not self._lone % LOOK_EVERY
+            if looks or self._times is not None:
+                sent = self._bus.clock.monotonic()
         self._singles += 1
 
         def landed(future: "asyncio.Future[PubAck]") -> None:
@@ -225,7 +231,8 @@ class GroupCommit:
             error = _outcome(future) or self._went_back(future.result().sequence)
             if sent is not None and error is None:
                 took = self._bus.clock.monotonic() - sent
-                self._storage.took(took)
+                if looks:
+                    self._storage.took(took)
                 if self._times is not None:
                     self._times.observe(took)
             if error is not None or self._unanswered:

@@ -16,23 +16,24 @@ BATCH_FROM: Final = 12
 BATCH_FROM_FAST: Final = 200
 """The same without: there the server pays more for the batch, a file of its own, than it saves."""
 
-FORGET: Final = 1.01
+LOOK_EVERY: Final = 8
+"""Single appends of which one is measured, behind the first so many: the clock is not for free."""
+
+FORGET: Final = 1.08
 """What the fastest answer grows by with each later one, so that another disk is noticed."""
 
 
 class Storage:
     """Takes note of single appends; until one was fast, it is taken for slow."""
 
-    __slots__ = ("_fastest",)
+    __slots__ = ("_fastest", "batch_from")
 
     def __init__(self) -> None:
         self._fastest = 1.0
+        self.batch_from = BATCH_FROM
+        """Waiting commits from which they go out as a batch."""
 
     def took(self, seconds: float) -> None:
         """An append was stored after so long, alone in flight; one that is refused says nothing."""
         self._fastest = min(seconds, self._fastest * FORGET)
-
-    @property
-    def batch_from(self) -> int:
-        """Waiting commits from which they go out as a batch."""
-        return BATCH_FROM_FAST if self._fastest < FAST else BATCH_FROM
+        self.batch_from = BATCH_FROM_FAST if self._fastest < FAST else BATCH_FROM
