@@ -94,14 +94,14 @@ class JournalWalk:
                 self._forget(steps)
                 continue
             try:
-                if not steps.found and not await self._is_whole(steps.one.tail):
-                    self._leave(steps)
-                    continue
                 message = await self._journal.glimpse(-sequence)
+                right = message is not None and self._take(steps, message)
+                if right and not steps.left:
+                    right = await self._is_whole(steps.one.tail)
             except MoonletError as error:
                 self._error = error
                 return
-            if message is None or not self._take(steps, message):
+            if not right:
                 self._leave(steps)
             elif not steps.left:
                 await self._fold(steps, pace)
