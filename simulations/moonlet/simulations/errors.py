@@ -39,6 +39,14 @@ class Impure(Escape):
         self.handler = handler
 
 
+class EndlessStep(Escape):
+    """A step did not end: `call` says of what, `where` in which line it was found."""
+
+    def __init__(self, what: str = "a step", where: str = "", seconds: float = 0.0) -> None:
+        super().__init__(what, where, "")
+        self.args = (f"{what} has not ended after {seconds:.0f} s of processor time, at {where}",)
+
+
 class Halted(SimulationError):
     """No failure: the run was to go no further than `at_ns`."""
 

@@ -77,7 +77,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         `InvalidSettings` and `Corrupt` for a history that these agents can't go on with.
         """
         history = opened(self.history, self.agents) if self.history else None
-        simulation = SimulationRun(seed, strict=self.agents, trace=trace)
+        watched = not isinstance(plan, Plan)  # a trunk's forks
+        simulation = SimulationRun(seed, strict=self.agents, trace=trace, watched=watched)
         if profile is None:
             profile = draw_profile(Seed(seed), self.faults, self.hosts, self.replicas)
         faults = plan if isinstance(plan, Plan) else Plan(simulation.seed, profile, plan)

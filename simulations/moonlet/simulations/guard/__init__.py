@@ -6,10 +6,14 @@ the framework's code that calls handlers.
 
 from moonlet.simulations.guard.audit import active_judge
 from moonlet.simulations.guard.guard import Guard
+from moonlet.simulations.guard.handlers import Handling, handling, is_tool
 from moonlet.simulations.guard.judge import Judge
 
 __all__ = [
     "Guard",
+    "Handling",
     "Judge",
     "active_judge",
+    "handling",
+    "is_tool",
 ]

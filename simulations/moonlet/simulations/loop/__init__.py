@@ -8,7 +8,7 @@ from moonlet.simulations.loop.node import EPOCH_NS, LIFE, Life, Node, current_no
 from moonlet.simulations.loop.offline import Wire
 from moonlet.simulations.loop.sim_loop import SimLoop
 from moonlet.simulations.loop.tasks import AsyncioFuture, AsyncioTask, SimFuture, SimTask, number_of
-from moonlet.simulations.loop.waits import HERE, waiting
+from moonlet.simulations.loop.waits import HERE, waiting, where
 
 __all__ = [
     "EPOCH_NS",
@@ -25,4 +25,5 @@ __all__ = [
     "current_node",
     "number_of",
     "waiting",
+    "where",
 ]

@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from moonlet.simulations.errors import Deadlock, Livelock
+from moonlet.simulations.errors import Deadlock, Escape, Livelock
 from moonlet.simulations.loop.asyncgens import AsyncGenerators
 from moonlet.simulations.loop.node import LIFE, Life, Node
 from moonlet.simulations.loop.offline import OfflineLoop
@@ -117,6 +117,15 @@ class SimLoop(OfflineLoop):
         """Seconds on the current node's monotonic clock."""
         life = LIFE.get(None)
         return (self.now_ns if life is None else life.node.local_ns(self.now_ns)) / SECOND_NS
+
+    def end_with(self, error: Escape) -> None:
+        """The run fails with it, and goes on to its next step no more. From any thread."""
+        self.escapes.append(error)
+
+        def end() -> None:
+            raise error
+
+        self._halt_ns, self._halt = -1, end
 
     def halt_at(self, at_ns: int, call: Callable[[], object]) -> None:
         """Call once, between two steps, before the clock goes beyond that moment.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from moonlet.simulations.errors import SilentDeath
 from moonlet.simulations.guard import Guard
 from moonlet.simulations.loop import SimLoop
+from moonlet.simulations.run.step_watch import StepWatch
 from moonlet.simulations.seed import Seed
 from moonlet.simulations.trace import Trace
 
@@ -25,7 +26,8 @@ class SimulationRun:
     """A loop, a seed and a guard for one run; `loop` and `trace` stay readable after it.
 
     `watch` is ring 3 of the guard; None means where it is cheap (Python 3.12 and later). `strict`
-    are the agent types whose handlers must be pure, as `Guard` says.
+    are the agent types whose handlers must be pure, as `Guard` says. `watched`: a step that never
+    ends is ended, by a thread; one that forks can't have that.
     """
 
     def __init__(
@@ -35,10 +37,12 @@ class SimulationRun:
         strict: tuple[AgentType[Any], ...] = (),
         watch: bool | None = None,
         trace: Trace | None = None,
+        watched: bool = True,
     ) -> None:
         self.seed = Seed(seed)
         self.loop = SimLoop(trace)
         self.trace = self.loop.trace
+        self._watched = watched
         self._guard = Guard(self.loop, self.seed, strict=strict, watch=watch)
 
     def run(
@@ -55,7 +59,8 @@ class SimulationRun:
         well and `is_last` says that the process ends with this run.
         """
         loop, tidy = self.loop, True
-        with _own_garbage(), self._guard:
+        watch = StepWatch(loop) if self._watched else contextlib.nullcontext()
+        with _own_garbage(), watch, self._guard:
             try:
                 value = self._finish(loop.run_until_complete(main()))
                 tidy = not is_last()

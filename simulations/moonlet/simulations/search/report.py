@@ -12,11 +12,12 @@ from typing import Final
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import shown
+from moonlet.simulations.errors import EndlessStep
 from moonlet.simulations.faults import in_lines
 from moonlet.simulations.replay import save, scenario_of
 from moonlet.simulations.scenario import Run
 from moonlet.simulations.search.retelling import MARKS, last_lines
-from moonlet.simulations.search.shrinking import Shrunk, shrink
+from moonlet.simulations.search.shrinking import RUNS_MAX, Shrunk, shrink
 from moonlet.simulations.trace import Event
 
 FOLDER: Final = Path(".moonlet/seeds")
@@ -41,7 +42,8 @@ def failure_of(run: Run, *, passed: int, seconds: float) -> SimulationFailed:
     `passed` is how many runs passed before it, `seconds` how long all took.
     """
     assert run.error is not None
-    shrunk = shrink(run)
+    endless = isinstance(run.error, EndlessStep)  # each further run takes its whole limit
+    shrunk = shrink(run, runs=1 if endless else RUNS_MAX)
     name = run.scenario.name.rpartition(":")[2]
     path = FOLDER / f"{re.sub('[^A-Za-z0-9_-]+', '-', name)}-{run.seed}.sim"
     save(shrunk.run, path)
