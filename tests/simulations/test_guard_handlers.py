@@ -250,6 +250,8 @@ def test_to_be_strict_changes_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bank.run(3).digest == strict.digest
     made = SimulationRun.__init__
     monkeypatch.setattr(
-        SimulationRun, "__init__", lambda self, seed, strict, trace: made(self, seed, trace=trace)
+        SimulationRun,
+        "__init__",
+        lambda self, seed, strict, trace, watched: made(self, seed, trace=trace),
     )
     assert bank.run(3).digest == strict.digest

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moonlet.simulations.errors import SilentDeath
-from moonlet.simulations.guard import Guard
+from moonlet.simulations.guard import Guard, active_judge
 from moonlet.simulations.loop import SimLoop
 from moonlet.simulations.run.step_watch import StepWatch
 from moonlet.simulations.seed import Seed
@@ -59,7 +59,9 @@ class SimulationRun:
         well and `is_last` says that the process ends with this run.
         """
         loop, tidy = self.loop, True
-        watch = StepWatch(loop) if self._watched else contextlib.nullcontext()
+        inside = active_judge() is not None  # another run, and the guard says so
+        watched = self._watched and not inside
+        watch = StepWatch(loop) if watched else contextlib.nullcontext()
         with _own_garbage(), watch, self._guard:
             try:
                 value = self._finish(loop.run_until_complete(main()))
