@@ -33,7 +33,7 @@ RULES: Final = (
         name="commands-wait", metric="moonlet_command_wait_seconds", how="p99", threshold=1.0,
         window=300, hold=60, severity="warning",
         meaning="One in a hundred commands waits over a second before it is decided.",
-        fix="See which agents are busy (moonlet top, moonlet waiting), start more hosts, or give"
+        fix="See which agents are busy (moonlet waiting, and /metrics), start more hosts, or give"
         " what is urgent a higher lane.",
     ),
     AlertRule(
