@@ -68,7 +68,7 @@ check: $(ready) ## format, lint, layers, types (the README's code too), links, p
 	@$(python) -m tests.tools.markdown_types
 	@$(python) -m tests.tools.rooms
 	@$(python) -m tests.tools.unused
-	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py tests/test_promises.py
+	@$(python) -m pytest -n 0 -q tests/test_docs.py tests/test_exports.py tests/test_house_rules.py tests/test_promises.py tests/test_rooms.py tests/test_unused.py
 
 docs: $(VENV)/.docs ## the site in build/site: the pages and the reference, strictly built, links checked
 	@$(python) -m tests.tools.site

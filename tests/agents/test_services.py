@@ -7,7 +7,7 @@ import pytest
 
 from moonlet.agents.services import HostServices
 from moonlet.core.errors import Corrupt
-from moonlet.streams import Bus, Registry, StreamFacts, Topology
+from moonlet.streams import Bus, Registry, StreamFacts, SystemClock, Topology
 
 STREAM = "moon-journal-main"
 
@@ -22,6 +22,7 @@ class Server:
         self.open.set()
         self.topology = Topology()
         self._js = None
+        self.clock = SystemClock()
 
     async def backoff(self, attempt: int) -> None:
         await asyncio.sleep(0)

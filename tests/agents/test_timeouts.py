@@ -96,7 +96,7 @@ async def test_without_a_host_an_ask_costs_no_more_for_a_long_history(
         read += 1
         return decode_plain_commit(*arguments)
 
-    monkeypatch.setattr("moonlet.agents.histories.reading.decode_plain_commit", counted)
+    monkeypatch.setattr("moonlet.agents.histories.records.decode_plain_commit", counted)
     async with connect(own_server.url, agents=[account]) as moon:
         async with Host(moon, [account]):
             await asyncio.gather(*(moon.ask("account/a", Deposit(1)) for _ in range(600)))
