@@ -25,7 +25,10 @@ from tests.journals import deposit, write_deposits
 
 AGENTS = 60
 EACH = 4
-SMALL = (("WIDE", 6), ("WALK_WORTH", 5), ("WALK_COST", 2), ("PASS_WORTH", 1), ("PASS_FIXED", 0))
+SMALL = (
+    ("WIDE", 6), ("WALK_WORTH", 5), ("WALK_COST", 2), ("PASS_WORTH", 1), ("PASS_FIXED", 0),
+    ("GATHER_SHARE", 1.0),  # so that they come together on a busy machine too
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

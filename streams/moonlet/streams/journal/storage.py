@@ -19,7 +19,7 @@ BATCH_FROM_FAST: Final = 200
 LOOK_EVERY: Final = 8
 """Single appends of which one is measured, behind the first so many: the clock is not for free."""
 
-FORGET: Final = 1.08
+FORGET: Final = 1.02
 """What the fastest answer grows by with each later one, so that another disk is noticed."""
 
 
