@@ -73,8 +73,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         `listen` keeps what messages there were to hit. `halt` is (a moment in nanoseconds, what to
         call with the world before its clock goes beyond it): `Halted`, raised there, becomes the
         error of the run. `keep` keeps what the server held at the end. Never raises what the run
-        fails with;
-        `InvalidSettings` and `Corrupt` for a history that these agents can't go on with.
+        fails with; `InvalidSettings` and `Corrupt` for a history that these agents can't continue.
         """
         history = opened(self.history, self.agents) if self.history else None
         watched = not isinstance(plan, Plan)  # a trunk's forks

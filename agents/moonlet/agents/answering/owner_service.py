@@ -195,10 +195,7 @@ class OwnerService:
         recent, awaited = self._recent, self.awaited
         for pending in commits:
             commit = pending.commit
-            command = commit.command
-            number = command.number
-            key = commit.agent, command.id, command.sender if number else "", number
-            recent[key] = commit, pending.encoding
+            recent[_asked(commit.agent, commit.command)] = commit, pending.encoding
             if len(recent) > RECENT:
                 recent.popitem(last=False)
             reply = pending.envelope.reply

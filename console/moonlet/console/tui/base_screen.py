@@ -1,5 +1,6 @@
 """What all screens have: help, the command that does the same, work that may fail."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final, Protocol, cast
 
@@ -71,9 +72,9 @@ class BaseScreen(Screen[None]):
         """The app, as what it is."""
         return cast("Browsing", self.app)
 
+    @abstractmethod
     def same(self) -> str:
         """The command that does what is shown."""
-        raise NotImplementedError
 
     def work(
         self,

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from moonlet.core.errors import InvalidSettings
@@ -71,18 +70,18 @@ def _happened(run: Run) -> list[str]:
 
 
 def _own(error: BaseException | None) -> BaseException | None:
-    """The error, without the frames of the framework around the test's own, if it has any."""
+    """The error, its traceback from the first frame on that is not the framework's.
+
+    Where it was raised stays: by that a failure is told from another.
+    """
     trail = error.__traceback__ if error is not None else None
-    frames = []
     while trail is not None:
         module = trail.tb_frame.f_globals.get("__name__", "")
         if not module.startswith(("moonlet.", "asyncio.")):
-            frames.append(trail)
+            assert error is not None
+            return error.with_traceback(trail)
         trail = trail.tb_next
-    kept = None
-    for frame in reversed(frames):
-        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return error if error is None or kept is None else error.with_traceback(kept)
+    return error
 
 
 def _text_of(error: BaseException | None) -> str:
