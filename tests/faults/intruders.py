@@ -88,11 +88,6 @@ INTRUDER_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "answering/owner_service.py",
-                'command.id, command.sender if number else "", number\n',
-                'command.id, "", 0\n',
-            ),
-            (
-                AGENTS + "answering/owner_service.py",
                 'command.id, command.sender if command.number else "", command.number\n',
                 'command.id, "", 0\n',
             ),
