@@ -12,6 +12,44 @@ CHANGES = "tests/replay/test_changes.py::"
 TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
     Fault(
         "time travel",
+        "tests/simulations/test_endless.py::test_a_step_that_never_ends_is_named_and_ended",
+        "an endless step that somebody catches is forgiven",
+        (
+            (
+                "simulations/moonlet/simulations/run/step_watch.py",
+                "        self._loop.end_with(error)\n",
+                "",
+            ),
+        ),
+    ),
+    Fault(
+        "time travel",
+        "tests/testing/test_given_pure.py::"
+        "test_a_handler_that_asks_for_what_a_replay_has_not_fails_its_test",
+        "given forgives a handler that swallows the refusal",
+        (
+            (
+                "agents/moonlet/testing/given.py",
+                "    if loop.escapes:",
+                "    if False:",
+            ),
+        ),
+    ),
+    Fault(
+        "time travel",
+        "tests/replay/test_limits.py::"
+        "test_any_revision_in_any_order_is_the_same_beyond_every_bound",
+        "a state that was kept is taken for the one that is asked for",
+        (
+            (
+                REPLAY + "states/timeline.py",
+                "return bisect_right(states, revision, key=lambda held: held.revision) - 1",
+                "return 0",
+            ),
+        ),
+    ),
+    Fault(
+        "time travel",
         "tests/replay/test_fork_settings.py::"
         "test_a_constant_is_another_from_the_fork_on_wherever_it_was_imported",
         "a constant is set in its own module alone",
