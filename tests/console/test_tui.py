@@ -428,3 +428,17 @@ def test_the_command_runs_on_a_real_terminal_and_leaves_it_as_it_was(shop_file: 
         process.kill()
         process.wait()
         os.close(ours)
+
+
+async def test_more_lines_and_hits_than_are_kept_are_seen_all_the_same(
+    shop_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moonlet.console.tui.history_screen.LINES_KEPT", 2)
+    monkeypatch.setattr("moonlet.console.tui.search_screen.HITS_MAX", 1)
+    async with browser(shop_file, "stock/tea@6") as pilot:
+        for key in ("home", "end"):
+            screen = await press(pilot, key)
+            assert "Refill" in screen and "before the first commit" in screen
+            assert "…\n" not in screen
+        await press(pilot, "f")
+        assert "1 and more commits with Reserve" in await typed(pilot, "Reserve")

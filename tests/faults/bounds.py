@@ -6,6 +6,12 @@ from tests.faults.fault import Fault
 BOUND_FAULTS: tuple[Fault, ...] = (
     Fault(
         "P10",
+        "tests/agents/test_meter.py::test_names_beyond_the_limit_count_as_other",
+        "every name that a client makes up is counted for itself",
+        ((AGENTS + "services/meter.py", "if len(self.commands) >= NAMES_MAX:", "if False:"),),
+    ),
+    Fault(
+        "P10",
         "tests/agents/test_closed_loop.py::"
         "test_a_caller_that_waits_for_every_answer_never_meets_a_full_mailbox",
         "credit returns before the server has confirmed that a message is gone",

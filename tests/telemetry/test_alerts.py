@@ -189,3 +189,19 @@ def test_promtool_agrees_with_the_files(tmp_path: Path, changed: dict[str, objec
             [PROMTOOL, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_more_series_and_changes_than_are_kept_still_fire_and_clear(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("moonlet.telemetry.alerts.series.SERIES_MAX", 3)
+    monkeypatch.setattr("moonlet.telemetry.alerts.judge.HISTORY_MAX", 4)
+    rule = of("host-failed")
+    judge = AlertJudge([rule])
+    many = family(rule.metric, "gauge", "", *(({"n": str(n)}, 1) for n in range(9)))
+    for turn in range(5):
+        (fires,) = judge.look([many], turn * 100.0)
+        assert (fires.what, fires.series) == ("fires", 3)
+        (clears,) = judge.look([quiet(rule)], turn * 100.0 + 50)
+        assert clears.what == "cleared"
+    assert [change.what for change in judge.history] == ["fires", "cleared"] * 2
