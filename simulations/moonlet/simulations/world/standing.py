@@ -8,6 +8,7 @@ import msgspec
 
 from moonlet.core.digest import state_digest
 from moonlet.simulations.durations import shown
+from moonlet.simulations.faults import in_lines
 from moonlet.simulations.loop import waiting
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def standing_of(world: World) -> Standing:
         undone=world.phases.undone(),
         hosts=world.phases.busy(),
         waiting=waiting(world.loop.tasks),
-        faults=[f"{f}{'   hit nothing' if f in missed else ''}" for f in world.plan.hits],
+        faults=[
+            f"{line}{'   hit nothing' if fault in missed else ''}"
+            for fault, line in zip(world.plan.hits, in_lines(world.plan.hits), strict=True)
+        ],
         events=len(world.loop.trace.events),
         digest=world.loop.trace.digest_now(world.network.digest),
     )
