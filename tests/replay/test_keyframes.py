@@ -190,9 +190,12 @@ async def test_a_row_that_was_damaged_is_passed_over(
     assert await looked(source, 47, IndexKeyframes(database)) <= 6, "it was written anew"
 
 
+@pytest.mark.parametrize("looks", [keyframes.DAMAGED_MAX, 3])
 async def test_of_a_file_full_of_damaged_rows_nothing_is_believed(
-    source: Counting, database: Database
+    source: Counting, database: Database, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
+    """Whether all of them were looked at, or it was given up after a few."""
+    monkeypatch.setattr(keyframes, "DAMAGED_MAX", looks)
     kept = IndexKeyframes(database)
     await looked(source, COUNT, kept)
     with database.conn:
