@@ -59,7 +59,7 @@ async def test_a_flood_of_questions_is_bounded_and_those_beyond_ask_again(
     most = 0
     read = old_outcomes.OldOutcomes._read
 
-    async def counted(self: Any, agent: AgentId, sought: dict[str, Any]) -> None:
+    async def counted(self: Any, agent: AgentId, sought: dict[Any, Any]) -> None:
         nonlocal most
         most = max(most, self._count)
         await read(self, agent, sought)
@@ -81,9 +81,9 @@ async def test_a_command_that_nobody_sent_has_no_outcome_and_costs_no_search(
     searched: list[Any] = []
     search = old_outcomes.OldOutcomes.find
 
-    async def noted(self: Any, agent: AgentId, id: str, sequence: int) -> Any:
-        searched.append((id, sequence))
-        return await search(self, agent, id, sequence)
+    async def noted(self: Any, agent: AgentId, command: Any, sequence: int) -> Any:
+        searched.append((command, sequence))
+        return await search(self, agent, command, sequence)
 
     monkeypatch.setattr(old_outcomes.OldOutcomes, "find", noted)
     account = account_type()
@@ -99,7 +99,7 @@ async def test_a_command_that_nobody_sent_has_no_outcome_and_costs_no_search(
                     await ask_owner(moon.bus, OWNER_OUTCOME, OLD, home, question, until=until)
             assert searched == []
             assert await moon.ask(str(OLD), Deposit(1), id="own") == 1
-            assert {id for id, _ in searched} == {"own"}
+            assert {command[1] for command, _ in searched} == {"own"}
             assert all(sequence for _, sequence in searched), "it is known where it stands"
 
 

@@ -16,9 +16,10 @@ import pytest
 import zstandard
 
 from moonlet.agents import AgentType, Client, Decision, Host, Perform, Reply, connect
+from moonlet.agents.answering import owner_service
 from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.envelope import Envelope
-from moonlet.core.errors import Corrupt, MoonletError, Unknown
+from moonlet.core.errors import Conflict, Corrupt, MoonletError, Unknown
 from moonlet.core.fold import effect_number
 from moonlet.core.ids import AgentId, partition_of
 from moonlet.streams import (
@@ -29,6 +30,7 @@ from moonlet.streams import (
     Registry,
     Topology,
     decode_answer,
+    decode_envelope,
     encode_answer,
     encode_question,
 )
@@ -43,7 +45,7 @@ from tests.agents.accounts import (
     account_type,
 )
 from tests.checkers import histories
-from tests.faulty import until_true
+from tests.faulty import until, until_true
 
 A, B = AgentId("account", "a"), AgentId("account", "b")
 
@@ -254,9 +256,12 @@ async def test_a_receipt_gives_only_its_own_commit(shared_server: ServerProcess,
                     await told.committed(timeout=1)
 
 
+@pytest.mark.parametrize("recent", [owner_service.RECENT, 0], ids=["recent", "from the journal"])
 async def test_another_sender_of_the_same_id_does_not_shadow_an_outcome(
-    shared_server: ServerProcess, name: str
+    shared_server: ServerProcess, name: str, recent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor one in another lane: whether its owner remembers both, or searches the journal."""
+    monkeypatch.setattr(owner_service, "RECENT", recent)
     async with running(shared_server, name) as moon:
         home = await moon.registry.home("account")
         receipt = await moon.tell(str(A), Deposit(7))
@@ -264,12 +269,74 @@ async def test_another_sender_of_the_same_id_does_not_shadow_an_outcome(
         forged = envelope(A, 100, id=receipt.id, sender="c-evil", number=1)
         await moon.bus.publish(moon.bus.subjects.mailbox(A, "medium", home), forged, timeout=5)
         await balance(moon, A, 107)
-        mine = Question(str(A), receipt.id, sender=moon._sender.session, number=1)
-        for question, revision in ((mine, 1), (msgspec.structs.replace(mine, sender="c-evil"), 2)):
-            payload, headers = encode_question(question, "json")
-            subject = moon.bus.subjects.owner("outcome", A, home)
-            told = await moon.bus.request(subject, payload, headers=headers, timeout=5)
-            assert decode_answer(told.data, told.headers).revision == revision
+        session = moon._sender.session
+        lane = envelope(A, 1000, id=receipt.id, sender=session, number=1, lane="high")
+        await moon.bus.publish(moon.bus.subjects.mailbox(A, "high", home), lane, timeout=5)
+        await balance(moon, A, 1107)
+        mine = Question(str(A), receipt.id, sender=session, number=1)
+        others = {"sender": "c-evil"}, {"lane": "high"}
+        questions = [mine, *(msgspec.structs.replace(mine, **other) for other in others)]
+        told = await asyncio.gather(*(asked_outcome(moon, question) for question in questions))
+        assert [answer.revision for answer in told] == [1, 2, 3]
+
+
+async def asked_outcome(moon: Client, question: Question) -> Answer:
+    """What the owner says of a command."""
+    payload, headers = encode_question(question, "json")
+    agent = AgentId.parse(question.agent)
+    subject = moon.bus.subjects.owner("outcome", agent, await moon.registry.home(agent.type))
+    told = await moon.bus.request(subject, payload, headers=headers, timeout=5)
+    return decode_answer(told.data, told.headers)
+
+
+async def test_a_number_that_another_used_first_is_a_conflict(
+    shared_server: ServerProcess, name: str
+) -> None:
+    """Sessions and numbers stand in commits: who reads them can use the next one first."""
+    async with running(shared_server, name) as moon:
+        home = await moon.registry.home("account")
+        subject = moon.bus.subjects.mailbox(A, "medium", home)
+        session = moon._sender.session
+        for number in (1, 2):
+            id = f"{session}.account.a.medium.{number}"
+            forged = envelope(A, 100, id=id, sender=session, number=number)
+            await moon.bus.publish(subject, forged, timeout=5)
+        await balance(moon, A, 200)
+        with pytest.raises(Conflict, match="used before, with another command"):
+            await moon.ask(str(A), Deposit(7))
+        with pytest.raises(Conflict, match="used before, with another command"):
+            await (await moon.tell(str(A), Deposit(8))).committed()
+        assert await moon.ask(str(A), Deposit(9)) == 209
+
+
+async def test_only_the_answer_to_its_own_question_is_believed(
+    shared_server: ServerProcess, name: str
+) -> None:
+    """Who has seen a client's questions can't answer the next one, nor this with another's."""
+    lie = Answer("accepted", "another", 666, sequence=1, revision=1)
+    replies: list[str] = []
+
+    def look(message: Message) -> None:
+        replies.append(decode_envelope(message.data, None)[0].reply)
+
+    async with running(shared_server, name) as moon:
+        asked = moon.bus.subjects.mailbox(A, "medium", await moon.registry.home("account"))
+        assert await moon.ask(str(A), Deposit(1)) == 1
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+        async with connect(shared_server.url, topology=Topology(prefix=name)) as evil:
+            await evil.bus.subscribe(asked, look)
+            first = asyncio.ensure_future(moon.ask(str(A), Deposit(1)))
+            await until(lambda: len(replies) == 1)
+            head, _, last = replies[0].rpartition(".")
+            assert len(last) >= 16
+            second = asyncio.ensure_future(moon.ask(str(A), Deposit(1)))
+            guesses = [f"{head}.{number}" for number in range(100)]
+            for reply in (replies[0], *guesses):  # its own place: with another command's answer
+                data, headers = encode_answer(lie, "json")
+                evil.bus.post(reply, data, headers=headers)
+            await evil.bus.publish(asked + "x", b"", timeout=5)  # behind them all
+            async with Host(moon, [account_type()]):
+                assert (await first, await second) == (2, 3)
 
 
 def bombs() -> list[tuple[bytes, str]]:

@@ -88,8 +88,44 @@ INTRUDER_FAULTS: tuple[Fault, ...] = (
         (
             (
                 AGENTS + "answering/owner_service.py",
-                'command.id, command.sender if command.number else "", command.number\n',
-                'command.id, "", 0\n',
+                "        return agent, command.id, command.sender, command.lane, command.number\n",
+                '        return agent, command.id, "", "", 0\n',
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_a_number_that_another_used_first_is_a_conflict",
+        "a command is its number, whatever it says",
+        (
+            (
+                AGENTS + "answering/owner_service.py",
+                "        if same_command(commit, body_digest(envelope.name,",
+                "        if True or same_command(commit, body_digest(envelope.name,",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_only_the_answer_to_its_own_question_is_believed",
+        "places of answers are counted",
+        (
+            (
+                AGENTS + "client/sending.py",
+                '        return f"{self._inbox}.{place.hexdigest()}"\n',
+                '        return f"{self._inbox}.{self._count}"\n',
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        INTRUDER + "test_only_the_answer_to_its_own_question_is_believed",
+        "an answer is not asked of which command it is",
+        (
+            (
+                AGENTS + "client/sending.py",
+                "        if answer.id == id:",
+                "        if True:",
             ),
         ),
     ),

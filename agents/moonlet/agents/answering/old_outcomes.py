@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from moonlet.agents.services import HostServices
 from moonlet.core.codec import ENCODING_HEADER, Encoding
-from moonlet.core.commit import Commit
+from moonlet.core.commit import Command, Commit
 from moonlet.core.errors import MoonletError, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
@@ -24,25 +24,31 @@ STEP: Final = 32
 """Commits that are looked at in one step of the loop: about 0.1 ms."""
 
 Found = tuple[Commit[Any], Encoding]
-_Sought = dict[str, "asyncio.Future[Found | None]"]
+
+OutcomeKey = tuple[str, str, str, str, int]
+"""An agent, a command's id, and of one with a number also its sender, lane and number."""
+
+_Sought = dict[OutcomeKey, "asyncio.Future[Found | None]"]
 
 
 class OldOutcomes:
-    """The searches of one partition; they end with it."""
+    """The searches of one partition; they end with it. `key` tells what a commit is known by."""
 
     def __init__(
         self,
         services: HostServices,
         stream: str,
         spawn: Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"],
+        key: Callable[[str, Command[Any]], OutcomeKey],
     ) -> None:
+        self._key = key
         self._services = services
         self._stream = stream
         self._spawn = spawn
         self._sought: dict[AgentId, _Sought] = {}
         self._count = 0
 
-    async def find(self, agent: AgentId, id: str, sequence: int) -> Found | None:
+    async def find(self, agent: AgentId, command: OutcomeKey, sequence: int) -> Found | None:
         """The commit of a command, which stands at `sequence` if that isn't 0.
 
         Raises `Unavailable` if too many are searched for, and what reading raises.
@@ -51,7 +57,7 @@ class OldOutcomes:
             stored = await self._services.journal(self._stream).message(sequence)
             return decode_commit(self._stream, stored) if stored is not None else None
         sought = self._sought.get(agent)
-        future = sought.get(id) if sought is not None else None
+        future = sought.get(command) if sought is not None else None
         if future is None:
             if self._count >= SOUGHT_MAX:
                 raise Unavailable(f"over {SOUGHT_MAX} old outcomes are searched for: ask again")
@@ -59,11 +65,11 @@ class OldOutcomes:
             self._count += 1
             future.add_done_callback(self._done)
             if sought is None:
-                self._sought[agent] = {id: future}
+                self._sought[agent] = {command: future}
                 self._spawn(self._search(agent), f"search {agent}")
             else:
                 reached("old outcomes are searched for together")
-                sought[id] = future
+                sought[command] = future
         return await asyncio.shield(future)
 
     def _done(self, future: "asyncio.Future[Found | None]") -> None:
@@ -87,7 +93,7 @@ class OldOutcomes:
 
     async def _read(self, agent: AgentId, sought: _Sought) -> None:
         """Give each its commit; ends when all are found, or the journal ends."""
-        left = {id: _trace(id) for id in sought}
+        left = {command: _trace(command[1]) for command in sought}
         journal = self._services.journal(self._stream)
         async with aclosing(journal.messages(agent, wide=True)) as batches:
             async for batch in batches:
@@ -95,9 +101,9 @@ class OldOutcomes:
                     for message in batch[start : start + STEP]:
                         if _may_be(message, left):
                             found = decode_commit(self._stream, message)
-                            id = found[0].command.id
-                            if left.pop(id, None) is not None:
-                                sought[id].set_result(found)
+                            command = self._key(found[0].agent, found[0].command)
+                            if left.pop(command, None) is not None:
+                                sought[command].set_result(found)
                     if not left:
                         return
                     await asyncio.sleep(0)  # others have their turn
@@ -109,7 +115,7 @@ def _trace(id: str) -> bytes:
     return id.encode() if plain else b""
 
 
-def _may_be(message: StoredMessage, sought: Mapping[str, bytes]) -> bool:
+def _may_be(message: StoredMessage, sought: Mapping[OutcomeKey, bytes]) -> bool:
     """Whether a commit may be of one of these commands, by a look at its bytes."""
     if (message.headers or {}).get(ENCODING_HEADER, "json") not in ("json", "msgpack"):
         return True

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from moonlet.agents.answering.old_outcomes import OldOutcomes
+from moonlet.agents.answering.old_outcomes import Found, OldOutcomes, OutcomeKey
 from moonlet.agents.deciding import (
     Asked,
     LookUp,
@@ -24,10 +24,10 @@ from moonlet.agents.services import HostServices
 from moonlet.core import errors
 from moonlet.core.behavior import Handler, parked
 from moonlet.core.codec import Encoding
-from moonlet.core.commit import Command, Commit
+from moonlet.core.commit import Command
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidId, MoonletError, Unavailable
-from moonlet.core.fold import Fold, Seen
+from moonlet.core.fold import Fold, Seen, body_digest, plain_body
 from moonlet.core.ids import AgentId, check_name
 from moonlet.core.marks import reached
 from moonlet.core.schema import encode_plain
@@ -68,13 +68,11 @@ READY: Final = 5.0
 """Seconds that a question waits for its agent to be recovered."""
 
 
-_Asked = tuple[str, str, str, int]
-"""An agent, a command's id, and of one with a number also its sender and number."""
-
-
-def _asked(agent: str, command: Command[Any] | Envelope | Question) -> _Asked:
+def outcome_key(agent: str, command: Command[Any] | Envelope | Question) -> OutcomeKey:
     """What a command's outcome is known by: another sender may use its id, and is not it."""
-    return agent, command.id, command.sender if command.number else "", command.number
+    if command.number:
+        return agent, command.id, command.sender, command.lane, command.number
+    return agent, command.id, "", "", 0
 
 
 _NOT_WARM: Final = (Phase.COLD, Phase.RECOVERING, Phase.DOUBTING)
@@ -172,9 +170,11 @@ class OwnerService:
         }
         self.waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._ordered = asyncio.Lock()
-        self._recent: OrderedDict[_Asked, tuple[Commit[Any], Encoding]] = OrderedDict()
-        self.awaited: dict[_Asked, list[str]] = {}
-        self._old = OldOutcomes(partition.services, partition.journal_stream, partition.spawn)
+        self._recent: OrderedDict[OutcomeKey, Found] = OrderedDict()
+        self.awaited: dict[OutcomeKey, list[str]] = {}
+        self._old = OldOutcomes(
+            partition.services, partition.journal_stream, partition.spawn, outcome_key
+        )
         self._serving = 0
 
     def ask(self, service: str, message: Message) -> None:
@@ -195,7 +195,7 @@ class OwnerService:
         recent, awaited = self._recent, self.awaited
         for pending in commits:
             commit = pending.commit
-            recent[_asked(commit.agent, commit.command)] = commit, pending.encoding
+            recent[outcome_key(commit.agent, commit.command)] = commit, pending.encoding
             if len(recent) > RECENT:
                 recent.popitem(last=False)
             reply = pending.envelope.reply
@@ -207,7 +207,7 @@ class OwnerService:
         commit = pending.commit
         replies = [reply]
         if self.awaited:
-            replies += self.awaited.pop(_asked(commit.agent, commit.command), ())
+            replies += self.awaited.pop(outcome_key(commit.agent, commit.command), ())
         partition = self._partition
         post_outcome(
             partition.services.bus, replies, commit, partition.journal_stream, pending.encoding
@@ -218,38 +218,45 @@ class OwnerService:
 
     def answer_again(self, envelope: Envelope, verdict: Verdict) -> None:
         """Answer a sender's retry as its first try was, or would have been, answered."""
-        partition = self._partition
         if verdict is Verdict.CONFLICT:
             self._post([envelope.reply], conflict_answer(envelope.id, envelope.agent), "json")
             return
-        found = self._recent.get(_asked(envelope.agent, envelope))
+        found = self._recent.get(outcome_key(envelope.agent, envelope))
         if found is not None:
-            commit, encoding = found
-            self._post([envelope.reply], answer_of(commit, partition.journal_stream), encoding)
+            self._tell_again(envelope, found)
             return
 
         async def look_up() -> None:
             try:
-                agent = partition.agent(AgentId.parse(envelope.agent).key)
-                looked = await self._find(agent, envelope.id)
+                agent = self._partition.agent(AgentId.parse(envelope.agent).key)
+                looked = await self._find(agent, envelope)
             except MoonletError as error:  # the sender asks again, or reads the journal
                 log.info("an answer was not found", agent=envelope.agent, error=str(error))
                 return
             if looked is not None:
-                commit, encoding = looked
-                answer = answer_of(commit, partition.journal_stream)
-                self._post([envelope.reply], answer, encoding)
+                self._tell_again(envelope, looked)
 
-        partition.spawn(look_up(), f"look up {envelope.id}")
+        self._partition.spawn(look_up(), f"look up {envelope.id}")
+
+    def _tell_again(self, envelope: Envelope, found: Found) -> None:
+        """What came of it; if another used the sender's number before it, that."""
+        commit, encoding = found
+        if not envelope.reply:
+            return
+        if same_command(commit, body_digest(envelope.name, plain_body(envelope.body))):
+            answer = answer_of(commit, self._partition.journal_stream)
+        else:
+            answer, encoding = conflict_answer(envelope.id, envelope.agent), "json"
+        self._post([envelope.reply], answer, encoding)
 
     async def _outcome(self, question: Question, encoding: Encoding, reply: str) -> Answer | None:
         """The outcome of a command; if it is not decided yet, when it is."""
         partition = self._partition
-        found = self._recent.get(_asked(question.agent, question))
+        found = self._recent.get(outcome_key(question.agent, question))
         if found is None:
             agent = await self._warm(question)
             if await self._committed(agent, question):
-                found = await self._find(agent, question.id)
+                found = await self._find(agent, question)
         if found is not None:
             commit, stored_in = found
             if not same_command(commit, question.body_digest):
@@ -258,12 +265,12 @@ class OwnerService:
             return None
         if len(self.awaited) >= AWAITED_MAX or partition.trouble:
             return Answer("waiting", question.id, reason=partition.trouble)
-        key = _asked(question.agent, question)
+        key = outcome_key(question.agent, question)
         self.awaited.setdefault(key, []).append(reply)
         partition.later(lambda: self._forget_awaited(key, reply), READY)
         return None
 
-    def _forget_awaited(self, key: _Asked, reply: str) -> None:
+    def _forget_awaited(self, key: OutcomeKey, reply: str) -> None:
         replies = self.awaited.get(key)
         if replies is not None and reply in replies:
             replies.remove(reply)
@@ -282,15 +289,17 @@ class OwnerService:
             await self._partition.fetch(agent, committed)
         raise Unavailable(f"{agent.id} is busy: ask again")
 
-    async def _find(self, agent: LiveAgent, id: str) -> "tuple[Commit[Any], Encoding] | None":
+    async def _find(self, agent: LiveAgent, command: Question | Envelope) -> Found | None:
         """The commit of a command that was dealt with; raises `Unavailable`."""
-        fold = agent.fold
-        seen = seen_of(fold, id) if fold is not None else None
-        if isinstance(seen, LookUp):
-            await self._partition.fetch(agent, seen)
-            seen = seen_of(fold, id) if fold is not None else None
-        sequence = seen.sequence if isinstance(seen, Seen) else 0
-        return await self._old.find(agent.id, id, sequence)
+        key, sequence = outcome_key(command.agent, command), 0
+        if not command.number:
+            fold = agent.fold
+            seen = seen_of(fold, command.id) if fold is not None else None
+            if isinstance(seen, LookUp):
+                await self._partition.fetch(agent, seen)
+                seen = seen_of(fold, command.id) if fold is not None else None
+            sequence = seen.sequence if isinstance(seen, Seen) else 0
+        return await self._old.find(agent.id, key, sequence)
 
     # queries
 

@@ -82,13 +82,23 @@ async def ask_owner(
     return await in_time(ask(), until, late)
 
 
+def has_name(commit: Commit[Any], sent: Envelope) -> bool:
+    """Whether a commit is of a command that is named so: another may have used its id as well."""
+    command = commit.command
+    if (commit.agent, command.id, command.number) != (sent.agent, sent.id, sent.number):
+        return False
+    return not sent.number or (command.sender, command.lane) == (sent.sender, sent.lane)
+
+
 class CommitSearch:
     """Looks for a command's commit in its journal, each time from where the last look ended."""
 
-    def __init__(self, bus: Bus, agent: AgentId, id: str, digest: str, after: int) -> None:
+    def __init__(
+        self, bus: Bus, agent: AgentId, envelope: Envelope, digest: str, after: int
+    ) -> None:
         self._bus = bus
         self._agent = agent
-        self._id = id
+        self._sent = envelope
         self._digest = digest
         self._after = after
         self.journal = bus.topology.journal_of(agent.type)
@@ -98,7 +108,9 @@ class CommitSearch:
     async def look(self) -> Answer | None:
         """The outcome, None if it is not there, or the server is in trouble."""
         try:
-            found, self._after = await find_commit(self._bus, self._agent, self._id, self._after)
+            found, self._after = await find_commit(
+                self._bus, self._agent, lambda commit: has_name(commit, self._sent), self._after
+            )
             if found is None:
                 self.gone = await stream_facts(self._bus, self.journal) is None
                 return None
@@ -110,13 +122,13 @@ class CommitSearch:
         """The outcome that is too large for a message, where it is said to stand."""
         stored = await Journal(self._bus, self.journal).message(sequence)
         commit = None if stored is None else decode_plain_commit(self.journal, stored)
-        if commit is None or (commit.agent, commit.command.id) != (str(self._agent), self._id):
+        if commit is None or not has_name(commit, self._sent):
             return None  # whoever answered is not to be believed
         return self._told(commit)
 
     def _told(self, commit: Commit[Any]) -> Answer:
         if not same_command(commit, self._digest):
-            return conflict_answer(self._id, str(self._agent))
+            return conflict_answer(self._sent.id, self._sent.agent)
         return answer_of(commit, self.journal)
 
 
@@ -136,10 +148,8 @@ async def await_outcome(
     there is no owner the journal is read, behind sequence `after`, where the commit can only be.
     Raises `Unknown(stored='yes')` at the loop's time `until`.
     """
-    digest = ""
-    if not envelope.number:
-        digest = body_digest(envelope.name, plain_body(envelope.body))
-    search = CommitSearch(bus, agent, envelope.id, digest, after)
+    digest = body_digest(envelope.name, plain_body(envelope.body))
+    search = CommitSearch(bus, agent, envelope, digest, after)
     question = Question(
         agent=envelope.agent,
         id=envelope.id,

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from moonlet.agents.client.answers import error_of
-from moonlet.agents.client.asking import await_outcome
+from moonlet.agents.client.asking import await_outcome, has_name
 from moonlet.agents.client.sending import Timeout, end_of
 from moonlet.agents.client.timeouts import in_time
 from moonlet.agents.histories import read_commits
@@ -78,16 +78,10 @@ class Receipt:
         return commit
 
     def _is_ours(self, commit: Commit[Any]) -> bool:
-        sent, command = self._envelope, commit.command
-        if commit.agent != sent.agent or command.id != sent.id:
-            return False
-        if sent.number:  # ids can be guessed, and used by others
-            return (command.sender, command.lane, command.number) == (
-                sent.sender,
-                sent.lane,
-                sent.number,
-            )
-        return same_command(commit, body_digest(sent.name, plain_body(sent.body)))
+        sent = self._envelope
+        return has_name(commit, sent) and same_command(
+            commit, body_digest(sent.name, plain_body(sent.body))
+        )
 
     async def _search(self) -> Commit[Any]:
         """Our commit, as the journal has it, or will."""

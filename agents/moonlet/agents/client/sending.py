@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -55,6 +56,11 @@ ROUTES_MAX: Final = 100_000
 """Receivers and lanes that one session counts for; then a new session begins."""
 
 Timeout = float | timedelta
+
+PLACE: Final = 10
+"""Bytes of the name of the place to which one answer goes; nobody can guess it."""
+
+_NOBODY: Final[tuple[str, None]] = "", None
 
 TRY: Final = 2.0
 """Seconds until one try's answer is taken for lost."""
@@ -199,7 +205,7 @@ class Route(Counter):
 
 
 class Sender:
-    """One session, its routes, and one wildcard inbox in which each question has a token.
+    """One session, its routes, and one wildcard inbox in which each question has a place.
 
     `seen` are the last sequences of the journals that the client knows of, and may grow.
     """
@@ -220,8 +226,9 @@ class Sender:
         self._messages: dict[type, MessageType[Any]] = {}
         self._routes: dict[tuple[str, str], Route] = {}
         self._inbox = bus.new_inbox()
-        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._waiting: dict[str, tuple[str, asyncio.Future[Answer]]] = {}
         self._count = 0
+        self._places = blake2b(key=bus.entropy.token().encode(), digest_size=PLACE)
         self._subscription: Subscription | None = None
         self.session = f"c-{bus.entropy.token()}"
 
@@ -233,7 +240,7 @@ class Sender:
         """Stop; who still waits gets `Unavailable`."""
         if self._subscription is not None:
             await self._subscription.unsubscribe()
-        for future in self._waiting.values():
+        for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(Unavailable("the client was closed"))
                 future.exception()  # whoever waits has it; nobody else is to be warned
@@ -286,12 +293,11 @@ class Sender:
         message = self.encode(route.target, command)
         number = route.take_now() or await self._take(route, until)
         after = self._end(route, id)
-        self._count += 1
-        reply = f"{self._inbox}.{self._count}"
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[reply] = future
+        reply = self._place()
+        future: asyncio.Future[Answer] = self._loop.create_future()
         try:
             envelope = route.envelope(message, number, id, deadline, reply)
+            self._waiting[reply] = envelope.id, future
             await self._put(route, envelope, until)
             if envelope.number > route.landed:
                 route.landed = envelope.number
@@ -307,14 +313,24 @@ class Sender:
             route.done(number)
             self._waiting.pop(reply, None)
 
+    def _place(self) -> str:
+        """Where the next answer is to go: whoever has seen all before it can't tell it."""
+        self._count += 1
+        place = self._places.copy()
+        place.update(b"%d" % self._count)
+        return f"{self._inbox}.{place.hexdigest()}"
+
     def _arrive(self, message: Message) -> None:
-        future = self._waiting.get(message.subject)
+        id, future = self._waiting.get(message.subject, _NOBODY)
         if future is None or future.done():
             return
         try:
-            future.set_result(decode_answer(message.data, message.headers))
+            answer = decode_answer(message.data, message.headers)
         except MoonletError as error:
             future.set_exception(error)
+            return
+        if answer.id == id:  # else it is no owner's
+            future.set_result(answer)
 
     def _route(self, agent: str, lane: Lane) -> Route:
         """The way to this agent in this lane, in the session of now; raises `InvalidId`."""

@@ -104,6 +104,8 @@ def is_committed(fold: Fold[Any], asked: Sought) -> bool | LookUp:
             return True
         if not all_known:
             return LookUp((window_key(*name),))
+        if asked.sender and not sent_by_agent(asked.sender):
+            return False  # a command of this id that has no number is another
     seen = seen_of(fold, asked.id)
     return seen if isinstance(seen, LookUp) else seen is not None
 

@@ -1,7 +1,7 @@
 """Reading what agents have done: commits in order, states as of any revision or time."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, TypeVar
@@ -74,9 +74,9 @@ def _skips(bus: Bus, agent: AgentId) -> SkipsOf:
 
 
 async def find_commit(
-    bus: Bus, agent: AgentId, id: str, after: int = 0
+    bus: Bus, agent: AgentId, wanted: Callable[[Commit[Any]], bool], after: int = 0
 ) -> tuple[Commit[Any] | None, int]:
-    """The commit of a command id behind sequence `after`, or None; and how far was read."""
+    """The first wanted commit behind sequence `after`, or None; and how far was read."""
     stream = bus.topology.journal_of(agent.type)
     subject = bus.subjects.journal(agent)
     async with aclosing(_messages(bus, stream, subject, start=after + 1)) as batches:
@@ -84,7 +84,7 @@ async def find_commit(
             for message in batch:
                 commit = await commit_in(stream, message, _skips(bus, agent))
                 after = message.sequence
-                if commit is not None and commit.command.id == id:
+                if commit is not None and wanted(commit):
                     return commit, after
             await asyncio.sleep(0)  # a long history is no reason to keep others waiting
     return None, after
