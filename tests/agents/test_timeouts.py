@@ -1,13 +1,15 @@
 """A caller's timeout is kept, whatever hangs; and a client that can't be used says so at once."""
 
 import asyncio
+import inspect
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from moonlet.agents import Client, Host, connect
+from moonlet.agents import Client, Host, Receipt, connect
 from moonlet.core.errors import (
     Invalid,
     LimitExceeded,
@@ -20,6 +22,7 @@ from moonlet.core.memory import WINDOW
 from moonlet.streams import decode_plain_commit
 from moonlet.streams.server.server_process import ServerProcess
 from tests.agents.accounts import Deposit, GetBalance, account_type
+from tests.journals import write_deposits
 
 TIMEOUT = 0.6
 LATE = 0.6
@@ -64,6 +67,89 @@ async def test_every_call_ends_within_its_timeout_though_the_server_hangs(
             assert own_server.url in str(error)
         finally:
             own_server.resume()
+
+
+CALLS: dict[str, Callable[[Client, Receipt], Awaitable[Any]]] = {
+    "Client.tell": lambda moon, receipt: moon.tell("account/s0", Deposit(1), timeout=TIMEOUT),
+    "Client.ask": lambda moon, receipt: moon.ask("account/s0", Deposit(1), timeout=TIMEOUT),
+    "Client.query": lambda moon, receipt: moon.query("account/s0", GetBalance(), timeout=TIMEOUT),
+    "Client.order": lambda moon, receipt: moon.order("account/s0", "status", timeout=TIMEOUT),
+    "Client.history": lambda moon, receipt: anext(moon.history("account/s0", timeout=TIMEOUT)),
+    "Client.state": lambda moon, receipt: moon.state("account/s0", timeout=TIMEOUT),
+    "Receipt.committed": lambda moon, receipt: receipt.committed(timeout=TIMEOUT),
+}
+
+
+UNSENT: Any = None
+
+
+def test_every_public_call_of_a_client_is_bounded() -> None:
+    calls = {
+        f"{owner.__name__}.{name}"
+        for owner in (Client, Receipt)
+        for name, call in vars(owner).items()
+        if not name.startswith("_")
+        and (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call))
+    }
+    assert calls == set(CALLS)
+
+
+async def ends(call: Awaitable[Any], timeout: float = TIMEOUT) -> Any:
+    """What the call gives or raises, in time; only errors of ours, and no sentence of a library."""
+    begun = time.monotonic()
+    try:
+        ended = await asyncio.wait_for(call, timeout + 5)
+    except MoonletError as error:
+        ended = error
+    assert time.monotonic() - begun < timeout + LATE, ended
+    return ended
+
+
+async def test_every_public_call_ends_in_time_whatever_is_wrong(own_server: ServerProcess) -> None:
+    """No host, a history of 60,000 commits, a server that hangs, in the middle of a read too."""
+    account = account_type()
+    async with connect(own_server.url, agents=[account]) as moon:
+        await write_deposits(moon, 1, 60_000)
+        old = await moon.tell("account/s0", Deposit(1), id="c-gen.account/s0.50000")
+        ended = await asyncio.gather(*(ends(call(moon, old)) for call in CALLS.values()))
+        assert all("account/s0" in str(each) for each in ended), ended
+        history = moon.history("account/s0", timeout=TIMEOUT)
+        state = asyncio.ensure_future(ends(moon.state("account/s0", timeout=3 * TIMEOUT), 1.8))
+        for _ in range(1_000):
+            await anext(history)
+        own_server.pause()
+        try:
+            wrong = await asyncio.gather(*(ends(call(moon, old)) for call in CALLS.values()))
+            assert all(isinstance(error, MoonletError) for error in wrong)
+            assert isinstance(await state, MoonletError)
+            begun = time.monotonic()
+            with pytest.raises(Unavailable, match="history of account/s0"):
+                async for _ in history:
+                    begun = time.monotonic()
+            assert time.monotonic() - begun < TIMEOUT + LATE
+        finally:
+            own_server.resume()
+
+
+async def test_a_connection_to_servers_that_say_nothing_is_refused_in_time(
+    own_server: ServerProcess,
+) -> None:
+    """Five that take connections and are silent, and none that listens."""
+    silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+    try:
+        ports = [each.getsockname()[1] for each in silent]
+        dead = ",".join(f"nats://127.0.0.1:{port}" for port in [*ports, 9])
+        error = await ends(connect(dead).__aenter__(), 2.5)
+        assert isinstance(error, Unavailable)
+        async with connect(f"{dead},{own_server.url}", agents=[account_type()]) as moon:
+            own_server.pause()
+            calls = [call for name, call in CALLS.items() if name.startswith("Client")]
+            ended = await asyncio.gather(*(ends(call(moon, UNSENT)) for call in calls))
+            own_server.resume()
+            assert all(isinstance(error, MoonletError) for error in ended), ended
+    finally:
+        for each in silent:
+            each.close()
 
 
 async def test_what_is_under_way_without_answers_is_bounded_and_said(

@@ -149,3 +149,18 @@ async def test_a_sifted_history_that_has_a_gap_gives_nothing_behind_it(
         await until(lambda: reader.broken)
         assert [message.sequence for message in reader.take()] == [1, 2]
         assert reader.position == 2
+
+
+async def test_who_leaves_a_history_leaves_no_consumer_and_waits_for_nobody(
+    bus: Bus, name: str
+) -> None:
+    await put(bus, name, 1_000, subject="evt.a")
+    read = read_messages(bus, f"{name}J", f"{name}.evt.>", wide=True)
+    assert await anext(read)
+    assert await bus._js.consumer_names(f"{name}J")
+    await read.aclose()
+
+    async def gone() -> bool:
+        return not await bus._js.consumer_names(f"{name}J")
+
+    await until_true(gone)

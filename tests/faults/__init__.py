@@ -10,6 +10,7 @@ from tests.faults.cohorts import COHORT_FAULTS
 from tests.faults.commands import COMMAND_FAULTS
 from tests.faults.consistency import CONSISTENCY_FAULTS
 from tests.faults.fault import Fault
+from tests.faults.holds import HOLD_FAULTS
 from tests.faults.intruders import INTRUDER_FAULTS
 from tests.faults.keyframes import KEYFRAME_FAULTS
 from tests.faults.memory import MEMORY_FAULTS
@@ -43,6 +44,7 @@ FAULTS: tuple[Fault, ...] = (
     *COHORT_FAULTS,
     *SCREEN_FAULTS,
     *TELEMETRY_FAULTS,
+    *HOLD_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

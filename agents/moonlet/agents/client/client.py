@@ -11,11 +11,12 @@ import msgspec
 from moonlet.agents.client.answers import value_of
 from moonlet.agents.client.asking import ask_owner
 from moonlet.agents.client.receipt import Receipt
-from moonlet.agents.client.sending import Sender, Timeout, end_of
+from moonlet.agents.client.sending import Sender, Timeout, end_of, seconds
+from moonlet.agents.client.timeouts import each_in_time, in_time
 from moonlet.agents.definition import AgentType
 from moonlet.agents.histories import fold_of, read_commits
 from moonlet.core.commit import Commit
-from moonlet.core.errors import Invalid, UnknownAgentType
+from moonlet.core.errors import Invalid, Unavailable, UnknownAgentType
 from moonlet.core.frontier import Frontier
 from moonlet.core.ids import AgentId, Lane
 from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry
@@ -236,27 +237,43 @@ class Client:
     # histories
 
     async def history(
-        self, agent: str, from_: int = 1, to: int | None = None, follow: bool = False
+        self,
+        agent: str,
+        from_: int = 1,
+        to: int | None = None,
+        follow: bool = False,
+        *,
+        timeout: Timeout | None = None,
     ) -> AsyncGenerator[Commit[Any], None]:
         """The agent's commits of revisions `from_` to `to`, both inclusive, in order.
 
         None is missing that was committed before the call, or that `token` has seen. With `follow`
-        it waits for further ones, for ever or until `to`.
+        it waits for further ones, for ever or until `to`. `timeout` is for each of them: how long
+        to wait for the next; without one, as long as the server answers. Raises `Unavailable`.
         """
         target = AgentId.parse(agent)
         stream = self.bus.topology.journal_of(target.type)
         seen = self._seen.get(stream, 0)
-        async with aclosing(read_commits(self.bus, target, from_, to, follow, seen)) as commits:
-            async for commit in commits:
+        commits = read_commits(self.bus, target, from_, to, follow, seen)
+        if timeout is not None:
+            commits = each_in_time(commits, seconds(timeout), lambda: self._late(target, timeout))
+        async with aclosing(commits) as each:
+            async for commit in each:
                 self.see(stream, commit.sequence)
                 yield commit
 
     async def state(
-        self, agent: str, revision: int | None = None, *, time: datetime | None = None
+        self,
+        agent: str,
+        revision: int | None = None,
+        *,
+        time: datetime | None = None,
+        timeout: Timeout | None = None,
     ) -> Any:
         """The agent's typed state after `revision`, or as of `time`; else the newest.
 
-        At least as new as `token`, which it advances.
+        At least as new as `token`, which it advances. Raises `Unavailable`; without `timeout` it
+        takes as long as the server answers, and the history is.
         Needs the agent type's code: from `agents=` of `connect`, or a host on this client.
         """
         target = AgentId.parse(agent)
@@ -268,8 +285,16 @@ class Client:
             )
         stream = self.bus.topology.journal_of(target.type)
         seen = self._seen.get(stream, 0)
-        fold = await fold_of(
-            self.bus, agent_type, target, revision=revision, time=time, at_least=seen
-        )
+        work = fold_of(self.bus, agent_type, target, revision=revision, time=time, at_least=seen)
+        if timeout is None:
+            fold = await work
+        else:
+            fold = await in_time(work, end_of(timeout), lambda: self._late(target, timeout))
         self.see(stream, fold.sequence)
         return fold.state
+
+    def _late(self, agent: AgentId, timeout: Timeout) -> Unavailable:
+        return Unavailable(
+            f"the history of {agent} was not read within {seconds(timeout):g} s: it is long, or"
+            f" {self.bus.description} is slow or hangs; read again, with a longer timeout"
+        )

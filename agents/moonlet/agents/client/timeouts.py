@@ -1,7 +1,8 @@
 """How a caller's timeout is kept, whatever a call waits for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TypeVar
 
 from moonlet.core.errors import MoonletError
@@ -20,3 +21,17 @@ async def in_time(work: Awaitable[T], until: float, late: Callable[[], MoonletEr
             return await work
     except TimeoutError:
         raise late() from None
+
+
+async def each_in_time(
+    items: AsyncGenerator[T, None], seconds: float, late: Callable[[], MoonletError]
+) -> AsyncGenerator[T, None]:
+    """The items, each at most `seconds` after it was asked for; else `late()` is raised."""
+    time = asyncio.get_running_loop().time
+    async with aclosing(items):
+        while True:
+            try:
+                item = await in_time(anext(items), time() + seconds, late)
+            except StopAsyncIteration:
+                return
+            yield item

@@ -155,13 +155,21 @@ class Consumer:
 
     async def close(self, *, delete: bool) -> None:
         """Stop pulling; with `delete` the unacknowledged rest is free for the next owner."""
+        await self._stop()
+        if delete:
+            await self._bus._js.delete_consumer(self.stream, self.name)
+
+    async def leave(self) -> None:
+        """As `close` with `delete`, but what comes of that is not waited for. May be lost."""
+        await self._stop()
+        self._bus.post(f"$JS.API.CONSUMER.DELETE.{self.stream}.{self.name}")
+
+    async def _stop(self) -> None:
         self.pause()
         for task in list(self._tasks):
             task.cancel()
         if self._pull is not None:
             await self._pull.close()
-        if delete:
-            await self._bus._js.delete_consumer(self.stream, self.name)
 
     # credit
 

@@ -55,10 +55,13 @@ class HistoryReader:
         """Begin. Raises `StreamGone`, `LimitExceeded`, `Unavailable`, `ServerRefused`."""
         await self._consumer.open()
 
-    async def close(self) -> None:
-        """Read no more."""
+    async def close(self, *, wait: bool = True) -> None:
+        """Read no more; `wait` until the server has taken its consumer away."""
         try:
-            await self._consumer.close(delete=True)
+            if wait:
+                await self._consumer.close(delete=True)
+            else:
+                await self._consumer.leave()
         except (Unavailable, ServerRefused):
             pass  # it ends by itself when nobody has pulled for long
 

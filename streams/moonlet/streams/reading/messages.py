@@ -198,6 +198,7 @@ class _Reading:
         )
         patience = None if self._end is None else STALL
         before = self.start
+        left = True  # by whoever reads: its timeout may be over, or it has what it wanted
         try:
             await reader.open()
             while not self.done and not reader.broken:
@@ -205,8 +206,9 @@ class _Reading:
                     break
                 if batch := reader.take():
                     yield await self._take(batch)
+            left = False
         finally:
-            await reader.close()
+            await reader.close(wait=not left)
         stalled = not reader.broken or self.start == before
         self._lags = self._end is not None and stalled and not self.done
 
