@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from moonlet.agents import Client
@@ -60,7 +60,13 @@ class PatientClient(Client):
         return await self._patiently(super().query, agent, query, options)
 
     async def history(
-        self, agent: str, from_: int = 1, to: int | None = None, follow: bool = False
+        self,
+        agent: str,
+        from_: int = 1,
+        to: int | None = None,
+        follow: bool = False,
+        *,
+        timeout: float | timedelta | None = None,
     ) -> AsyncGenerator[Commit[Any], None]:
         """See `Client.history`; it goes on behind the last commit that came."""
         until = self.bus.clock.monotonic() + self._patience
@@ -70,8 +76,9 @@ class PatientClient(Client):
         while True:
             attempt += 1
             try:
-                async with aclosing(super().history(agent, from_, to, follow)) as commits:
-                    async for commit in commits:
+                commits = super().history(agent, from_, to, follow, timeout=timeout)
+                async with aclosing(commits) as each:
+                    async for commit in each:
                         self._reads.came(agent, from_, commit.revision)
                         from_ = commit.revision + 1
                         yield commit
@@ -80,12 +87,17 @@ class PatientClient(Client):
             except Unavailable:
                 if to is not None and from_ > to:
                     return
-                if self.bus.clock.monotonic() >= until:
+                if timeout is not None or self.bus.clock.monotonic() >= until:
                     raise
             await self.bus.backoff(attempt)
 
     async def state(
-        self, agent: str, revision: int | None = None, *, time: datetime | None = None
+        self,
+        agent: str,
+        revision: int | None = None,
+        *,
+        time: datetime | None = None,
+        timeout: float | timedelta | None = None,
     ) -> Any:
         """See `Client.state`."""
         until = self.bus.clock.monotonic() + self._patience
@@ -93,9 +105,9 @@ class PatientClient(Client):
         while True:
             attempt += 1
             try:
-                return await super().state(agent, revision, time=time)
+                return await super().state(agent, revision, time=time, timeout=timeout)
             except Unavailable:
-                if self.bus.clock.monotonic() >= until:
+                if timeout is not None or self.bus.clock.monotonic() >= until:
                     raise
             await self.bus.backoff(attempt)
 
