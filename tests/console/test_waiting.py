@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -121,6 +122,8 @@ async def test_what_is_parked_is_tried_again_as_a_new_command_once(moon: Client)
     async with Host(moon, [code(mended=False)]):
         old = await (await moon.tell("odd/a", Explode(5))).committed(timeout=10)
         assert old.outcome == "parked"
+        assert re.fullmatch(r"test_waiting\.py:\d+ in explode", old.where)
+        assert 0 < old.command.stored <= old.stored < old.command.stored + 10_000_000
         await until_true(lambda: _parked(moon, 1))
         (message,) = await read_parked(moon.bus)
         assert "boom" in message.stack and "test_waiting.py" in message.stack

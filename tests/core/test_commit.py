@@ -142,7 +142,7 @@ def test_the_plain_form_has_every_key_and_is_json() -> None:
     assert list(shown) == [
         "agent", "revision", "outcome", "command", "time", "reason", "error", "events", "effects",
         "reply", "app_version", "previous_digest", "dispatched", "epoch", "repair", "repaired",
-        "sequence", "digest", "wall",
+        "sequence", "digest", "wall", "where", "stored",
     ]  # fmt: skip
     assert {
         "id", "name", "version", "lane", "sequence", "sender", "number", "correlation_id",

@@ -50,3 +50,31 @@ def test_an_error_says_its_message_and_carries_its_facts(cls: Any) -> None:
 
 def test_a_rejection_keeps_the_agents_reason() -> None:
     assert errors.Rejected("amount must be positive").reason == "amount must be positive"
+
+
+def test_where_an_error_was_raised_is_the_line_of_the_handlers_own_code() -> None:
+    def helper() -> None:
+        int("no number")
+
+    def through_core() -> None:
+        errors.words(Worse(), "no limit")  # type: ignore[arg-type]
+
+    class Worse:
+        def __str__(self) -> str:
+            return "x"
+
+    for function, told in ((helper, "in helper"), (through_core, "in through_core")):
+        try:
+            function()
+        except Exception as error:
+            where = errors.where_of(error)
+            line = re.fullmatch(rf"test_errors\.py:(\d+) {told}", where)
+            assert line is not None and int(line[1]) > function.__code__.co_firstlineno
+    assert errors.where_of(ValueError("raised nowhere")) == ""
+    try:
+        errors.words("x", "no limit")  # type: ignore[arg-type]
+    except TypeError as error:
+        inside = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+        assert errors.where_of(inside) == ""  # the runtime's own lines are no handler's
+    else:
+        raise AssertionError("words() took a limit that is none")

@@ -21,6 +21,7 @@ from moonlet.core.errors import (
     UnknownCommand,
     in_words,
     stack_of,
+    where_of,
     words,
 )
 from moonlet.core.fold import MAX_EFFECTS
@@ -59,6 +60,7 @@ class Decision(msgspec.Struct, Generic[S]):
     reason: str = ""
     error: str = ""
     stack: str = ""
+    where: str = ""
 
 
 class Behavior(Generic[S]):
@@ -224,6 +226,7 @@ def parked(state: S, error: BaseException) -> Decision[S]:
         reason=in_words(error),
         error=type(error).__name__ if isinstance(error, MoonletError) else "",
         stack=stack_of(error),
+        where=where_of(error),
     )
 
 

@@ -32,6 +32,8 @@ class Decodes(Protocol):
 class Command(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=False):
     """The command as the agent received it; `sequence` is its mailbox message's.
 
+    `stored` is when the server stored that message, in µs since 1970 by its clock; 0 in commits
+    that were written before this was recorded.
     `by_id`: its number was further ahead than a client's may be, so it is known by its id instead.
     """
 
@@ -50,6 +52,7 @@ class Command(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fa
     timer: str = ""
     call: str = ""
     by_id: bool = False
+    stored: int = 0
 
 
 class Event(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=False):
@@ -107,6 +110,8 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     had accepted. `digest` covers the
     stored bytes, which hold `previous_digest`: a chain per agent. `repair` makes it a repair, which
     has no command of anybody's; `repaired` is the sequence of the agent's last one before.
+    `stored` is when the server stored it, in µs since 1970 by its clock; 0 where it was not read
+    from a journal. `where` says in which line a parked command's handler raised.
     """
 
     agent: str
@@ -128,6 +133,8 @@ class Commit(msgspec.Struct, Generic[B], frozen=True, omit_defaults=True, gc=Fal
     sequence: int = 0
     digest: str = ""
     wall: int = 0
+    where: str = ""
+    stored: int = 0
 
     @property
     def wall_us(self) -> int:
@@ -155,10 +162,11 @@ class Decoded(msgspec.Struct, frozen=True):
     events: tuple[Any, ...]
 
 
-def place(commit: Commit[B], sequence: int, digest: str) -> Commit[B]:
-    """Say where a commit just read or written is stored; returns the same object."""
+def place(commit: Commit[B], sequence: int, digest: str, stored: int = 0) -> Commit[B]:
+    """Say where, and when, a commit just read or written is stored; returns the same object."""
     msgspec.structs.force_setattr(commit, "sequence", sequence)
     msgspec.structs.force_setattr(commit, "digest", digest)
+    msgspec.structs.force_setattr(commit, "stored", stored)
     return commit
 
 

@@ -55,6 +55,23 @@ def stack_of(error: BaseException) -> str:
     return words("".join(line[:MAX_LINE] for line in lines)[-MAX_STACK:], MAX_STACK)
 
 
+def where_of(error: BaseException) -> str:
+    """The line of the handler's code in which an error was raised, as `orders.py:31 in place`.
+
+    Of what its helpers in the same folder did too; empty if no such code was reached. Never raises.
+    """
+    folder = found = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        here, _, file = code.co_filename.rpartition("/")
+        if not folder and str(frame.f_globals.get("__name__", "")).startswith("moonlet.core."):
+            continue
+        folder = folder or here
+        if here == folder:
+            found = f"{file}:{line} in {code.co_name}"
+    return words(found, MAX_LINE)
+
+
 def words(value: object, limit: int) -> str:
     """Text that can be recorded, whatever a handler put into its error."""
     try:

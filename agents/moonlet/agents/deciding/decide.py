@@ -308,7 +308,7 @@ def decide(
             previous_digest=chain.digest,
             dispatched=dispatched,
             wall=micros if micros != time.micros else 0,
-            epoch=rules.epoch, repaired=fold.repaired,
+            epoch=rules.epoch, repaired=fold.repaired, where=decision.where,
         )  # fmt: skip
         return PendingCommit(
             queued, envelope, commit, decision.state, decision.stack, body, rules.record_limit
@@ -491,4 +491,5 @@ def _command(envelope: Envelope, queued: QueuedCommand) -> Command[Any]:
         timer=envelope.timer,
         call=envelope.call,
         by_id=queued.by_id,
+        stored=queued.delivery.time // 1_000,
     )

@@ -15,6 +15,7 @@ from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid
 from moonlet.replay import (
     Followed,
+    Leg,
     WhyStep,
     cause_of,
     chrome_trace,
@@ -228,14 +229,30 @@ async def trace(
     first = commits[0].wall_us
     lines = [f"{span(commit.wall_us - first):>10}  {line(commit)}" for commit in commits]
     lines += ["", "critical path"]
-    lines += [f"{'+' + span(leg.waited_us):>10}  {line(leg.commit)}" for leg in path]
-    legs = [{**_brief(leg.commit), "waited_us": leg.waited_us} for leg in path]
+    lines += [f"{'+' + span(leg.waited_us):>10}  {line(leg.commit)}{_parts(leg)}" for leg in path]
+    legs = [_brief(leg.commit) | _times(leg) for leg in path]
     record = {
         "correlation": correlation,
         "commits": [_brief(commit) for commit in commits],
         "critical_path": legs,
     }
     options.output.result(record, "\n".join(lines))
+
+
+def _times(leg: Leg) -> dict[str, int | None]:
+    return {
+        "waited_us": leg.waited_us,
+        "sent_us": leg.sent_us,
+        "queued_us": leg.queued_us,
+        "committed_us": leg.committed_us,
+    }
+
+
+def _parts(leg: Leg) -> str:
+    """Where a step's time went, as far as it is recorded; clocks may differ by a little."""
+    parts = {"sent": leg.sent_us, "queued": leg.queued_us, "committed": leg.committed_us}
+    told = [f"{name} {span(max(0, time))}" for name, time in parts.items() if time is not None]
+    return f"\n            {' · '.join(told)}" if told else ""
 
 
 def _brief(commit: Commit[Any]) -> dict[str, Any]:
@@ -251,6 +268,7 @@ def _brief(commit: Commit[Any]) -> dict[str, Any]:
         "sender": commit.command.sender,
         "outcome": commit.outcome,
         "reason": commit.reason,
+        "where": commit.where,
         "events": [event.name for event in commit.events],
         "cause": None if cause is None else {"kind": cause.kind, "commit": cause.commit},
     }

@@ -31,6 +31,8 @@ def in_words(commit: Commit[Any], stack: str = "", *, styled: bool = True) -> st
     lines[0] += f"{compact(command.body)}{sender}"
     if commit.reason:
         lines.append(f"why    {commit.reason}")
+    if commit.where:
+        lines.append(f"where  {commit.where}")
     lines += [f"       {line}" for line in stack.splitlines()]
     lines += [f"event  {event.name} {compact(event.body)}" for event in commit.events]
     lines += [_effect(effect) for effect in commit.effects]
@@ -70,7 +72,8 @@ def line(commit: Commit[Any], *, styled: bool = True) -> str:
     outcome = ""
     if commit.outcome != "accepted":
         outcome = style(f" {commit.outcome}", fg=COLORS.get(commit.outcome, "red"))
-        outcome += f" ({commit.reason})" if commit.reason else ""
+        told = f"{commit.reason}, {commit.where}" if commit.where else commit.reason
+        outcome += f" ({told})" if told else ""
     return f"{point}  {commit.command.name} {body}{outcome}"
 
 

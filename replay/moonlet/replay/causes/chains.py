@@ -106,10 +106,19 @@ def _node(commit: Commit[Any], name: str, kind: str, index: int) -> Followed:
 
 
 class Leg(msgspec.Struct, frozen=True):
-    """One step of a critical path: `waited_us` from its cause's decision to its own."""
+    """One step of a critical path, in µs: `waited_us` from its cause's decision to its own.
+
+    That is `sent_us` until the command was stored in a mailbox (its cause's commit, and that its
+    effects were out; a timer's wait too) and `queued_us` from there to the decision. Its own commit
+    was stored `committed_us` later. Stored is by the server's clock, decided by the host's: where
+    they differ a part may be below 0. None where it was not recorded.
+    """
 
     commit: Commit[Any]
     waited_us: int
+    sent_us: int | None = None
+    queued_us: int | None = None
+    committed_us: int | None = None
 
 
 async def critical_path(lookup: Lookup, root: Commit[Any]) -> list[Leg]:
@@ -130,8 +139,16 @@ async def critical_path(lookup: Lookup, root: Commit[Any]) -> list[Leg]:
         if (step.commit.agent, step.commit.revision) == (root.agent, root.revision):
             break
     chain.reverse()
-    before = chain[:1] + chain[:-1]
-    return [
-        Leg(commit, commit.wall_us - earlier.wall_us)
-        for commit, earlier in zip(chain, before, strict=True)
-    ]
+    return [_leg(None, chain[0]), *map(_leg, chain, chain[1:])]
+
+
+def _leg(before: Commit[Any] | None, commit: Commit[Any]) -> Leg:
+    decided, sent = commit.wall_us, commit.command.stored
+    earlier = decided if before is None else before.wall_us
+    return Leg(
+        commit,
+        decided - earlier,
+        sent - earlier if sent and before is not None else None,
+        decided - sent if sent else None,
+        commit.stored - decided if commit.stored else None,
+    )

@@ -302,6 +302,7 @@ def _commit(due: _Due, decision: Decision[Any], fold: Fold[Any]) -> Commit[Any]:
         previous_digest=fold.digest,
         sequence=fold.sequence + 1,
         wall=0 if due.wall == time.micros else due.wall,
+        where=decision.where,
     )
     facts = (commit.agent, commit.wall_us, envelope.id, fold.digest)
     digest = record_digest(msgspec.json.encode(facts))

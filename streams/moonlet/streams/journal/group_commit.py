@@ -61,7 +61,7 @@ def encode_commit(commit: Commit[Any], encoding: Encoding) -> tuple[Record, str]
     Raises `PayloadTooLarge` for a record that no reader would take: over 16 MiB uncompressed, or
     over a million values.
     """
-    assert commit.sequence == 0 and commit.digest == ""
+    assert commit.sequence == 0 and commit.digest == "" and commit.stored == 0
     data = _ENCODE[encoding](commit)
     if len(data) > MAX_PLAIN:
         raise PayloadTooLarge(

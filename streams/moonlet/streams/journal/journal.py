@@ -44,7 +44,7 @@ def decode_commit(stream: str, message: StoredMessage) -> tuple[Commit[msgspec.R
         commit = _RAW[encoding].decode(data)
     except InvalidMessage as error:
         raise _undecodable(stream, message, error) from None
-    return place(commit, message.sequence, digest), encoding
+    return place(commit, message.sequence, digest, message.time // 1_000), encoding
 
 
 def decode_plain_commit(stream: str, message: StoredMessage) -> Commit[Any]:
@@ -56,7 +56,7 @@ def decode_plain_commit(stream: str, message: StoredMessage) -> Commit[Any]:
             check_plain(commit.command.body)
     except InvalidMessage as error:
         raise _undecodable(stream, message, error) from None
-    return place(commit, message.sequence, digest)
+    return place(commit, message.sequence, digest, message.time // 1_000)
 
 
 def _open(stream: str, message: StoredMessage) -> tuple[bytes, Encoding, str]:
