@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from moonlet.agents import AgentType, Host
@@ -21,7 +21,13 @@ class SimHost(SimProcess):
     def __init__(self, around: Surroundings, name: str) -> None:
         super().__init__(around, name)
         self.host: Host | None = None
+        self.agents: Sequence[AgentType[Any]] = around.agents
         self._draining: asyncio.Event | None = None
+
+    def deploy(self, agents: Sequence[AgentType[Any]]) -> None:
+        """From its next start on it runs this code; it is drained for that."""
+        self.agents = agents
+        self.drain()
 
     def boot(self) -> None:
         """Start the process; the node is up and empty."""
@@ -38,13 +44,13 @@ class SimHost(SimProcess):
         while True:
             try:
                 async with self.client() as client:
-                    host = Host(
-                        client, self._around.agents, lease=self._around.lease, collect_rarely=False
-                    )
+                    agents = self.agents
+                    host = Host(client, agents, lease=self._around.lease, collect_rarely=False)
                     host.running = self._around.long_steps.running(self)
                     await host.start()
                     self.host, self._draining = host, asyncio.Event()
-                    await self._draining.wait()
+                    if agents is self.agents:  # else others were deployed while it started
+                        await self._draining.wait()
                     self._draining = None
                     await host.stop()
                     self.host = None

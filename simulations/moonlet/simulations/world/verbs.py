@@ -5,9 +5,10 @@ Each takes effect at once. Hosts are named h1 … hn; clients c1, c2, … as the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
+from moonlet.agents import AgentType
 from moonlet.core.errors import InvalidSettings
 from moonlet.simulations.durations import Duration, nanoseconds
 from moonlet.simulations.jetstream import MemoryServer
@@ -74,6 +75,14 @@ class Verbs:
         """SIGTERM: the host hands over and leaves; its supervisor starts it again."""
         self.loop.note("drain", host)
         self._host(host).drain()
+
+    def deploy(self, host: str, agents: Sequence[AgentType[Any]]) -> None:
+        """Give a host other code, say an older version's, and start it again with that.
+
+        Types that the world doesn't have are not judged. With a host that is down: once it starts.
+        """
+        self.loop.note("deploy", host, ", ".join(f"{each.name} {each.version}" for each in agents))
+        self._host(host).deploy(agents)
 
     def pause(self, node: str, lasts: Duration | None = None) -> None:
         """Stop the process as SIGSTOP does, until `resume` or for `lasts`."""
