@@ -1,9 +1,10 @@
 """Faults in what holds whatever is wrong: every call's end, versions side by side, far limits."""
 
-from tests.faults.commands import STREAMS
+from tests.faults.commands import AGENTS, STREAMS
 from tests.faults.fault import Fault
 
 TIMEOUTS = "tests/agents/test_timeouts.py::"
+FAR = "tests/agents/test_far_limits.py::"
 
 HOLD_FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -15,6 +16,36 @@ HOLD_FAULTS: tuple[Fault, ...] = (
                 STREAMS + "reading/messages.py",
                 "await reader.close(wait=not left)",
                 "await reader.close(wait=True)",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        FAR + "test_calls_that_hang_in_threads_hold_so_many_and_the_next_waits_with_an_alarm",
+        "a call that was let go for a thread is not counted before it has one",
+        ((AGENTS + "calls/places.py", "len(threads) + len(coming)", "len(threads)"),),
+    ),
+    Fault(
+        "P10",
+        FAR + "test_a_journal_with_more_garbage_than_a_repair_leaves_out_says_so",
+        "a repair leaves out however much there is",
+        (
+            (
+                AGENTS + "histories/repairing.py",
+                "        if len(self._skips) > MAX_SKIPS:\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P7",
+        FAR + "test_the_newest_snapshot_bears_witness_of_its_journal_however_many_others_there_are",
+        "only the last snapshots of all bear witness",
+        (
+            (
+                STREAMS + "journal/marks.py",
+                "                start = min(start, newest.sequence)",
+                "                start = max(start, 1)",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Versions side by side in worlds: nothing is lost by it, and newer code has what it alone reads."""
+"""Versions side by side in worlds: nothing is lost, and newer code has what it alone reads."""
 
 from unittest.mock import patch
 

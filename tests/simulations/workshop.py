@@ -30,11 +30,14 @@ from moonlet.agents.owner import feed
 from moonlet.agents.recovery import snapshot_policy
 from moonlet.core.ids import LANES
 from moonlet.simulations import faults
+from moonlet.simulations.jetstream.stream import expiry
 from moonlet.simulations.scenario import Scenario
 from moonlet.simulations.seed import Dice
 from moonlet.simulations.world import World
-from moonlet.streams.journal import storage
+from moonlet.streams.journal import marks, storage
+from moonlet.streams.queues import messages
 from moonlet.streams.reading import consumer
+from moonlet.telemetry import repeats
 
 WORKERS = 3
 ROUNDS = 7
@@ -229,6 +232,11 @@ SMALL: tuple[tuple[Any, str, Any], ...] = (
     (storage, "BATCH_FROM_FAST", 7),
     (feed, "CREDIT", dict.fromkeys(LANES, 16)),
     (consumer, "UNCONFIRMED_MAX", 4),
+    (messages, "RESULTS_MAX", 1),
+    (marks, "WITNESSES", 1),
+    (repeats, "KINDS_MAX", 2),
+    (repeats, "ONCE_MAX", 1),
+    (expiry, "ENDED_MAX", 1),
 )
 """Limits in this scenario: at their own values a run would have to be much longer."""
 

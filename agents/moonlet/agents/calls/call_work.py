@@ -157,7 +157,7 @@ class CallWork:
                 result = await handler.function(call, *extras)
             else:
                 work = partial(handler.function, call, *extras)
-                result = await aside(in_thread, work, handler.function)
+                result = await aside(in_thread, work, self)
             settle(result, None)
         except GeneratorExit:
             raise

@@ -68,6 +68,7 @@ class CallThreads:
         self._shared: CallLoop | None = None
         self._loops: dict[CallLoop, Any] = {}
         self._threads: dict[threading.Thread, Any] = {}
+        self._running: list[CallWork] = []
         self._blocking: set[Any] = set()
         self._beating: asyncio.Task[None] | None = None
         self._closed = False
@@ -77,6 +78,7 @@ class CallThreads:
         moves = 0
         while True:
             await self._wait_for_room(work)
+            self._running.append(work)
             loop = self._loop_for(work)
             try:
                 return await self._finish(loop, work)
@@ -84,6 +86,8 @@ class CallThreads:
                 moves += 1
                 if moves > MOVES_MAX:
                     return work.failed("timeout", "others blocked each thread that it ran in")
+            finally:
+                self._running.remove(work)
 
     async def _wait_for_room(self, work: CallWork) -> None:
         function = work.handler.function
@@ -96,8 +100,17 @@ class CallThreads:
             await asyncio.sleep(BEAT)
 
     def _held_by(self, function: Any) -> int:
-        loops, threads = list(self._loops.values()), list(self._threads.values())
-        return loops.count(function) + threads.count(function)
+        """Threads, and what has none yet and was let go for one."""
+        works = [work for work in list(self._threads.values()) if isinstance(work, CallWork)]
+        threads = [work for work in works if work.handler.function is function]
+        coming = [
+            work
+            for work in self._running
+            if work.handler.function is function
+            and not work.handler.is_async
+            and work not in threads
+        ]
+        return list(self._loops.values()).count(function) + len(threads) + len(coming)
 
     def _loop_for(self, work: CallWork) -> CallLoop:
         function = work.handler.function

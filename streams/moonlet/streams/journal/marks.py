@@ -148,12 +148,16 @@ class JournalMarks:
         found: list[Mark] = []
         for type_ in types:
             subject = f"{self._bus.subjects.prefix}.snap.{type_}.*"
+            newest = await self._bus._js.last_message(snapshots, subject)
             start = max(1, facts.last - WITNESSES)
-            while len(found) < WITNESSES:
+            while newest is not None and len(found) < WITNESSES:
+                start = min(start, newest.sequence)  # others' may have been stored since
                 message = await self._bus._js.next_message(snapshots, subject, start=start)
                 if message is None:
                     break
                 start = message.sequence + 1
+                if message.sequence >= newest.sequence:
+                    newest = None
                 snapshot = decode_snapshot(message.data)
                 if snapshot is not None:
                     created, _, epoch = snapshot.incarnation.rpartition("/")
