@@ -17,7 +17,7 @@ from tests.agents.accounts import Deposit, Transfer, account_type
 from tests.projections.simulated import ReplicaNode, settled, torment
 from tests.replica_process import REGIONS
 
-SEEDS = 16
+SEEDS = 10
 FOUND = {
     60: "a page of a journal with a hole was taken for all of it: commits were never made",
     948: "two agents asked for a journal's end together, and the second found it forgotten",

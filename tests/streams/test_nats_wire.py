@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.protocol.parser import Parser
 
 from moonlet.streams.api import Delivery, Disconnected, Sieve
@@ -42,6 +43,8 @@ LEANED_ON = {
     Parser.reset: "0f304f3f8691385f",
     Subscription.__init__: "2802b4167b601689",
     Subscription._start: "ba636472c5d54b17",
+    TcpTransport.connect: "96c97f9bad0501da",
+    TcpTransport.read: "88fd9f3e084e97af",
 }
 
 

@@ -14,6 +14,9 @@ from moonlet.streams.reading.terms import history
 PULL_BATCH: Final = 2_000
 """Messages asked for at a time; at most twice as many are in memory or under way."""
 
+SIEVE_BATCH: Final = 10_000
+"""The same where a sieve keeps only a few of them: with less the server waits for the reader."""
+
 
 class HistoryReader:
     """`open` it, then `wait` and `take`; whoever reads on makes another when it is `broken`.
@@ -40,12 +43,13 @@ class HistoryReader:
         self._count = self._released = 0
         self._arrived: list[StoredMessage] = []
         self._wake = asyncio.Event()
+        batch = PULL_BATCH if sieve is None else SIEVE_BATCH
         self._consumer = Consumer(
             bus,
             history(bus, stream, name, filters, start=start),
-            credit=2 * PULL_BATCH,
-            at_most=PULL_BATCH,
-            at_least=PULL_BATCH // 2,
+            credit=2 * batch,
+            at_most=batch,
+            at_least=batch // 2,
             on_deliveries=self._on_deliveries,
             on_lost=self._on_lost,
             sieve=sieve,
