@@ -44,7 +44,6 @@ LEANED_ON = {
     Subscription.__init__: "2802b4167b601689",
     Subscription._start: "ba636472c5d54b17",
     TcpTransport.connect: "96c97f9bad0501da",
-    TcpTransport.read: "88fd9f3e084e97af",
 }
 
 

@@ -30,7 +30,7 @@ SUBJECT_BYTES_MAX = 2048  # the server closes the connection at a control line o
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 7230 token
 UNSENT_BYTES_MAX = 64 * 1024 * 1024  # handed over but not yet taken by the socket
-READ_BYTES = 128 * 1024  # at once; nats-py's 32 KiB cost a fifth of a journal's reading
+UNREAD_BYTES = 128 * 1024  # nats-py's 32 KiB cost a fifth of a journal's reading
 CONTROL_LINE_MAX = 1024 * 1024  # bytes; the server's INFO lists a whole cluster
 RECONNECT_WAIT_SECONDS = (0.1, 1.0)
 CANCELLED_MAX = 12  # tasks of a connection that others may cancel, of three or four
@@ -389,17 +389,13 @@ class NatsWire(Client):
 
 
 class _Transport(TcpTransport):
-    """nats-py's, which reads more at once: the server has fewer and larger writes to do."""
+    """nats-py's, which takes more before it has the server wait: fewer, larger writes there."""
 
     def __bool__(self) -> bool:
         return True  # nats-py puts its own in the place of one that isn't connected yet
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
-        await super().connect(uri, READ_BYTES, connect_timeout)
-
-    async def read(self, buffer_size: int) -> bytes:
-        data: bytes = await super().read(READ_BYTES)
-        return data
+        await super().connect(uri, UNREAD_BYTES, connect_timeout)
 
 
 class _Parser(Parser):
