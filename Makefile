@@ -12,7 +12,7 @@ VENV ?= $(if $(filter 3,$(suffix)),.venv,.venv-$(suffix))
 python := $(VENV)/bin/python
 ready := $(VENV)/.ready
 # Compiled once: where Python is told not to write what it compiled, each command would do it again.
-roots := core telemetry streams agents projections simulations replay satellites console
+roots := core telemetry streams agents projections simulations replay web satellites console
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -44,10 +44,15 @@ $(ready): pyproject.toml
 demo: $(ready) ## eight satellites through the night of the depeg; ARGS=--kill kills the host in mid-run
 	@$(VENV)/bin/moonlet demo $(ARGS)
 
-test: $(ready) ## all tests of every change; ARGS="tests/core -k clock" picks some
+test: $(VENV)/.browser ## all tests of every change; ARGS="tests/core -k clock" picks some
 	@$(python) -m compileall -q $(roots)
 	@$(python) -m pytest -n $(JOBS) --dist loadgroup $(or $(ARGS),--ignore=tests/simulations)
 	@test -n "$(ARGS)" || $(python) -m pytest -n $(JOBS) --dist loadgroup tests/simulations
+
+# Node builds the page of the web console, and Chromium looks at it. Whoever has no npm does without: CI does not.
+$(VENV)/.browser: $(ready) tests/web/package.json
+	@$(python) -m pip install --quiet -e '.[node,browser]' && $(python) -m tests.tools.browser && touch $@ \
+	  || { echo "make: no browser could be installed here; tests of the page say so"; test -z "$$CI"; }
 
 test-all: ## the tests on every Python of VERSIONS that is installed (PATH or ~/.pyenv)
 	@for v in $(VERSIONS); do \

@@ -24,6 +24,7 @@ WITH_DOORS = (
     "moonlet.simulations",
     "moonlet.simulations.jetstream",
     "moonlet.streams",
+    "moonlet.web",
 )
 
 FILES = rooms.modules()

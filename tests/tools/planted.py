@@ -22,6 +22,7 @@ ROOTS = (
     "replay",
     "console",
     "telemetry",
+    "web",
 )
 
 

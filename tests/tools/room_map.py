@@ -25,6 +25,7 @@ LAYERS: Final = (
     "simulations",
     "replay",
     "satellites",
+    "web",
     "console",
 )
 PICTURE: Final = ("<!-- picture: drawn by python -m tests.tools.room_map -->", "<!-- /picture -->")

@@ -15,6 +15,7 @@ SOURCE_ROOTS = (
     "replay",
     "streams",
     "telemetry",
+    "web",
 )
 
 

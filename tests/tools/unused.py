@@ -35,6 +35,7 @@ KNOWN: Final = {
         "set_protocol",
         "start_serving",
     },
+    "hatch, of its hooks": {"PageHook", "PLUGIN_NAME", "initialize"},
     "textual, of apps, screens and widgets": {
         "CSS",
         "ENABLE_COMMAND_PALETTE",

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "cohort": "moonlet.console.replay:cohort_",
     "step": "moonlet.console.replay:step",
     "tui": "moonlet.console.tui:tui",
+    "web": "moonlet.console.web:web",
     "replay": "moonlet.console.replay:replay",
     "vet": "moonlet.console.replay:vet",
     "index": "moonlet.console.replay:index",

@@ -7,6 +7,7 @@ from moonlet.console.common.loop import on_stop
 from moonlet.console.common.options import Modules, Options, command, command_without, outcome
 from moonlet.console.common.output import Output, compact, counted, pretty, table
 from moonlet.console.common.progress_line import Advance, progress
+from moonlet.console.common.same_command import SameCommand
 from moonlet.console.common.session import Session, opened
 from moonlet.console.common.sizes import Internal, Journals, Mailbox, Replicas, asked_topology
 from moonlet.console.common.supervisor import RESTARTS, Child, supervise
@@ -27,6 +28,7 @@ __all__ = [
     "Options",
     "Output",
     "Replicas",
+    "SameCommand",
     "Session",
     "alert_settings",
     "asked_topology",

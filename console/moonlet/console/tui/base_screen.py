@@ -10,12 +10,11 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import Worker
 
-from moonlet.console.common import Options
+from moonlet.console.common import Options, SameCommand
 from moonlet.console.replay import Reading
 from moonlet.console.tui.apart import Apart
 from moonlet.console.tui.asking_line import AskingLine
 from moonlet.console.tui.printable import printable
-from moonlet.console.tui.same_command import SameCommand
 from moonlet.core.errors import Invalid, MoonletError
 from moonlet.core.ids import AgentId
 from moonlet.replay import Point

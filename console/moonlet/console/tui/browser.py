@@ -8,13 +8,12 @@ from textual.app import App
 from textual.binding import BindingType
 
 from moonlet.agents import AgentType
-from moonlet.console.common import Found, Options, Output
+from moonlet.console.common import Found, Options, Output, SameCommand
 from moonlet.console.replay import Reading, code_of
 from moonlet.console.tui.agents_screen import AgentsScreen
 from moonlet.console.tui.apart import Apart
 from moonlet.console.tui.history_screen import HistoryScreen
 from moonlet.console.tui.panel_reader import PanelReader
-from moonlet.console.tui.same_command import SameCommand
 from moonlet.console.tui.search_screen import SearchScreen
 from moonlet.core.errors import UnknownAgentType
 from moonlet.core.ids import AgentId

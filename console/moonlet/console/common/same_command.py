@@ -1,13 +1,13 @@
-"""The command that does what a screen shows."""
+"""The command that does what a screen or a page shows."""
 
 import shlex
 from pathlib import Path
 
-from moonlet.console.common import Options
+from moonlet.console.common.options import Options
 
 
 class SameCommand:
-    """Writes commands with what was given to `tui`; never a server's address, which may hold a
+    """Writes commands with what was given to this one; never a server's address, which may hold a
     password.
     """
 

@@ -1,0 +1,15 @@
+// One script and one style sheet, into the folder that is named.
+import { build } from "esbuild";
+
+await build({
+  entryPoints: { app: "src/main.tsx" },
+  outdir: process.argv[2],
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: ["es2022"],
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  legalComments: "eof",
+  logLevel: "error",
+});
