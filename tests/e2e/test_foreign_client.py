@@ -53,14 +53,17 @@ class Foreign:
                 "name": name, "body": body, "sender": self._sender, "number": number}  # fmt: skip
         return {**made, "reply": reply} if reply else made
 
-    async def put(self, command: dict[str, Any]) -> None:
-        """Publish until it is acknowledged."""
+    async def put(
+        self, command: dict[str, Any], data: bytes | None = None, protocol: str = ""
+    ) -> None:
+        """Publish until it is acknowledged; as JSON, unless `data` is given."""
         pool, slot = await self.place(command["agent"])
         type_, key = command["agent"].split("/", 1)
         subject = f"{self._prefix}.cmd.{pool}.{slot}.medium.{type_}.{key}"
         ids = f"{command['agent']}/{command['sender']}/medium/{command['number']}"
-        headers = {"Nats-Msg-Id": ids}
-        await self._nc.jetstream().publish(subject, json.dumps(command).encode(), headers=headers)
+        headers = {"Nats-Msg-Id": ids} | ({"Moonlet-Protocol": protocol} if protocol else {})
+        data = data or json.dumps(command).encode()
+        await self._nc.jetstream().publish(subject, data, headers=headers)
 
     async def ask(self, agent: str, name: str, body: Any) -> Any:
         """Put a command, and wait for its answer."""
@@ -71,11 +74,13 @@ class Foreign:
         await waiting.unsubscribe()
         return json.loads(answer.data)
 
-    async def request(self, service: str, body: Any) -> Any:
+    async def request(self, service: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         """A query, or a look for an outcome."""
         pool, slot = await self.place(body["agent"])
         subject = f"{self._prefix}.{service}.{pool}.{slot}.{body['agent'].split('/')[0]}"
-        answer = await self._nc.request(subject, json.dumps(body).encode(), timeout=10)
+        answer = await self._nc.request(
+            subject, json.dumps(body).encode(), timeout=10, headers=headers
+        )
         return json.loads(answer.data)
 
 
@@ -108,6 +113,48 @@ async def test_a_client_of_the_page_alone_tells_asks_queries_and_reads(
         names = [json.loads((await history.next_msg(timeout=10)).data) for _ in range(3)]
         assert [each["command"]["id"] for each in names][-1] == third["id"]
         assert (await moon.state("account/alice")).balance == 7
+    await nc.close()
+
+
+async def test_another_version_and_keys_that_stand_twice_are_refused_in_words(
+    shared_server: ServerProcess, name: str
+) -> None:
+    nc = await nats.connect(shared_server.url)
+    async with (
+        connect(shared_server.url, topology=Topology(prefix=name)) as moon,
+        Host(moon, [account_type()]),
+    ):
+        await moon.ask("account/beside", Deposit(1))
+        client = Foreign(nc, name, "c-foreign")
+
+        async def outcome(protocol: str, change: tuple[bytes, bytes] = (b"", b"")) -> Any:
+            """What is answered to the next command, after a change of its bytes."""
+            inbox = nc.new_inbox()
+            waiting = await nc.subscribe(inbox)
+            command = client.command("account/alice", "Deposit", {"amount": 5}, inbox)
+            compact = json.dumps(command, separators=(",", ":")).encode()
+            await client.put(command, compact.replace(*change), protocol)
+            return json.loads((await waiting.next_msg(timeout=10)).data)
+
+        assert (await outcome("1.0"))["outcome"] == (await outcome("1.9"))["outcome"] == "accepted"
+        newer = await outcome("2.0")
+        assert newer["outcome"] == "parked" and "upgrade Moonlet" in newer["reason"]
+        asked = {"agent": "account/alice", "name": "GetBalance", "body": {}}
+        assert (await client.request("query", asked, {"Moonlet-Protocol": "1.3"}))["reply"] == 10
+        refused = await client.request("query", asked, {"Moonlet-Protocol": "2.0"})
+        assert refused["outcome"] == "failed" and "protocol 2.0" in refused["reason"]
+        for change in (
+            (b'"amount":5', b'"amount":5,"amount":50'),
+            (b'"name":"Deposit"', b'"name":"Deposit","name":"Deposit"'),
+        ):
+            command = client.command("account/alice", "Deposit", {"amount": 5})
+            compact = json.dumps(command, separators=(",", ":")).encode()
+            await client.put(command, compact.replace(*change))
+        last = await client.ask("account/alice", "Deposit", {"amount": 1})
+        assert (last["outcome"], last["reply"]) == ("accepted", 11)
+        commits = [commit async for commit in moon.history("account/alice")]
+        assert [c.outcome for c in commits[-4:]] == ["parked", "parked", "parked", "accepted"]
+        assert all("stands twice" in c.reason for c in commits[-3:-1])
     await nc.close()
 
 

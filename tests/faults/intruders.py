@@ -4,6 +4,8 @@ from tests.faults.fault import Fault
 
 INTRUDER = "tests/e2e/test_promises_intruder.py::"
 
+FOREIGN = "tests/e2e/test_foreign_client.py::"
+
 AGENTS = "agents/moonlet/agents/"
 STREAMS = "streams/moonlet/streams/"
 
@@ -126,6 +128,30 @@ INTRUDER_FAULTS: tuple[Fault, ...] = (
                 AGENTS + "client/sending.py",
                 "        if answer.id == id:",
                 "        if True:",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        FOREIGN + "test_another_version_and_keys_that_stand_twice_are_refused_in_words",
+        "a message of another major version is understood as one of this",
+        (
+            (
+                "core/moonlet/core/protocol/versions.py",
+                "    if major == PROTOCOL[0]:\n",
+                "    if major >= PROTOCOL[0]:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "bad input",
+        FOREIGN + "test_another_version_and_keys_that_stand_twice_are_refused_in_words",
+        "of a key that stands twice the last counts",
+        (
+            (
+                "core/moonlet/core/protocol/repeated_keys.py",
+                "    if there != _count(value):\n",
+                "    if False:\n",
             ),
         ),
     ),

@@ -126,7 +126,7 @@ def check_json_depth(data: bytes, limit: int = MAX_DEPTH, most: int = MAX_VALUES
     if brackets <= limit and not many:
         return
     values, nested = 0, bytearray()
-    for part in _outside_texts(data):
+    for part in outside_texts(data):
         values += sum(map(part.count, (b"[", b"{", b",", b":")))
         if values > most:
             raise _too_many(most)
@@ -141,7 +141,7 @@ def check_json_depth(data: bytes, limit: int = MAX_DEPTH, most: int = MAX_VALUES
             depth -= 1
 
 
-def _outside_texts(data: bytes) -> Iterator[bytes]:
+def outside_texts(data: bytes) -> Iterator[bytes]:
     """What of JSON stands in no text, piece by piece, without its copy as a whole."""
     plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     inside = 0
@@ -166,6 +166,17 @@ def check_values(data: bytes, encoding: Encoding, most: int = MAX_VALUES) -> Non
         if values > most:
             raise _too_many(most)
         fixed, length, more = _MSGPACK_SIZES[data[position]]
+        position += fixed
+        if length:
+            position += take(data[position - length : position]) + more
+
+
+def value_heads(data: bytes) -> Iterator[bytes]:
+    """The first bytes of each value of MessagePack: its kind, and the length that they state."""
+    position, take = 0, int.from_bytes
+    while position < len(data):
+        fixed, length, more = _MSGPACK_SIZES[data[position]]
+        yield data[position : position + fixed]
         position += fixed
         if length:
             position += take(data[position - length : position]) + more

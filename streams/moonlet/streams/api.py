@@ -85,7 +85,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
     `sequence` is the stream's, `consumer_sequence` counts this consumer's deliveries from 1
     without a gap, `attempt` counts deliveries of this message from 1, `time` as in
-    `StoredMessage`. `encoding` is the header of that name (`ENCODING_HEADER`).
+    `StoredMessage`. `encoding` and `protocol` are the headers of these names (`ENCODING_HEADER`,
+    `PROTOCOL_HEADER`).
     """
 
     subject: str
@@ -97,6 +98,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     attempt: int
     time: int
     encoding: str | None = None
+    protocol: str | None = None
 
 
 class PullStatus(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ from moonlet.core.hlc import MAX_AHEAD_US, Timestamp
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import reached
 from moonlet.core.memory import DOUBTED, WINDOW, sent_by_agent
+from moonlet.core.protocol import misunderstood
 from moonlet.core.schema import decode_plain
 from moonlet.streams import Blocked, decode_envelope, encode_commit
 
@@ -400,6 +401,8 @@ def _open(rules: Rules, agent: AgentId, queued: QueuedCommand) -> Envelope:
         # as `sent_by_agent` has it, without a call for each command
         if envelope.timer or envelope.call or "/" in envelope.sender:
             envelope = _trusted(rules, envelope, queued.source.stream)
+        if delivery.protocol is not None:
+            queued.problem = misunderstood(delivery.protocol)
     except (InvalidMessage, PayloadTooLarge) as error:
         queued.problem = error
         envelope = Envelope(

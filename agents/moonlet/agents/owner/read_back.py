@@ -7,6 +7,7 @@ from moonlet.agents.deciding import QueuedCommand
 from moonlet.agents.live import LiveAgent
 from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.errors import MoonletError, Unavailable
+from moonlet.core.protocol import PROTOCOL_HEADER
 from moonlet.streams import Bus, Delivery, StoredMessage, facts_up_to, stored_message
 from moonlet.telemetry import get_logger
 
@@ -56,6 +57,7 @@ class ReadBack:
                         1,
                         stored.time,
                         (stored.headers or {}).get(ENCODING_HEADER),
+                        (stored.headers or {}).get(PROTOCOL_HEADER),
                     )
                     agent.take_back(QueuedCommand(first.source, delivery, first.lane, False))
         finally:

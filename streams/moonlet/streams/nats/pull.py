@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from moonlet.core.codec import ENCODING_HEADER
+from moonlet.core.protocol import PROTOCOL_HEADER
 from moonlet.streams.api import Delivery, PullStatus, Sieve
 from moonlet.streams.nats.headers import decode_headers
 from moonlet.streams.nats.sift import Sifter
@@ -23,6 +24,7 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
     else:
         attempt, sequence, consumer_sequence, time = tokens[6:10]
     named = RawHeaders(headers) if headers else None
+    ours = named if headers and _OURS in headers else None
     return Delivery(
         subject.decode(),
         data,
@@ -32,7 +34,8 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
         int(consumer_sequence),
         int(attempt),
         int(time),
-        named.get(ENCODING_HEADER) if headers and _ENCODING in headers and named else None,
+        None if ours is None else ours.get(ENCODING_HEADER),
+        None if ours is None else ours.get(PROTOCOL_HEADER),
     )
 
 
@@ -179,6 +182,6 @@ class NatsPull:
         self._told.status(PullStatus(403, f"Permission Denied: {self._next}", 0))
 
 
-_ENCODING = ENCODING_HEADER.encode()
+_OURS = b"Moonlet-"
 _DESCRIPTIONS = {"503": "No Responders"}
 _QUESTION = "c"  # begins the last token of an acknowledgement's answer; a pull's is a number

@@ -25,6 +25,7 @@ from moonlet.core.envelope import Envelope
 from moonlet.core.errors import LimitExceeded, MailboxFull, MoonletError, PayloadTooLarge
 from moonlet.core.fold import body_digest, plain_body
 from moonlet.core.ids import AgentId
+from moonlet.core.protocol import PROTOCOL_HEADER, check_protocol, refuse_repeated_keys
 from moonlet.streams.api import PubAck, ServerRefused
 from moonlet.streams.bus import Bus
 from moonlet.streams.codes import MAILBOX_FULL, is_full
@@ -35,6 +36,7 @@ from moonlet.telemetry import get_logger
 log = get_logger(__name__)
 
 _CODECS: Final = {encoding: Codec[Envelope](Envelope, encoding) for encoding in ("json", "msgpack")}
+_JSON_ENCODE: Final = _CODECS["json"].encode_known
 _JSON_ENVELOPE: Final = msgspec.json.Decoder(Envelope).decode
 """For what can't be nested too deeply."""
 
@@ -84,6 +86,11 @@ def decode_envelope(data: bytes, header: str | None) -> tuple[Envelope, Encoding
     else:
         plain, encoding = unpack(data, header, MAX_COMMAND_PLAIN)
         envelope = _CODECS[encoding].decode(plain)
+        data = plain
+    if encoding != "json" or _JSON_ENCODE(envelope) != data:
+        refuse_repeated_keys(data, encoding)
+    elif bytes(envelope.body).count(b":") > 1:  # else it has one key, if any
+        refuse_repeated_keys(bytes(envelope.body), "json")
     if envelope.number and not (envelope.sender or envelope.timer or envelope.call):
         # Else all foreign clients that number their commands, but have no name, would be one.
         envelope = msgspec.structs.replace(envelope, number=0)
@@ -309,7 +316,9 @@ def _instead_of(answer: Answer, error: PayloadTooLarge) -> Answer:
 
 def decode_answer(data: bytes, headers: Any) -> Answer:
     """The answer of a message; raises `InvalidMessage`."""
-    if headers is None and data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+    if headers:
+        check_protocol(headers.get(PROTOCOL_HEADER))
+    elif data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
         try:
             return _JSON_ANSWER(data)
         except (msgspec.MsgspecError, ValueError):
@@ -325,8 +334,12 @@ def encode_question(question: Question, encoding: Encoding) -> tuple[bytes, dict
 
 def decode_question(data: bytes, headers: Any) -> tuple[Question, Encoding]:
     """The question of a message, and its encoding; raises `InvalidMessage`."""
+    if headers:
+        check_protocol(headers.get(PROTOCOL_HEADER))
     plain, encoding = unpack(data, headers.get(ENCODING_HEADER) if headers else None)
-    return _QUESTIONS[encoding].decode(plain), encoding
+    question = _QUESTIONS[encoding].decode(plain)
+    refuse_repeated_keys(plain, encoding)
+    return question, encoding
 
 
 def answer_of(commit: Commit[Any], stream: str) -> Answer:

@@ -9,6 +9,7 @@ import msgspec
 
 from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.errors import MoonletError, Unavailable
+from moonlet.core.protocol import PROTOCOL_HEADER
 from moonlet.simulations.jetstream import headers as fields
 from moonlet.simulations.jetstream.client.connection import Connection, MemorySubscription
 from moonlet.simulations.jetstream.server import MemoryServer
@@ -414,6 +415,7 @@ def _read_delivery(message: Message) -> Delivery:
         int(tokens[4]),
         int(tokens[7]),
         message.headers.get(ENCODING_HEADER) if message.headers else None,
+        message.headers.get(PROTOCOL_HEADER) if message.headers else None,
     )
 
 
