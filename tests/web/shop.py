@@ -1,5 +1,7 @@
 """A till that sells, and a ledger that it tells of it: what the console is shown in the tests."""
 
+import time
+
 import msgspec
 
 from moonlet.agents import AgentType, Decision, Rejected, Reply, Send
@@ -8,6 +10,10 @@ from moonlet.agents import AgentType, Decision, Rejected, Reply, Send
 class Sell(msgspec.Struct, frozen=True):
     amount: int
     note: str = ""
+
+
+class Count(msgspec.Struct, frozen=True):
+    pieces: int
 
 
 class Sold(msgspec.Struct, frozen=True):
@@ -45,6 +51,12 @@ def sell(state: Till, command: Sell) -> Decision:
     yield Sold(command.amount, command.note)
     yield Send("ledger/main", Book(command.amount))
     yield Reply(state.cash + command.amount)
+
+
+@till.on_command
+def count(state: Till, command: Count) -> Decision:
+    time.sleep(0.03 * command.pieces)  # sleeps: this agent is the slow one
+    yield Reply(command.pieces)
 
 
 @till.on_event

@@ -23,6 +23,7 @@ from moonlet.web.answers import ANSWERS, Answer, drawn
 from moonlet.web.live import LiveTail, event_stream
 from moonlet.web.page import PageFile
 from moonlet.web.reading import Parameters, SystemReader
+from moonlet.web.shared_answers import SharedAnswers
 
 log = get_logger(__name__)
 
@@ -45,10 +46,16 @@ PAGES: Final = (
     "/views",
     "/alerts",
     "/search",
+    "/whatif",
 )
 """The paths that show the page: which part of it, its own script reads there."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+SHARED: Final = frozenset(
+    ("agents", "alerts", "commands", "metrics", "overview", "parked", "views", "waiting")
+)
+"""Answers about now, which pages ask for again and again."""
 
 NO_STORE: Final = {"cache-control": "no-store"}
 
@@ -57,7 +64,10 @@ def routes_of(reader: SystemReader, tail: LiveTail, files: Mapping[str, PageFile
     """The application, without its guard."""
     found = [Route(path, _file(files["index.html"])) for path in PAGES]
     found += [Route(f"/{name}", _file(each)) for name, each in files.items()]
-    found += [Route(f"/api/{name}", _answered(reader, each)) for name, each in ANSWERS.items()]
+    shared = SharedAnswers()
+    for name, answer in ANSWERS.items():
+        among = shared if name in SHARED else None
+        found.append(Route(f"/api/{name}", _answered(reader, answer, among)))
 
     async def live(request: Request) -> Response:
         last = request.headers.get("last-event-id", request.query_params.get("after", ""))
@@ -85,11 +95,16 @@ def _file(file: PageFile) -> Endpoint:
     return give
 
 
-def _answered(reader: SystemReader, answer: Answer) -> Endpoint:
+def _answered(reader: SystemReader, answer: Answer, shared: SharedAnswers | None) -> Endpoint:
+    async def made(request: Request) -> bytes:
+        return msgspec.json.encode(await answer(reader, Parameters(request.query_params)))
+
     async def give(request: Request) -> Response:
         try:
-            found = await answer(reader, Parameters(request.query_params))
-            body = msgspec.json.encode(found)
+            if shared is None:
+                body = await made(request)
+            else:
+                body = await shared.get(str(request.url), lambda: made(request))
         except MoonletError as error:
             return _failed(error)
         except Exception as error:

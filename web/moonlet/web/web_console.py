@@ -124,6 +124,8 @@ class WebConsole:
             raise InvalidSettings(f"the certificate or key can't be used: {error}") from None
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve([listener]), name="web: server")
+        if self._reader.hosts is not None:
+            await self._reader.hosts.__aenter__()
         return self
 
     async def __aexit__(
@@ -132,6 +134,8 @@ class WebConsole:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._reader.hosts is not None:
+            await self._reader.hosts.__aexit__()
         self._server.should_exit = True
         await self._task
         self._reader.close()

@@ -6,6 +6,7 @@ from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid
 from moonlet.core.ids import AgentId
 from moonlet.replay import (
+    Leg,
     Lookup,
     commit_at,
     correlation_of,
@@ -15,7 +16,7 @@ from moonlet.replay import (
     swimlanes,
     why,
 )
-from moonlet.web.reading import Parameters, SystemReader, row_of
+from moonlet.web.reading import Parameters, SystemReader, cut, row_of
 
 COMMITS_MAX: Final = 2_000
 """Commits of one conversation that are shown: the first ones, and the one asked about."""
@@ -48,7 +49,7 @@ async def causes(reader: SystemReader, asked: Parameters) -> dict[str, Any]:
         "more": max(0, len(commits) - COMMITS_MAX),
         "why": [row_of(step.commit) for step in chain],
         "missing": ENDS[last.missing] if last is not None and last.missing else "",
-        "critical": [{"point": _name(leg.commit), "waited": leg.waited_us} for leg in path],
+        "critical": [_leg(each) for each in path],
         "command": command("trace", text),
         "why_command": command("why", _name(chosen)) if chosen is not None else "",
     }
@@ -71,6 +72,17 @@ async def _conversation(
     point = await resolve(reader.source, said)
     chosen = await commit_at(reader.source, point)
     return correlation_of(chosen), chosen
+
+
+def _leg(leg: Leg) -> dict[str, Any]:
+    return {
+        "point": _name(leg.commit),
+        "name": cut(leg.commit.command.name),
+        "waited": leg.waited_us,
+        "sent": leg.sent_us,
+        "queued": leg.queued_us,
+        "committed": leg.committed_us,
+    }
 
 
 def _name(commit: Commit[Any]) -> str:

@@ -46,13 +46,15 @@ async def history(reader: SystemReader, asked: Parameters) -> dict[str, Any]:
             rows.append(row_of(await pages.commit(revision)))
         except (Undecodable, Corrupt, Invalid) as error:
             rows.append(unreadable(str(agent), revision, error))
-    words = ["history", str(agent), "--from", str(first), "--to", str(first + len(rows) - 1)]
+    words = ["history", str(agent)]
+    if asked.text("from", "") and rows:
+        words += ["--from", str(first), "--to", str(first + len(rows) - 1)]
     return {
         "agent": str(agent),
         "last": pages.last,
         "rows": rows,
         "known": agent.type in reader.system.types,
-        "command": reader.system.command(*(words if rows else words[:2])),
+        "command": reader.system.command(*words),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from moonlet.telemetry.alerts import RULES
+from moonlet.web.answers.speeds import speeds
 from moonlet.web.reading import Parameters, SystemReader
 
 SECONDS: Final = 2.0
@@ -35,6 +36,13 @@ async def alerts(reader: SystemReader, asked: Parameters) -> dict[str, Any]:
     return {"hosts": hosts, "rules": rules, "command": "moonlet alerts"}
 
 
+async def commands(reader: SystemReader, asked: Parameters) -> dict[str, Any]:
+    """How long deciding took, by agent type and command, over all hosts that are watched."""
+    found = await asyncio.gather(*(_asked(f"{page}/metrics") for page in reader.system.pages))
+    samples = [each for failed, text in found if not failed for each in _samples(text)]
+    return {"commands": speeds(samples), "failed": [text for failed, text in found if failed]}
+
+
 async def metrics(reader: SystemReader, asked: Parameters) -> dict[str, Any]:
     """The samples of each host that is watched: name and labels → value, in their order."""
     pages = reader.system.pages
@@ -50,6 +58,13 @@ async def metrics(reader: SystemReader, asked: Parameters) -> dict[str, Any]:
     return {"hosts": hosts, "command": " ; ".join(f"curl -s {page}/metrics" for page in pages)}
 
 
+async def firing(reader: SystemReader) -> list[dict[str, str]]:
+    """The rules that fire at any host that is watched."""
+    found = await asyncio.gather(*(_asked(f"{page}/alerts") for page in reader.system.pages))
+    told = [_alerts("", text)["firing"] for text in found]
+    return [{"rule": str(e["rule"]), "severity": str(e["severity"])} for each in told for e in each]
+
+
 def _alerts(page: str, answer: tuple[bool, str]) -> dict[str, Any]:
     failed, text = answer
     told: Any = {}
@@ -59,9 +74,9 @@ def _alerts(page: str, answer: tuple[bool, str]) -> dict[str, Any]:
         except msgspec.DecodeError:
             failed, text = True, "what it answered is no JSON"
     told = told if isinstance(told, dict) else {}
-    firing, history = told.get("firing", []), told.get("history", [])
+    fires, history = told.get("firing", []), told.get("history", [])
     failure = text if failed else ""
-    return {"page": page, "failed": failure, "firing": firing, "history": history}
+    return {"page": page, "failed": failure, "firing": fires, "history": history}
 
 
 def _samples(text: str) -> list[list[Any]]:

@@ -9,7 +9,8 @@ from moonlet.core.errors import Invalid, MoonletError
 from moonlet.projections import Roster, Status, operate
 from moonlet.replay import plain_state, view_at
 from moonlet.replay.waiting import waiting_agents, waiting_of
-from moonlet.streams import Bus, Leases, read_parked, stream_facts
+from moonlet.streams import Bus, Leases, next_message, read_parked, stream_facts
+from moonlet.web.answers.hosts import firing
 from moonlet.web.reading import Parameters, SystemReader, brief, cut, state_text
 
 SHOWN_MAX: Final = 500
@@ -39,6 +40,9 @@ async def overview(reader: SystemReader, asked: Parameters) -> dict[str, Any]:
         "waiting": {},
         "streams": [],
         "watched": len(system.pages),
+        "oldest": None,
+        "changes": reader.hosts.changes if reader.hosts is not None else [],
+        "firing": await firing(reader),
         "command": system.command("doctor") if system.bus is not None else "",
     }
     if system.bus is not None:
@@ -68,7 +72,25 @@ async def _server(bus: Bus) -> dict[str, Any]:
     for counts in (await waiting_agents(bus)).values():
         for kind, count in counts.items():
             totals[kind] = totals.get(kind, 0) + count
-    return {"streams": streams, "hosts": hosts, "waiting": totals}
+    oldest = await _oldest(bus)
+    return {"streams": streams, "hosts": hosts, "waiting": totals, "oldest": oldest}
+
+
+async def _oldest(bus: Bus) -> dict[str, Any] | None:
+    """The command that has waited longest, and for whom; None if none waits."""
+    found: dict[str, Any] | None = None
+    for name in ("mailboxes", "internal"):
+        stream = bus.topology.stream(name)
+        if await stream_facts(bus, stream) is None:
+            continue
+        message = await next_message(bus, stream, f"{bus.subjects.prefix}.>", start=1)
+        if message is None:
+            continue
+        seconds = max(0.0, (bus.clock.now_us() - message.time // 1_000) / 1_000_000)
+        if found is None or seconds > found["seconds"]:
+            agent = bus.subjects.agent(message.subject)
+            found = {"agent": str(agent or message.subject), "seconds": seconds}
+    return found
 
 
 async def waiting(reader: SystemReader, asked: Parameters) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from moonlet.web.answers.histories import (
     value,
     why_value,
 )
-from moonlet.web.answers.hosts import alerts, metrics
+from moonlet.web.answers.hosts import alerts, commands, metrics
 from moonlet.web.answers.searching import search
 from moonlet.web.answers.standing import overview, parked, view, views, waiting
+from moonlet.web.answers.whatif import whatif
 from moonlet.web.reading import Parameters, SystemReader
 
 Answer = Callable[[SystemReader, Parameters], Awaitable[dict[str, Any]]]
@@ -27,6 +28,7 @@ ANSWERS: Final[dict[str, Answer]] = {
     "alerts": alerts,
     "causes": causes,
     "column": column,
+    "commands": commands,
     "commit": commit,
     "history": history,
     "metrics": metrics,
@@ -40,6 +42,7 @@ ANSWERS: Final[dict[str, Answer]] = {
     "view": view,
     "views": views,
     "waiting": waiting,
+    "whatif": whatif,
     "why": why_value,
 }
 """Name → answer: `/api/NAME` with its parameters in the query."""

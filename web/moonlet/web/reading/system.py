@@ -22,6 +22,7 @@ from moonlet.replay import (
     Timeline,
 )
 from moonlet.streams import Bus
+from moonlet.web.reading.hosts_seen import HostsSeen
 
 if TYPE_CHECKING:
     from moonlet.replay.index import Index
@@ -64,6 +65,8 @@ class SystemReader:
     def __init__(self, system: WebSystem) -> None:
         self.system = system
         self.source = system.source
+        self.hosts = HostsSeen(system.bus) if system.bus is not None else None
+        """Who came and went, while that is open."""
         self._lock = asyncio.Lock()
         self._index_lock = asyncio.Lock()
         self._pool = ThreadPoolExecutor(1, "folding") if system.bus is None else None
