@@ -13,6 +13,7 @@ from tests.faults.fault import Fault
 from tests.faults.holds import HOLD_FAULTS
 from tests.faults.intruders import INTRUDER_FAULTS
 from tests.faults.keyframes import KEYFRAME_FAULTS
+from tests.faults.logs import LOG_FAULTS
 from tests.faults.memory import MEMORY_FAULTS
 from tests.faults.neighbours import NEIGHBOUR_FAULTS
 from tests.faults.reads import READ_FAULTS
@@ -45,6 +46,7 @@ FAULTS: tuple[Fault, ...] = (
     *SCREEN_FAULTS,
     *TELEMETRY_FAULTS,
     *HOLD_FAULTS,
+    *LOG_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

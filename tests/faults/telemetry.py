@@ -77,8 +77,8 @@ TELEMETRY_FAULTS: tuple[Fault, ...] = (
         (
             (
                 "telemetry/moonlet/telemetry/loggers.py",
-                "        _levels[module] = _number(level)\n    for logger in _loggers.values():",
-                "        _levels[module] = _number(level)\n    for logger in ():",
+                "        _levels[module] = number_of(level)\n    for logger in _loggers.values():",
+                "        _levels[module] = number_of(level)\n    for logger in ():",
             ),
         ),
     ),

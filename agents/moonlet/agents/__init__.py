@@ -17,6 +17,7 @@ from moonlet.agents.histories import (
 )
 from moonlet.agents.hosting import EXIT_BLOCKED, AlertWatch, Host, HostPages, tell_agent
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
+from moonlet.agents.watching import Answering, Gathered, HostEar, gather, living_hosts
 from moonlet.core.effects import (
     Cancel,
     Cause,
@@ -40,13 +41,16 @@ __all__ = [
     "AgentStatus",
     "AgentType",
     "AlertWatch",
+    "Answering",
     "Cancel",
     "Cause",
     "Client",
     "Context",
     "Decision",
+    "Gathered",
     "HistoryFault",
     "Host",
+    "HostEar",
     "HostPages",
     "Perform",
     "PerformFailed",
@@ -66,6 +70,8 @@ __all__ = [
     "WorkNote",
     "connect",
     "fold_of",
+    "gather",
+    "living_hosts",
     "plan_repair",
     "repair",
     "schema",

@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "up": "moonlet.console.agents:up",
     "run": "moonlet.console.agents:run",
     "alerts": "moonlet.console.agents:alerts",
+    "logs": "moonlet.console.logs:logs",
     "tell": "moonlet.console.agents:tell",
     "ask": "moonlet.console.agents:ask",
     "query": "moonlet.console.agents:query",

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
-import structlog
 
 from moonlet.agents import AgentType
 from moonlet.core.digest import state_digest
@@ -26,6 +25,7 @@ from moonlet.simulations.trace import Trace
 from moonlet.simulations.violations import Violation
 from moonlet.simulations.world import World
 from moonlet.streams import Topology
+from moonlet.telemetry import levels, restore_levels
 
 Body: TypeAlias = Callable[..., Awaitable[None]]
 
@@ -249,13 +249,12 @@ def collect() -> None:
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
     """No log lines: in a world full of faults, warnings are what is expected."""
-    before = structlog.get_config()
-    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet)
+    before = levels()
+    restore_levels({"": logging.CRITICAL})
     try:
         yield
     finally:
-        structlog.configure(**before)
+        restore_levels(before)
 
 
 def check(world: World) -> None:

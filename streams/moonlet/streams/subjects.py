@@ -122,6 +122,10 @@ class Subjects:
         """Where hosts tell each other that something about ownership has changed."""
         return f"{self.prefix}.hosts"
 
+    def watch(self, topic: str) -> str:
+        """Where hosts are asked how they are, for whoever watches; of all topics if it is `*`."""
+        return f"{self.prefix}.watch.{topic}"
+
     def owner(self, service: str, agent: AgentId, home: Home) -> str:
         """Where an agent's owner answers: `service` is query, outcome or control."""
         partition = partition_of(agent.key, home.partitions)

@@ -1,20 +1,17 @@
 """Structured logs: one place that gives loggers, and that keeps secrets out of them."""
 
 import logging
-import re
 import sys
 import time
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from moonlet.telemetry.loggers import logger_of, set_level
-
-_SECRET: Final = re.compile(r"password|passwd|secret|token|seed|creds|nkey|jwt|authorization", re.I)
-_USERINFO: Final = re.compile(r"(\w+://)[^/\s@]+@")
+from moonlet.telemetry.redaction import redact
 
 
 def get_logger(name: str) -> Any:
@@ -57,16 +54,6 @@ def stamp(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
     """A structlog processor: the time, UTC. structlog's own asks a clock that no simulation has."""
     now = datetime.fromtimestamp(time.time(), UTC)
     event["timestamp"] = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return event
-
-
-def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: hide values of secret names, and user info in addresses."""
-    for key, value in event.items():
-        if _SECRET.search(key):
-            event[key] = "[hidden]"
-        elif isinstance(value, str):
-            event[key] = _USERINFO.sub(r"\1[hidden]@", value)
     return event
 
 

@@ -5,6 +5,9 @@ structlog writes the lines; whether there is one is known here already. Its own 
 """
 
 import logging
+import os
+import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -12,6 +15,10 @@ from typing import Any, Final
 import structlog
 
 from moonlet.core.errors import InvalidSettings
+from moonlet.telemetry.context import facts_now
+
+Keep = Callable[[int, str, str, dict[str, Any]], None]
+"""Takes a line to be kept: level, module, event, facts; in any thread, and raises nothing."""
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -27,8 +34,20 @@ _levels: Final[dict[str, int]] = {"": logging.WARNING}
 _EVERYTHING: Final = structlog.make_filtering_bound_logger(0)
 
 
-def _nothing(event: str, **facts: Any) -> None:
-    """A line that nobody wants."""
+class _Keeping:
+    """Who keeps lines now, and from which level on."""
+
+    keep: Keep | None = None
+    level: int = logging.CRITICAL
+
+
+def _nothing(
+    event: object = None, agent: object = None, error: object = None, n: object = None,
+    command: object = None, correlation: object = None, id: object = None, why: object = None,
+    name: object = None, type: object = None, stream: object = None, host: object = None,
+    count: object = None, partition: object = None, **facts: object,
+) -> None:  # fmt: skip
+    """A line that nobody wants. Facts of these names cost no dictionary: half of the time."""
 
 
 class Logger:
@@ -47,14 +66,64 @@ class Logger:
         self.set(_level_of(name))
 
     def set(self, level: int) -> None:
-        """Write what has this level or more."""
+        """Write what has this level or more; what is kept may have less."""
+        kept = min(level, _Keeping.level) if _Keeping.keep is not None else None
         for method, needed in (*LEVELS.items(), ("exception", logging.ERROR)):
-            setattr(self, method, partial(self._write, method) if needed >= level else _nothing)
+            if needed >= level:
+                write: Callable[..., None] = partial(self._write, method, needed)
+            elif kept is not None and needed >= kept:
+                write = partial(self._keep, needed)
+            else:
+                write = _nothing
+            setattr(self, method, write)
 
-    def _write(self, method: str, event: str, **facts: Any) -> None:
-        factory = structlog.get_config()["logger_factory"]
-        logger = structlog.wrap_logger(factory(), wrapper_class=_EVERYTHING, module=self.name)
-        getattr(logger, method)(event, **facts)
+    def _write(self, method: str, level: int, event: str, **facts: Any) -> None:
+        facts = {**facts_now(), **facts}
+        config = structlog.get_config()
+        logger = structlog.wrap_logger(
+            config["logger_factory"](), wrapper_class=_EVERYTHING, module=self.name
+        )
+        try:
+            getattr(logger, method)(event, **facts)
+        finally:  # a stderr that is gone is no reason to keep nothing
+            keep = _Keeping.keep
+            if keep is not None:
+                keep(level, self.name, str(event), _with_traceback(facts, method == "exception"))
+
+    def _keep(self, level: int, event: str, **facts: Any) -> None:
+        keep = _Keeping.keep
+        if keep is not None:
+            found = facts_now()
+            found.update(facts)
+            keep(level, self.name, str(event), _with_traceback(found, False))
+
+
+def _with_traceback(facts: dict[str, Any], handled: bool) -> dict[str, Any]:
+    """`exc_info`, or what is being handled, as the text of its traceback."""
+    if not handled and "exc_info" not in facts:
+        return facts
+    given = facts.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else None
+    if error is None and (handled or given):
+        error = sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1]
+    if error is not None:
+        facts["exception"] = "".join(traceback.format_exception(error)).rstrip()
+    return facts
+
+
+def keep_lines(keep: Keep | None, level: int = logging.INFO) -> None:
+    """Hand all lines of `level` and more to `keep` too, from now on; None: to nobody.
+
+    Modules with a lower level of their own are kept from there on. One keeps at a time: whoever
+    comes later takes the place of the one before.
+    """
+    _Keeping.keep, _Keeping.level = keep, level
+    for logger in _loggers.values():
+        logger.set(_level_of(logger.name))
+
+
+# The thread that writes is not in a forked process, and what it holds is the parent's.
+os.register_at_fork(after_in_child=partial(keep_lines, None))
 
 
 def logger_of(name: str) -> Logger:
@@ -75,7 +144,7 @@ def set_level(level: "int | str | None", module: str = "") -> None:
         if module:
             _levels.pop(module, None)
     else:
-        _levels[module] = _number(level)
+        _levels[module] = number_of(level)
     for logger in _loggers.values():
         logger.set(_level_of(logger.name))
 
@@ -87,7 +156,7 @@ def set_levels(text: str) -> None:
         module, equals, level = part.strip().rpartition("=")
         if equals and not module:
             raise InvalidSettings(f"log levels {text!r:.200}: write MODULE=LEVEL, or LEVEL for all")
-        found.append((module.strip(), _number(level.strip())))
+        found.append((module.strip(), number_of(level.strip())))
     for module, number in found:
         set_level(number, module)
 
@@ -113,7 +182,8 @@ def _level_of(name: str) -> int:
     return _levels[""]
 
 
-def _number(level: "int | str") -> int:
+def number_of(level: "int | str") -> int:
+    """The number of a level that has a name, or is one; raises `InvalidSettings`."""
     if isinstance(level, int) and not isinstance(level, bool) and 0 <= level <= 100:
         return level
     number = LEVELS.get(level.lower()) if isinstance(level, str) else None

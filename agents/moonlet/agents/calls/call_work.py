@@ -5,6 +5,7 @@ bytes: all code of users, codecs of their classes too, runs there and not where 
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -20,7 +21,7 @@ from moonlet.core.effects import FailureKind, PerformFailed
 from moonlet.core.envelope import Envelope
 from moonlet.core.errors import InvalidMessage, in_words, stack_of
 from moonlet.core.schema import MessageType, is_message_class
-from moonlet.telemetry import get_logger
+from moonlet.telemetry import get_logger, log_context
 
 log = get_logger(__name__)
 
@@ -147,22 +148,35 @@ class CallWork:
         settle: Callable[[Any, BaseException | None], None],
     ) -> None:
         """Run the handler; whatever it raises is data, or it would end the loop."""
-        handler = self.handler
         try:
-            extras = [
-                self.call.call if name == "call_id" else await resources.get(self._needs[name])
-                for name in handler.extras
-            ]
-            if handler.is_async:
-                result = await handler.function(call, *extras)
-            else:
-                work = partial(handler.function, call, *extras)
-                result = await aside(in_thread, work, self)
-            settle(result, None)
+            with log_context(**self._facts()):
+                settle(await self._result(call, resources, in_thread), None)
         except GeneratorExit:
             raise
         except BaseException as error:
             settle(None, error)
+
+    async def _result(self, call: Any, resources: Resources, in_thread: InThread) -> Any:
+        handler = self.handler
+        extras = [
+            self.call.call if name == "call_id" else await resources.get(self._needs[name])
+            for name in handler.extras
+        ]
+        if handler.is_async:
+            return await handler.function(call, *extras)
+        context = contextvars.copy_context()
+        work = partial(context.run, handler.function, call, *extras)
+        return await aside(in_thread, work, self)
+
+    def _facts(self) -> dict[str, str]:
+        """What lines that its handler logs say: whose call it is, and which command caused it."""
+        call = self.call
+        return {
+            "agent": call.agent,
+            "command": call.causation_id,
+            "correlation": call.correlation_id or call.causation_id,
+            "call": call.call,
+        }
 
     def _note(self, error: BaseException) -> None:
         log.warning(

@@ -340,6 +340,7 @@ def _judged(
     if watch is not None and name in watch.due:
         watch.due[name] -= 1
         picture = watch.before(state) if watch.due[name] < 0 else None
+    queued.revision = revision
     rules.running.work = queued
     try:
         decision, queued.readable = judge(

@@ -33,7 +33,8 @@ class QueuedCommand(msgspec.Struct, weakref=False):
 
     `lane` is the lane's place, critical 0. `problem` is set when it is no envelope, `readable` when
     its body was decoded by its class, `sought` when the journal was read again for the commit that
-    caused it, `by_id` when its number is not believed.
+    caused it, `by_id` when its number is not believed; `revision` is its agent's
+    when its handler runs.
     """
 
     source: Source
@@ -46,6 +47,7 @@ class QueuedCommand(msgspec.Struct, weakref=False):
     sought: bool = False
     by_id: bool = False
     encoding: Encoding = "json"
+    revision: int = 0
 
     @property
     def place(self) -> str:

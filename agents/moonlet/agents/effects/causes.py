@@ -37,6 +37,18 @@ def caused_envelope(
     )
 
 
+def facts_of(commit: Commit[Any]) -> dict[str, Any]:
+    """What a line about a commit says of it: by that it is found again."""
+    command = commit.command
+    return {
+        "agent": commit.agent,
+        "revision": commit.revision,
+        "command": command.id,
+        "correlation": command.correlation_id or command.id,
+        "name": command.name,
+    }
+
+
 def indexes_to_dispatch(commit: Commit[Any]) -> list[int]:
     """All effects of a commit, and -1 if it is to be parked."""
     indexes = list(range(len(commit.effects)))

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from moonlet.agents.effects.causes import caused_envelope
+from moonlet.agents.effects.causes import caused_envelope, facts_of
 from moonlet.agents.services import HostServices
 from moonlet.core.codec import ENCODING_HEADER, Encoding
 from moonlet.core.commit import Commit, Effect
@@ -90,8 +90,9 @@ class Outbox:
             self._stacks[commit.revision] = stack
             command = commit.command
             kind = f"{self._agent.type}/{command.name}/{commit.reason[:60]}"
-            facts = {"agent": commit.agent, "command": command.name, "reason": commit.reason}
-            self._services.complain("a command was parked", kind, stack=stack, **facts)
+            self._services.complain(
+                "a command was parked", kind, stack=stack, reason=commit.reason, **facts_of(commit)
+            )
         self._left[commit.revision] = len(indexes)
         self._done[commit.revision] = done
         for index in indexes:
@@ -211,10 +212,9 @@ class Outbox:
         command = commit.command
         self._services.alarm(
             "a call's result is parked" if command.call else "a timer's firing is parked",
-            agent=str(self._agent),
-            command=command.name,
             of=command.call or command.timer,
             reason=commit.reason,
+            **facts_of(commit),
         )
 
     async def _send(

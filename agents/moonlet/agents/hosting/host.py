@@ -14,6 +14,7 @@ from moonlet.agents.calls import CallRunner
 from moonlet.agents.deciding import Running
 from moonlet.agents.definition import AgentType, Resource
 from moonlet.agents.hosting import collector
+from moonlet.agents.hosting.log_facts import LogFacts
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.hosting.stream_watch import StreamWatch
@@ -164,8 +165,11 @@ class Host:
             lambda: self.owned,
             self._watch.look_again,
         )
+        self._log_facts = LogFacts(self.running, lambda: self.id)
         self._running = True
         self._watch_loop()
+        if moon.another is not None:  # a world's lines go nowhere
+            self._log_facts.open()
         if self._collects_rarely:
             collector.collect_rarely()
         try:
@@ -186,6 +190,7 @@ class Host:
         self._tasks.spawn(self._streams.watch_for_ever(), f"streams {self.id}")
         scrubber = Scrubber(self.services, lambda: self.owned)
         self._tasks.spawn(scrubber.run(), f"scrub {self.id}")
+        log.info("a host runs", host=self.id, types=sorted(self.types))
 
     async def _settle(self) -> None:
         """Go by the topology that stands; what differs from it is an operator's to change."""
@@ -263,6 +268,8 @@ class Host:
         await self._watch.close()
         if self._loop_watch is not None:
             self._loop_watch.stop()
+        log.info("a host has stopped", host=self.id)
+        self._log_facts.close()
 
     def _watch_loop(self) -> None:
         """Have another thread look at what keeps this loop, unless it is simulated."""

@@ -123,6 +123,13 @@ class Ownership:
             return  # another came first
         self._services.claims += 1
         self._services.takeovers += bool(record.owner)
+        if record.owner:
+            log.info(
+                "a partition was taken over",
+                partition=f"{mine.type}/{mine.number}",
+                former=record.owner,
+                crashes=crashes,
+            )
         self.partitions[mine.type, mine.number] = OwnedPartition(
             self._services,
             self._recoveries,

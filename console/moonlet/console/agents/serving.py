@@ -6,12 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
 
-from moonlet.agents import AlertWatch, Host, HostPages
+from moonlet.agents import AlertWatch, Host, HostEar, HostPages
 from moonlet.console.common import (
     RESTARTS,
     Child,
@@ -30,6 +31,7 @@ from moonlet.console.common import (
     outcome,
     supervise,
 )
+from moonlet.console.logs import KeepLogs, keeper_of, told_logs
 from moonlet.core.errors import Unavailable
 from moonlet.streams import BlockedMarks, Topology, attach_embedded, open_embedded
 from moonlet.telemetry.alerts import RULES, changed_rules, webhook
@@ -113,6 +115,7 @@ def run(
             " given again."
         ),
     ] = None,
+    keep_logs: KeepLogs = True,
     replicas: Replicas = None,
     mailbox: Mailbox = None,
     internal: Internal = None,
@@ -131,12 +134,14 @@ def run(
             "handler_limit": handler_limit,
             "metrics_port": metrics_port,
             "alert_webhook": alert_webhook,
+            "keep_logs": keep_logs,
             "child": child,
             "topology": asked,
         }
         return outcome(_serve, options, given)
 
-    return supervise(serve, restarts=restarts, limit=handler_limit)
+    kept = partial(keeper_of, options) if keep_logs else nullcontext
+    return supervise(serve, restarts=restarts, limit=handler_limit, kept=kept)
 
 
 async def _serve(
@@ -147,6 +152,7 @@ async def _serve(
     handler_limit: float,
     metrics_port: int | None,
     alert_webhook: list[str] | None,
+    keep_logs: bool,
     child: Child,
     topology: Topology,
 ) -> int:
@@ -156,7 +162,10 @@ async def _serve(
     measured = metrics_port is not None
     rules = changed_rules(RULES, alert_settings())
     calls = [webhook(url) for url in alert_webhook or ()]
-    async with opened(options, types, topology=topology) as session, AsyncExitStack() as stack:
+    async with AsyncExitStack() as kept, AsyncExitStack() as stack:
+        if keep_logs:
+            keeper = kept.enter_context(keeper_of(options))
+        session = await kept.enter_async_context(opened(options, types, topology=topology))
         host = Host(session.moon, types, lease=lease, handler_limit=handler_limit, metrics=measured)
         host.running, host.beats = child.running, child
         if child.former is not None and child.former.agent:
@@ -165,6 +174,8 @@ async def _serve(
             await host.start()
             if until_stdin_closes:
                 _end_with_stdin(stop)
+            topics = {"logs": partial(told_logs, keeper.folder.path)} if keep_logs else {}
+            await stack.enter_async_context(HostEar(session.moon.bus, lambda: host.id, topics))
             names = sorted(host.types)
             record = {"host": host.id, "types": names, "url": session.where}
             said = f"running {', '.join(names)} on {session.where}  (Ctrl-C stops)"

@@ -1,6 +1,13 @@
 """What every command is made of: its options, what it prints, how it ends, where it connects."""
 
-from moonlet.console.common.agent_types import Found, alert_settings, find, find_code, find_own
+from moonlet.console.common.agent_types import (
+    Found,
+    alert_settings,
+    find,
+    find_code,
+    find_own,
+    log_settings,
+)
 from moonlet.console.common.exits import MEANINGS, ExitCode, exit_code
 from moonlet.console.common.host_process import HostProcess
 from moonlet.console.common.loop import on_stop
@@ -41,6 +48,7 @@ __all__ = [
     "find_code",
     "find_own",
     "function_at",
+    "log_settings",
     "on_stop",
     "opened",
     "outcome",

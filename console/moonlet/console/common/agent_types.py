@@ -92,6 +92,11 @@ def alert_settings() -> Any:
     return _setting("alerts", {})
 
 
+def log_settings() -> Any:
+    """What [tool.moonlet.logs] says, likewise."""
+    return _setting("logs", {})
+
+
 def _setting(name: str, default: Any) -> Any:
     try:
         text = PROJECT.read_text("utf-8")

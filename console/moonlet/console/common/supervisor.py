@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -101,19 +101,33 @@ class Child:
                 os.write(self._heart, sign)
 
 
-def supervise(serve: Callable[[Child], int], *, restarts: int, limit: float) -> int:
+def supervise(
+    serve: Callable[[Child], int],
+    *,
+    restarts: int,
+    limit: float,
+    kept: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> int:
     """Run `serve` in a process of its own, again up to `restarts` times; returns its exit code.
 
     With 0 restarts it runs in this process. `limit` (seconds, 0: none) is that of handlers.
-    SIGTERM, SIGINT and SIGHUP are passed on.
+    SIGTERM, SIGINT and SIGHUP are passed on. What is logged here is logged within `kept`, whose
+    threads are to end with it, since a process that is forked has none of them.
     """
     if not restarts:
         return serve(Child(Running(), None, None))
-    return _Supervisor(serve, restarts, limit).run()
+    return _Supervisor(serve, restarts, limit, kept).run()
 
 
 class _Supervisor:
-    def __init__(self, serve: Callable[[Child], int], restarts: int, limit: float) -> None:
+    def __init__(
+        self,
+        serve: Callable[[Child], int],
+        restarts: int,
+        limit: float,
+        kept: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        self._kept = kept
         self._serve = serve
         self._restarts = restarts
         self._limit = limit
@@ -138,7 +152,8 @@ class _Supervisor:
                     return self._end(code)
                 ends.append(now)
                 pause = min(PAUSE[0] * 2 ** (len(ends) - 1), PAUSE[1])
-                log.warning("a host is started again", ended=_told(code), restart=len(ends))
+                with self._kept():
+                    log.warning("a host is started again", ended=_told(code), restart=len(ends))
                 time.sleep(pause)
                 if self._told:
                     return ExitCode.OK
@@ -241,7 +256,8 @@ class _Supervisor:
         """It says nothing more, nor could its own watch end it."""
         self._former = self._noted(silent)
         what = msgspec.to_builtins(self._former) if self._former is not None else {}
-        log.error("a host says nothing more, and is killed", seconds=round(silent, 1), ran=what)
+        with self._kept():
+            log.error("a host says nothing more, and is killed", seconds=round(silent, 1), ran=what)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return EXIT_BLOCKED
