@@ -13,17 +13,17 @@ from typing import Any
 from moonlet.telemetry import configure, get_logger
 from moonlet.telemetry.kept import LogKeeper, LogQuery, search_logs
 from moonlet.telemetry.kept.day_file import DayFile
-from moonlet.telemetry.kept.lines_waiting import LinesWaiting, Waiting
+from moonlet.telemetry.kept.lines_waiting import LinesWaiting, WaitingLine
 from moonlet.telemetry.kept.row import row_of
 
 BATCH = 2_000
 EVENTS = ("a position was assessed", "a quote came", "a transfer was booked", "recovery waits")
 
 
-def lines(first: int, start: int) -> list[Waiting]:
+def lines(first: int, start: int) -> list[WaitingLine]:
     """Lines of which each has an id of its own."""
     return [
-        Waiting(
+        WaitingLine(
             start + n * 8_000,
             30 if n % 997 == 0 else 20,
             f"moonlet.agents.m{n % 20}",
@@ -81,9 +81,8 @@ def main() -> None:
             taken, fastest = taken + spent, min(fastest, spent)
         file.close()
         size = (folder / "2026-11-30.db").stat().st_size / count
-        print(
-            f"writing: lines/s of CPU {count / taken:8,.0f}, the best batch {BATCH / fastest:,.0f}"
-        )
+        print(f"written a CPU second    {count / taken:8,.0f} lines")
+        print(f"  as in the best batch  {BATCH / fastest:8,.0f} lines")
         print(f"bytes a line            {size:8.0f}")
         for asked in (
             LogQuery(text="quote came"),

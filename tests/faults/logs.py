@@ -3,6 +3,7 @@
 from tests.faults.fault import Fault
 
 KEPT = "tests/telemetry/test_kept_logs.py::"
+DAYS = "tests/telemetry/test_kept_days.py::"
 HOSTS = "tests/telemetry/test_host_logs.py::"
 
 LOG_FAULTS: tuple[Fault, ...] = (
@@ -44,7 +45,7 @@ LOG_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "telemetry",
-        KEPT + "test_lines_of_one_moment_and_late_ones_keep_their_times",
+        DAYS + "test_lines_of_one_moment_and_late_ones_keep_their_times",
         "a line that came late has another's time",
         (
             (

@@ -14,12 +14,12 @@ import pytest
 
 from moonlet.agents import (
     AgentType,
-    Answering,
     Decision,
     Host,
     HostEar,
     Perform,
     Reply,
+    WatchAnswer,
     connect,
     gather,
     living_hosts,
@@ -151,14 +151,14 @@ async def bus(shared_server: ServerProcess, name: str) -> AsyncIterator[Bus]:
 
 
 def ear(bus: Bus, host: str, items: list[Any], **more: Any) -> HostEar:
-    async def answer(question: bytes) -> Answering:
+    async def answer(question: bytes) -> WatchAnswer:
         if question == b"wrong":
             raise Invalid("this can't be asked")
         if question == b"bug":
             raise KeyError("bug")
         if question == b"slow":
             await asyncio.sleep(30)  # sleeps: longer than anybody waits
-        return Answering(items, ["one file was damaged"] if question == b"trouble" else [])
+        return WatchAnswer(items, ["one file was damaged"] if question == b"trouble" else [])
 
     return HostEar(bus, lambda: host, {"things": answer})
 

@@ -17,7 +17,7 @@ from moonlet.agents.histories import (
 )
 from moonlet.agents.hosting import EXIT_BLOCKED, AlertWatch, Host, HostPages, tell_agent
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
-from moonlet.agents.watching import Answering, Gathered, HostEar, gather, living_hosts
+from moonlet.agents.watching import Gathered, HostEar, WatchAnswer, gather, living_hosts
 from moonlet.core.effects import (
     Cancel,
     Cause,
@@ -41,7 +41,6 @@ __all__ = [
     "AgentStatus",
     "AgentType",
     "AlertWatch",
-    "Answering",
     "Cancel",
     "Cause",
     "Client",
@@ -66,6 +65,7 @@ __all__ = [
     "SystemStatus",
     "Topology",
     "Verification",
+    "WatchAnswer",
     "Work",
     "WorkNote",
     "connect",

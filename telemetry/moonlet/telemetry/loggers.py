@@ -43,9 +43,7 @@ class _Keeping:
 
 def _nothing(
     event: object = None, agent: object = None, error: object = None, n: object = None,
-    command: object = None, correlation: object = None, id: object = None, why: object = None,
-    name: object = None, type: object = None, stream: object = None, host: object = None,
-    count: object = None, partition: object = None, **facts: object,
+    command: object = None, id: object = None, why: object = None, **facts: object,
 ) -> None:  # fmt: skip
     """A line that nobody wants. Facts of these names cost no dictionary: half of the time."""
 

@@ -1,6 +1,6 @@
 """What hosts tell whoever watches them: each is asked by core NATS, and answers for itself."""
 
 from moonlet.agents.watching.gathering import Gathered, gather, living_hosts
-from moonlet.agents.watching.host_ear import Answering, HostEar
+from moonlet.agents.watching.host_ear import HostEar, WatchAnswer
 
-__all__ = ["Answering", "Gathered", "HostEar", "gather", "living_hosts"]
+__all__ = ["Gathered", "HostEar", "WatchAnswer", "gather", "living_hosts"]

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from moonlet.agents.watching.told import Told, decode
+from moonlet.agents.watching.told import ToldPart, decode
 from moonlet.core.errors import MoonletError, Unavailable
 from moonlet.streams import Bus, Leases, Message
 
@@ -80,7 +80,7 @@ class _Asking:
             return
         self._take(told, items)
 
-    def _take(self, told: Told, items: list[Any]) -> None:
+    def _take(self, told: ToldPart, items: list[Any]) -> None:
         host = told.host
         if self._parts.get(host, 0) != told.part:
             self._troubles.append(f"host {host}: a part of its answer was lost")

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from moonlet.agents.watching.told import ASKED_MAX, PART_MAX, PARTS_MAX, Told, encode
+from moonlet.agents.watching.told import ASKED_MAX, PART_MAX, PARTS_MAX, ToldPart, encode
 from moonlet.core.errors import MoonletError, PermissionDenied, Unavailable
 from moonlet.streams import Bus, Message, Subscription
 from moonlet.telemetry import get_logger
@@ -24,7 +24,7 @@ WORDS_MAX: Final = 500
 """Characters of a trouble."""
 
 
-class Answering(NamedTuple):
+class WatchAnswer(NamedTuple):
     """What a host answers: plain items, and what could not be looked at."""
 
     items: Sequence[Any]
@@ -42,7 +42,7 @@ class HostEar:
         self,
         bus: Bus,
         host: Callable[[], str],
-        topics: Mapping[str, Callable[[bytes], Awaitable[Answering]]],
+        topics: Mapping[str, Callable[[bytes], Awaitable[WatchAnswer]]],
     ) -> None:
         self._bus = bus
         self._host = host
@@ -79,20 +79,20 @@ class HostEar:
         topic = message.subject.rpartition(".")[2]
         answer = self._topics.get(topic)
         if answer is None:
-            self._say(message, Told(self._host(), last=True, refused=f"it tells no {topic}"))
+            self._say(message, ToldPart(self._host(), last=True, refused=f"it tells no {topic}"))
         elif len(message.data) > ASKED_MAX:
             why = f"a question of more than {ASKED_MAX} bytes"
-            self._say(message, Told(self._host(), last=True, refused=why))
+            self._say(message, ToldPart(self._host(), last=True, refused=why))
         elif len(self._tasks) >= ASKED_AT_ONCE:
             why = f"{ASKED_AT_ONCE} questions are being answered: ask again later"
-            self._say(message, Told(self._host(), last=True, refused=why))
+            self._say(message, ToldPart(self._host(), last=True, refused=why))
         else:
             task = asyncio.create_task(self._answer(message, answer), name=f"watched: {topic}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _answer(
-        self, message: Message, answer: Callable[[bytes], Awaitable[Answering]]
+        self, message: Message, answer: Callable[[bytes], Awaitable[WatchAnswer]]
     ) -> None:
         try:
             found = await answer(message.data)
@@ -102,20 +102,20 @@ class HostEar:
                 await asyncio.sleep(0)
         except MoonletError as error:
             refused = f"{error!s:.{WORDS_MAX}}"
-            self._say(message, Told(self._host(), last=True, refused=refused))
+            self._say(message, ToldPart(self._host(), last=True, refused=refused))
         except Exception as error:
             log.error("who watches could not be answered", about=message.subject, exc_info=error)
             refused = f"it failed: {error!r:.{WORDS_MAX}}"
-            self._say(message, Told(self._host(), last=True, refused=refused))
+            self._say(message, ToldPart(self._host(), last=True, refused=refused))
 
-    def _say(self, message: Message, told: Told) -> None:
+    def _say(self, message: Message, told: ToldPart) -> None:
         try:
             self._bus.post(message.reply, encode(told))
         except MoonletError as error:
             log.info("an answer was lost", subject=message.subject, error=str(error))
 
 
-def parts(host: str, found: Answering, size: int) -> Iterator[Told]:
+def parts(host: str, found: WatchAnswer, size: int) -> Iterator[ToldPart]:
     """The answer in parts of `size` bytes of items at most; what can't be sent is a trouble."""
     troubles = [f"{trouble:.{WORDS_MAX}}" for trouble in found.troubles[:2]]
     held: list[msgspec.Raw] = []
@@ -126,10 +126,10 @@ def parts(host: str, found: Answering, size: int) -> Iterator[Told]:
             left_out += 1
             continue
         if held and bytes_ + len(raw) + 1 > size:
-            yield Told(host, number, False, held)
+            yield ToldPart(host, number, False, held)
             number, held, bytes_ = number + 1, [], 0
         held.append(msgspec.Raw(raw))
         bytes_ += len(raw) + 1
     if left_out:
         troubles.append(f"{left_out} of what was found is too large to be sent")
-    yield Told(host, number, True, held, "", troubles)
+    yield ToldPart(host, number, True, held, "", troubles)

@@ -14,7 +14,7 @@ ASKED_MAX: Final = 65_536
 """Bytes of a question."""
 
 
-class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+class ToldPart(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of an answer: `items` are what was asked for, plain; the `last` part says so.
 
     `refused` says why there is none; `troubles` what could not be looked at, or was left out.
@@ -29,4 +29,4 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 encode: Final = msgspec.json.Encoder().encode
-decode: Final = msgspec.json.Decoder(Told).decode
+decode: Final = msgspec.json.Decoder(ToldPart).decode

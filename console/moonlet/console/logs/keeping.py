@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from moonlet.agents import Answering
+from moonlet.agents import WatchAnswer
 from moonlet.console.common import Options, log_settings
 from moonlet.core.errors import Invalid, InvalidSettings
 from moonlet.telemetry.kept import DAYS, MEGABYTES, LogKeeper, LogQuery, search_logs
@@ -51,14 +51,14 @@ def keeper_of(options: Options) -> LogKeeper:
     )
 
 
-async def told_logs(folder: Path, question: bytes) -> Answering:
+async def told_logs(folder: Path, question: bytes) -> WatchAnswer:
     """What a host answers who asks all of them for lines; raises `Invalid`."""
     try:
         query: LogQuery = _QUERY.decode(question)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Invalid(f"what is asked of logs can't be read: {error}") from None
     found = await asyncio.to_thread(search_logs, folder, query)
-    return Answering(found.lines, found.troubles)
+    return WatchAnswer(found.lines, found.troubles)
 
 
 _QUERY: Final = msgspec.json.Decoder(LogQuery)

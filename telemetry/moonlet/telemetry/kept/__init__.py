@@ -4,13 +4,13 @@ from moonlet.telemetry.kept.folder import DAYS, MEGABYTES
 from moonlet.telemetry.kept.keeper import LogKeeper
 from moonlet.telemetry.kept.line import LogLine
 from moonlet.telemetry.kept.query import LIMIT_MAX, LogQuery
-from moonlet.telemetry.kept.search import Found, newest_line, parse_line_id, search_logs
+from moonlet.telemetry.kept.search import FoundLines, newest_line, parse_line_id, search_logs
 
 __all__ = [
     "DAYS",
     "LIMIT_MAX",
     "MEGABYTES",
-    "Found",
+    "FoundLines",
     "LogKeeper",
     "LogLine",
     "LogQuery",

@@ -49,7 +49,7 @@ Words = tuple[str, str, str]
 """What of a line is searched: its text, its ids, its tags."""
 
 
-class Foreign(Unavailable):
+class ForeignFile(Unavailable):
     """The file is not one of ours, or of newer code: it is left alone."""
 
 
@@ -57,7 +57,7 @@ class DayFile:
     """Open for writing by one process at a time; others wait `BUSY_SECONDS` for their turn."""
 
     def __init__(self, path: Path) -> None:
-        """Open, or make; raises `Foreign`, `Corrupt`, `Unavailable` (locked, full, no rights)."""
+        """Open, or make; raises `ForeignFile`, `Corrupt`, `Unavailable` (locked, full)."""
         self.path = path
         self._modules: set[str] = set()
         self._connection = _connected(path, BUSY_SECONDS)
@@ -175,15 +175,15 @@ def _connected(path: Path, seconds: float, mode: str = "") -> sqlite3.Connection
 
 
 def _identity(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether it is ours and filled; False if it is empty, `Foreign` if it is another's."""
+    """Whether it is ours and filled; False if it is empty, `ForeignFile` if it is another's."""
     id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if id == APPLICATION_ID and version == VERSION:
         return True
     if id == APPLICATION_ID:
-        raise Foreign(f"{path} was written by another version of Moonlet ({version})")
+        raise ForeignFile(f"{path} was written by another version of Moonlet ({version})")
     if id or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise Foreign(f"{path} is no log of Moonlet's: it is left alone")
+        raise ForeignFile(f"{path} is no log of Moonlet's: it is left alone")
     return False
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from moonlet.core.errors import Corrupt, InvalidSettings, Unavailable
-from moonlet.telemetry.kept.day_file import DayFile, Foreign, Row, Words
+from moonlet.telemetry.kept.day_file import DayFile, ForeignFile, Row, Words
 from moonlet.telemetry.kept.folder import DAYS, MEGABYTES, PARTS, LogFolder, day_of, start_of
 from moonlet.telemetry.kept.line import level_name, plain
-from moonlet.telemetry.kept.lines_waiting import LINE_SIZE, LinesWaiting, Waiting
+from moonlet.telemetry.kept.lines_waiting import LINE_SIZE, LinesWaiting, WaitingLine
 from moonlet.telemetry.kept.row import ATOMS, row_of
 from moonlet.telemetry.log import get_logger
 from moonlet.telemetry.loggers import keep_lines, number_of
@@ -123,7 +123,7 @@ class LogKeeper:
             elif kind is str or kind not in ATOMS:
                 found = facts[name] = plain(value)
                 size += len(found) if isinstance(found, str) else len(repr(found))
-        self._waiting.put(Waiting(time.time_ns() // 1_000, level, module, event, facts, size))
+        self._waiting.put(WaitingLine(time.time_ns() // 1_000, level, module, event, facts, size))
 
     def _run(self) -> None:
         """The one writer."""
@@ -180,7 +180,7 @@ class LogKeeper:
         self._tell_of_dropped()
         return True
 
-    def _write(self, day: date, lines: list[Waiting]) -> None:
+    def _write(self, day: date, lines: list[WaitingLine]) -> None:
         start = start_of(day)
         rows, words = self._made(lines, start)
         for _ in range(2):
@@ -197,7 +197,7 @@ class LogKeeper:
             return
         raise Unavailable(f"{self.folder.path}: a new file is damaged at once")
 
-    def _made(self, lines: list[Waiting], start: int) -> tuple[list[Row], list[Words]]:
+    def _made(self, lines: list[WaitingLine], start: int) -> tuple[list[Row], list[Words]]:
         rows, words = [], []
         for line in lines:
             try:
@@ -220,7 +220,7 @@ class LogKeeper:
             try:
                 self._file = DayFile(path)
                 break
-            except Foreign as error:
+            except ForeignFile as error:
                 beyond = self.folder.part_of(path)
                 self._complain("a foreign file stands where logs go", error)
             except Corrupt as error:

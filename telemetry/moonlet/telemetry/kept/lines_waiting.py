@@ -18,7 +18,7 @@ LINE_SIZE: Final = 200
 _STEPS: Final = (10, 20, 30, 40, 50)
 
 
-class Waiting(msgspec.Struct, gc=False):
+class WaitingLine(msgspec.Struct, gc=False):
     """A line as it was written, not yet looked at. `facts` are plain, with secrets in them yet."""
 
     time: int
@@ -39,7 +39,7 @@ class LinesWaiting:
     def __init__(self, lines_max: int = LINES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._lines_max = lines_max
         self._bytes_max = bytes_max
-        self._levels: tuple[deque[Waiting], ...] = tuple(deque() for _ in _STEPS)
+        self._levels: tuple[deque[WaitingLine], ...] = tuple(deque() for _ in _STEPS)
         self._count = self._bytes = 0
         # One thread may come in again: the collector runs finalizers anywhere, and those may log.
         self._lock = threading.RLock()
@@ -51,7 +51,7 @@ class LinesWaiting:
     def __len__(self) -> int:
         return self._count
 
-    def put(self, line: Waiting) -> None:
+    def put(self, line: WaitingLine) -> None:
         """Let it wait, or drop what matters less."""
         step = min(max(line.level // 10, 1), 5) - 1
         with self._lock:
@@ -75,7 +75,7 @@ class LinesWaiting:
                 return True
         return False
 
-    def _drop(self, line: Waiting) -> None:
+    def _drop(self, line: WaitingLine) -> None:
         self.drop(1, line.level)
 
     def drop(self, count: int, level: int) -> None:
@@ -83,9 +83,9 @@ class LinesWaiting:
         if count:
             self.dropped[level] = self.dropped.get(level, 0) + count
 
-    def take(self, most: int) -> list[Waiting]:
+    def take(self, most: int) -> list[WaitingLine]:
         """Up to `most` lines, those of high levels first if there are more; by time."""
-        taken: list[Waiting] = []
+        taken: list[WaitingLine] = []
         with self._lock:
             for lines in reversed(self._levels):
                 while lines and len(taken) < most:
@@ -97,7 +97,7 @@ class LinesWaiting:
         taken.sort(key=_time)
         return taken
 
-    def put_back(self, lines: list[Waiting]) -> None:
+    def put_back(self, lines: list[WaitingLine]) -> None:
         """They could not be written: they wait again, before all others, and debug lines don't."""
         with self._lock:
             for line in reversed(lines):
@@ -113,5 +113,5 @@ class LinesWaiting:
                 self.come.set()
 
 
-def _time(line: Waiting) -> int:
+def _time(line: WaitingLine) -> int:
     return line.time

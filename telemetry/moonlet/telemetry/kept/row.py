@@ -16,14 +16,14 @@ from moonlet.telemetry.kept.line import (
     module_tag,
     shortened,
 )
-from moonlet.telemetry.kept.lines_waiting import Waiting
+from moonlet.telemetry.kept.lines_waiting import WaitingLine
 from moonlet.telemetry.redaction import HIDDEN, hidden, is_secret, without_secrets
 
 TAGS_KEPT: Final = 4_096
 """Modules and levels of which it is remembered how they stand in the index."""
 
 
-def row_of(line: Waiting, start: int) -> tuple[Row, Words]:
+def row_of(line: WaitingLine, start: int) -> tuple[Row, Words]:
     """A line as the table and the index take it; no secret gets any further than here."""
     event = _clean(line.event)
     agent = revision = command = correlation = host = trace = None

@@ -28,7 +28,7 @@ _COLUMNS: Final = (
 )
 
 
-class Found(NamedTuple):
+class FoundLines(NamedTuple):
     """Lines, the oldest first, and which files could not be read, and why."""
 
     lines: list[LogLine]
@@ -56,7 +56,7 @@ def parse_line_id(text: str) -> LineId:
     raise Invalid(f"{text!r:.80} names no line: they are like 2026-12-01:53012345678")
 
 
-def search_logs(folder: Path, query: LogQuery) -> Found:
+def search_logs(folder: Path, query: LogQuery) -> FoundLines:
     """The lines of a folder that fit; raises `Invalid` for a query that can't be understood.
 
     What can't be read is left out, and told among the troubles. Nothing is written.
@@ -90,7 +90,7 @@ def search_logs(folder: Path, query: LogQuery) -> Found:
                 break
             troubles.append(f"{file.path} can't be read: {error}")
     lines.sort(key=lambda line: parse_line_id(line.id))
-    return Found(lines, troubles)
+    return FoundLines(lines, troubles)
 
 
 def newest_line(folder: Path) -> str:
