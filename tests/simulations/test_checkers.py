@@ -144,7 +144,7 @@ def test_a_history_that_is_not_whole_is_seen(wrong: str) -> None:
             whole = [commit async for commit in moon.history(THREE)]
             given = {"ends early": whole[:2], "has a hole": whole[::2], "nothing": []}[wrong]
 
-            async def other(*arguments: object) -> AsyncIterator[Commit[Any]]:
+            async def other(*arguments: object, **options: object) -> AsyncIterator[Commit[Any]]:
                 for commit in given:
                     yield commit
 

@@ -63,6 +63,11 @@ class StreamWatch:
         self._look_again = look_again
         self._types: dict[str, set[str]] = {}
         self._missed = asyncio.Event()
+        services.ends.ask = self._note_ends
+
+    def _note_ends(self) -> None:
+        for partition in self._partitions():
+            partition.note_end()
 
     async def learn(self, types: Sequence[str]) -> None:
         """Hold the journals of these types against what was known of them; a fault is an alarm."""
@@ -98,8 +103,7 @@ class StreamWatch:
 
     async def leave(self) -> None:
         """Store how far the journals went, for who comes after."""
-        for partition in self._partitions():
-            partition.note_end()
+        self._note_ends()
         await self._services.ends.write_marks()
 
     async def _restore(self) -> None:
@@ -122,15 +126,15 @@ class StreamWatch:
 
     async def _judge(self, stream: str) -> None:
         ends = self._services.ends
-        mine = [p for p in self._partitions() if p.journal_stream == stream]
-        for partition in mine:
-            partition.note_end()
-        was_corrupt = stream in ends.corrupt
         self._tell(stream, await ends.judge(stream))
-        for partition in mine:
+        is_back = stream in ends.back  # whoever found it
+        ends.back.discard(stream)
+        for partition in self._partitions():  # those too that were taken meanwhile
+            if partition.journal_stream != stream:
+                continue
             if stream in ends.corrupt:
                 partition.journal_went_back()
-            elif was_corrupt:
+            elif is_back:
                 partition.journal_is_back()
 
     def _tell(self, stream: str, fault: str) -> None:

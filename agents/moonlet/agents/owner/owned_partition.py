@@ -417,7 +417,7 @@ class OwnedPartition:
                 )
                 break
             except (Undecodable, Corrupt) as error:
-                if self._left.agent(error):
+                if services.ends.is_over(error) or self._left.agent(error):
                     await asyncio.sleep(LEFT_PAUSE)
                     continue
                 agent.break_down(error)

@@ -6,10 +6,10 @@ another commit, and in each look at the streams; what hosts before it saw stands
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from moonlet.core.errors import Corrupt
+from moonlet.core.errors import Corrupt, MoonletError
 from moonlet.core.marks import reached
 from moonlet.streams import (
     Bus,
@@ -29,6 +29,10 @@ LOOKS_MAX: Final = 3
 just become the leader may lag for a moment."""
 
 
+class WentBack(Corrupt):
+    """A whole journal is not what it was."""
+
+
 class JournalEnds:
     """What one host knows of its journals. A journal that went back stays `Corrupt` here until an
     operator raised its epoch, and `judge` saw that."""
@@ -46,6 +50,10 @@ class JournalEnds:
         self._facts: dict[str, StreamFacts | None] = {}
         self.corrupt: dict[str, Corrupt] = {}
         """The journals that went back, and how."""
+        self.back: set[str] = set()
+        """Those that are what they were again, and whose agents have not been told yet."""
+        self.ask: Callable[[], None] = lambda: None
+        """Has all partitions `note` how far their commits went: before each judgement."""
         self.reconnects = 0
         """How often the server was away since this host began."""
 
@@ -77,6 +85,13 @@ class JournalEnds:
         mark = self._marks.get(stream)
         if mark is not None and sequence > mark.sequence:
             self._marks[stream] = Mark(mark.epoch, sequence, mark.created)
+
+    def _hear(self, stream: str, told: Mark | None) -> None:
+        """How far another host saw this very journal go."""
+        mark = self._marks.get(stream)
+        if mark is not None and told is not None and told.created == mark.created:
+            if told.epoch == mark.epoch:
+                self.note(stream, told.sequence)
 
     def reconnected(self) -> None:
         """The server may hold other streams now, or an older state of the same ones."""
@@ -113,6 +128,9 @@ class JournalEnds:
 
         What is wrong is remembered in `corrupt`, and forgotten once it is accepted.
         """
+        self.ask()
+        if stream in self._doubted or stream in self.corrupt:  # others may have seen more of it
+            self._hear(stream, await self._store.read(stream))
         mark = self._marks.get(stream)
         facts = await self._facts_of(stream)
         for look in range(1, LOOKS_MAX + 1):
@@ -128,7 +146,7 @@ class JournalEnds:
                 facts = await self._facts_of(stream)
         if stream not in self.corrupt:
             reached("a journal went back")
-        self.corrupt[stream] = Corrupt(
+        self.corrupt[stream] = WentBack(
             f"the journal {stream} is not what it was: {fault}; restore it from its backup, or"
             f" accept the loss with `moonlet topology accept-loss {stream}`",
             stream=stream,
@@ -149,7 +167,12 @@ class JournalEnds:
             self._written.pop(stream, None)
         self._incarnations[stream] = facts.incarnation
         self._doubted.discard(stream)
-        self.corrupt.pop(stream, None)
+        if self.corrupt.pop(stream, None) is not None:
+            self.back.add(stream)
+
+    def is_over(self, error: MoonletError) -> bool:
+        """Whether an error of a journal that went back says what is no more."""
+        return isinstance(error, WentBack) and error.stream not in self.corrupt
 
     async def check(self, stream: str) -> None:
         """Raise `Corrupt` if the journal went back, as far as there was a reason to look.
@@ -190,7 +213,7 @@ class JournalEnds:
                 continue
             now = await reached_by(self._bus, stream, mark.sequence)
             if now is not None and (now.epoch, now.created) == (mark.epoch, mark.created):
-                await self._store.raise_to(stream, now)
+                self._hear(stream, await self._store.raise_to(stream, now))
                 if now.sequence == mark.sequence:
                     self._written[stream] = mark
 

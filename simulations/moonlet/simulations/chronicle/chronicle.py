@@ -60,6 +60,8 @@ class Chronicle:
                 *self._journals, self._mailboxes, self._internal, self._parked, self._timers
             )
         }  # fmt: skip
+        self.foreign: set[bytes] = set()
+        """What somebody wrote into journals that is no commit; hosts never write that."""
         self.histories: dict[str, History] = {}
         self.commands: dict[tuple[str, str], AcceptedCommand] = {}
         self.by_place: dict[tuple[str, int], tuple[str, str]] = {}
@@ -92,6 +94,10 @@ class Chronicle:
             stream = streams.get(name)
             if stream is not None:
                 self._seen[name] = min(seen, stream.store.last)
+
+    def restored(self, name: str) -> None:
+        """A stream stands as it stood before, or once stood: only what follows is new."""
+        self._seen[name] = self._model.streams[name].store.last
 
     def _read(self, name: str, store: MessageStore, start: int) -> None:
         for sequence in range(start, store.last + 1):
@@ -167,6 +173,9 @@ class Chronicle:
         if history is None:
             initial = agent_type.behavior.initial() if agent_type is not None else None
             history = self.histories[str(agent)] = History(str(agent), Fold(initial))
+        if message.data in self.foreign:
+            history.foreign.add(message.sequence)
+            return
         commit, encoding = self._decode(stream, message)
         self._loop.note(
             "commit", "nats", str(agent), commit.revision, commit.outcome,
@@ -262,7 +271,9 @@ class Chronicle:
         stream = self._topology.journal_of(agent.type)
         store = self._model.streams[stream].store
         state, digest = agent_type.behavior.initial(), ""
-        for sequence in store.by_subject.get(self._subjects.journal(agent), ())[:upto]:
+        foreign = self.histories[str(agent)].foreign
+        stored = store.by_subject.get(self._subjects.journal(agent), ())
+        for sequence in [each for each in stored if each not in foreign][:upto]:
             commit, encoding = self._decode(stream, store.messages[sequence])
             state = fold_state(agent_type, stream, state, commit, encoding)
             digest = commit.digest

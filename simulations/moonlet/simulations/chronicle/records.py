@@ -27,7 +27,8 @@ class AcceptedCommand(msgspec.Struct, gc=False):
 class History(msgspec.Struct):
     """One agent's commits, as they landed, and what they add up to.
 
-    `ahead` are those whose time the server's clock had not come to.
+    `ahead` are those whose time the server's clock had not come to. `foreign` are the sequences of
+    what stands between them and is no commit.
     """
 
     agent: str
@@ -37,3 +38,4 @@ class History(msgspec.Struct):
     twice: list[str] = []
     ahead: list[str] = []
     broken: str = ""
+    foreign: set[int] = set()

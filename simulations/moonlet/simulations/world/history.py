@@ -38,14 +38,7 @@ def continue_from(
     now = server.now()
     model = server.broker.model
     for held in bundle.streams:
-        config = _config(held, model.servers)
-        stream = model.add_stream(now, config)
-        stream.created = held.created
-        messages = (
-            restored(each.sequence, each.subject, each.headers, each.data, each.time)
-            for each in held.messages
-        )
-        stream.store.restore(messages, held.first, held.last)
+        put_back(server, held)
     model.restart(now)
     loop.note("history", "world", bundle.taken, bundle.messages)
     chronicle.look()
@@ -59,21 +52,36 @@ def continue_from(
             )
 
 
+def put_back(server: MemoryServer, held: Held) -> None:
+    """A stream stands again as it was held. The server has none of its name."""
+    model = server.broker.model
+    stream = model.add_stream(server.now(), _config(held, model.servers))
+    stream.created = held.created
+    messages = (
+        restored(each.sequence, each.subject, each.headers, each.data, each.time)
+        for each in held.messages
+    )
+    stream.store.restore(messages, held.first, held.last)
+
+
+def held_of(server: MemoryServer, name: str) -> Held | None:
+    """What a stream holds now, None if there is none of that name."""
+    stream = server.broker.model.streams.get(name)
+    if stream is None:
+        return None
+    store = stream.store
+    messages = [
+        StoredMessage(each.subject, each.sequence, each.time, each.headers, each.data)
+        for each in store.messages.values()
+    ]
+    first = store.first or store.last + 1
+    return Held(name, stream.config.to_json(), stream.created, first, store.last, messages)
+
+
 def bundle_of(server: MemoryServer, topology: Topology) -> Bundle:
     """All that a world's server holds now, as if it had been taken of a real one."""
-    streams = []
-    for name in names_of(topology):
-        stream = server.broker.model.streams.get(name)
-        if stream is None:
-            continue
-        store = stream.store
-        messages = [
-            StoredMessage(each.subject, each.sequence, each.time, each.headers, each.data)
-            for each in store.messages.values()
-        ]
-        config = stream.config.to_json()
-        first = store.first or store.last + 1
-        streams.append(Held(name, config, stream.created, first, store.last, messages))
+    found = (held_of(server, name) for name in names_of(topology))
+    streams = [held for held in found if held is not None]
     return Bundle(server.now(), "simulated", topology, streams)
 
 

@@ -27,6 +27,7 @@ from moonlet.simulations.workload import Workload
 from moonlet.simulations.world.history import bundle_of, continue_from
 from moonlet.simulations.world.phases import Phases
 from moonlet.simulations.world.server_verbs import JetStreamVerbs
+from moonlet.simulations.world.vandal import Vandal
 from moonlet.simulations.world.verbs import Verbs
 from moonlet.simulations.world.waiting import until
 from moonlet.streams import Topology
@@ -94,6 +95,7 @@ class World(Verbs):
             loop, server, network, self.connections, self.chronicle, fenced
         )
         network.gate = self.jetstream.gate
+        self.vandal = Vandal(loop, server, self.topology, self.chronicle)
         self.hosts |= {name: SimHost(self.around, name) for name in _names("h", hosts)}
         self.violations: list[Violation] = []
         self.checks: list[tuple[str, Always]] = []

@@ -130,14 +130,18 @@ class JournalMarks:
         except InvalidMessage:
             return None, entry.revision
 
-    async def raise_to(self, stream: str, mark: Mark) -> None:
-        """Write a mark unless a larger one stands. Of two writers at once one tries again later."""
+    async def raise_to(self, stream: str, mark: Mark) -> Mark | None:
+        """Write a mark unless a larger one stands; returns what stood before.
+
+        Of two writers at once one tries again later.
+        """
         standing, revision = await self._read(stream)
         if standing is None or mark > standing:
             try:
                 await self._bucket.put(f"mark.{stream}", _CODEC.encode(mark), revision=revision)
             except Conflict:
                 pass  # another host's is there; ours comes with the next
+        return standing
 
     async def witnessed(self, stream: str, types: Iterable[str]) -> Mark | None:
         """The largest mark that snapshots of these agent types give; None if there are none."""
