@@ -51,18 +51,18 @@ async def test_calls_that_hang_in_threads_hold_so_many_and_the_next_waits_with_a
     def blocks(how: str) -> Done:
         running[0] += 1
         together.append(running[0])
-        time.sleep(0.4)  # sleeps: it holds its thread
+        time.sleep(0.1)  # sleeps: it holds its thread
         running[0] -= 1
         return Done(how)
 
     caller = caller_type(does, blocks)
     async with moon_server.connect(agents=[caller]) as moon, Host(moon, [caller]) as host:
-        for number in range(3):  # at once: none has its thread yet when the next comes
-            await moon.tell(f"caller/b{number}", Do("block"))
+        blocking = [f"caller/b{number}" for number in range(6)]
+        await asyncio.gather(*(moon.tell(agent, Do("block")) for agent in blocking))
         await moon.tell("caller/k", Do("kind"))
         assert (await ended(moon, "caller/k", 1)).heard == ("kind",)
-        for number in range(3):
-            assert (await ended(moon, f"caller/b{number}", 1)).heard == ("block",)
+        for agent in blocking:
+            assert (await ended(moon, agent, 1)).heard == ("block",)
         assert max(together) == 2
         assert host.services.alarms["a handler's calls hold all its threads"] >= 1
 

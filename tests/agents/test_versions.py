@@ -8,11 +8,12 @@ import pytest
 
 from moonlet.agents import AgentType, Decision, Host, Reply, Send, connect
 from moonlet.agents.client import Plain
-from moonlet.agents.histories import Verification
+from moonlet.agents.effects import outbox
+from moonlet.agents.histories import Verification, retry_parked
 from moonlet.agents.services.newer_code import is_newer
-from moonlet.core.errors import InvalidAgentType, UnknownCommand
+from moonlet.core.errors import InvalidAgentType, UnknownAgentType, UnknownCommand
 from moonlet.core.ids import AgentId
-from moonlet.streams import Leases, Topology
+from moonlet.streams import Leases, Topology, read_parked
 from moonlet.streams.server.server_process import ServerProcess
 from tests.console.support import run
 from tests.faulty import until, until_true
@@ -195,3 +196,37 @@ async def test_a_send_to_a_type_that_nobody_has_registered_yet_waits_for_it_with
                     return [c async for c in moon.history("later/b")] != []
 
                 await until_true(arrived, within=20)
+
+
+async def test_a_send_that_was_parked_since_nobody_ran_its_type_is_delivered_later(
+    shared_server: ServerProcess, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, as its agent's; also behind what the same agent has sent there since."""
+    monkeypatch.setattr(outbox, "EFFECT_DEADLINE", 0.2)
+    async with connect(shared_server.url, topology=Topology(prefix=name)) as moon:
+
+        async def parked(count: int) -> bool:
+            return len(await read_parked(moon.bus)) == count
+
+        async def arrived(count: int) -> bool:
+            return len([c async for c in moon.history("later/b")]) == count
+
+        async with Host(moon, [adder()]):
+            await moon.tell("adder/a", Forward("later/b"))
+            await until_true(lambda: parked(1), within=20)
+            (message,) = await read_parked(moon.bus)
+            with pytest.raises(UnknownAgentType, match="later"):
+                await retry_parked(moon.bus, message)
+            assert await parked(1)
+            async with Host(moon, [adder(name="later")]):
+                await moon.tell("adder/a", Forward("later/b"))
+                await until_true(lambda: arrived(1))
+                for _ in range(2):
+                    await retry_parked(moon.bus, message)
+                await until_true(lambda: arrived(2))
+                assert await parked(0)
+                commits = [c async for c in moon.history("later/b")]
+                assert [c.command.sender for c in commits] == ["adder/a", "adder/a"]
+                causes = [c async for c in moon.history("adder/a")]
+                assert commits[1].command.causation_id == causes[0].command.id
+                assert await moon.ask("later/b", Add(1)) == 3

@@ -41,7 +41,8 @@ async def retry_parked(bus: Bus, message: ParkedMessage, *, timeout: float = 5.0
     """Send what is parked once more, as a new command; returns its id. Then it is parked no more.
 
     Its id is made of the old one's and of the parked message's place: retried twice, it is applied
-    once. Its cause is the old command. An effect's message goes to the agent that it was for.
+    once. Its cause is the old command. An effect's message goes to the agent that it was for, as
+    sent by the agent whose effect it is.
     Raises `Invalid` for a call or a publication that could not be made, and as `tell` does: then it
     is parked still.
     """
@@ -60,6 +61,7 @@ async def retry_parked(bus: Bus, message: ParkedMessage, *, timeout: float = 5.0
         name, version, body = effect.message.name, effect.message.version, effect.message.body
     target = AgentId.parse(agent)
     envelope = Envelope(
+        sender=commit.agent if effect is not None else "",
         id=f"retry:{message.sequence}:{message.parked.id}"[:400],
         agent=agent,
         name=name,
@@ -71,9 +73,12 @@ async def retry_parked(bus: Bus, message: ParkedMessage, *, timeout: float = 5.0
     )
     home = await Registry(bus).home(target.type)
     mailboxes = Mailboxes(bus)
-    subject = bus.subjects.mailbox(target, lane, home)
-    ack = await mailboxes.put(subject, envelope, timeout=timeout)
-    if ack.duplicate:
-        await mailboxes.settle(ack, subject, envelope, timeout=timeout)
+    if effect is not None:  # as agents send: in a mailbox nobody is believed to be one
+        await mailboxes.put_internal(target, envelope, home, bus.encoding, timeout=timeout)
+    else:
+        subject = bus.subjects.mailbox(target, lane, home)
+        ack = await mailboxes.put(subject, envelope, timeout=timeout)
+        if ack.duplicate:
+            await mailboxes.settle(ack, subject, envelope, timeout=timeout)
     await drop_parked(bus, message.sequence)
     return envelope.id
