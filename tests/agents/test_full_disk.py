@@ -44,3 +44,26 @@ async def test_a_journal_that_takes_no_commits_is_named_to_all_and_goes_on(
         assert await moon.ask("account/a", Deposit(3), timeout=10) == 6
         assert await moon.query("account/a", GetBalance()) == 6
         assert (await moon.order("account/a", "status"))["error"] == ""
+
+
+@pytest.mark.parametrize("timeout", [0.5, 1.2])
+async def test_a_mailbox_that_stores_nothing_is_told_from_a_server_that_hangs(
+    moon_server: MoonServer, monkeypatch: pytest.MonkeyPatch, timeout: float
+) -> None:
+    account = account_type(partitions=1)
+    async with moon_server.connect() as moon, Host(moon, [account]):
+        assert await moon.ask("account/a", Deposit(1)) == 1
+        js = moon.bus._js
+        publish = js.publish
+
+        def silent(subject: str, data: bytes, *, timeout: float, **options: Any) -> Any:
+            if ".cmd." not in subject:
+                return publish(subject, data, timeout=timeout, **options)
+            future = asyncio.get_running_loop().create_future()
+            after = asyncio.get_running_loop().call_later
+            after(min(timeout, 0.3), future.set_exception, NoAnswer("none"))
+            return future
+
+        monkeypatch.setattr(js, "publish", silent)
+        with pytest.raises(Unknown, match=r"mailboxes stores nothing: its disk may be full.*room"):
+            await moon.tell("account/a", Deposit(2), timeout=timeout)

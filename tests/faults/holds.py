@@ -62,4 +62,17 @@ HOLD_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P10",
+        "tests/agents/test_full_disk.py::"
+        "test_a_mailbox_that_stores_nothing_is_told_from_a_server_that_hangs",
+        "whoever gets no answer takes the server for one that hangs",
+        (
+            (
+                AGENTS + "client/sending.py",
+                "stored, why = True, await self.homes.why_silent(until, why)",
+                'stored, why = True, "it may hang, look at it"',
+            ),
+        ),
+    ),
 )

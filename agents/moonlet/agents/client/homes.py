@@ -9,7 +9,7 @@ from moonlet.core.ids import AgentId
 from moonlet.streams import Bus, Home, Registry, stream_facts
 
 END_SECONDS: Final = 0.5
-"""Seconds that a journal has to say where it ends."""
+"""Seconds that a stream has to say where it ends."""
 
 
 class Homes:
@@ -73,6 +73,24 @@ class Homes:
         except MoonletError:
             return
         self.ends[journal] = facts.last if facts is not None else 0
+
+    async def why_silent(self, until: float, before: str) -> str:
+        """Why a command got no answer: the server hangs, or only stores nothing.
+
+        What was said `before` if there is no time left to ask.
+        """
+        now = self._loop.time()
+        if before and until - now < END_SECONDS:
+            return before
+        stream = self._bus.topology.stream("mailboxes")
+        try:
+            await in_time(stream_facts(self._bus, stream), min(until, now + END_SECONDS), _late)
+        except MoonletError:
+            return "it may hang, look at it"
+        return (
+            f"it is there, but its stream {stream} stores nothing: its disk may be full; see the"
+            " server's log, make room, and restart the server if it goes on"
+        )
 
 
 def _late() -> MoonletError:

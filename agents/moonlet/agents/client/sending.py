@@ -66,6 +66,10 @@ TRY: Final = 2.0
 """Seconds until one try's answer is taken for lost."""
 
 
+FIRST_TRY: Final = 0.75
+"""The part of a caller's time that the first try takes at most: the rest is for why it failed."""
+
+
 class Plain(msgspec.Struct, frozen=True):
     """A message without its class: the schema's name and plain data, as the console sends it."""
 
@@ -441,7 +445,7 @@ class Sender:
             if left <= 0:
                 raise self._unknown(route, envelope, stored, why)
             try:
-                timeout = min(left, TRY)
+                timeout = min(left if attempt > 1 else left * FIRST_TRY, TRY)
                 ack = await self._mailboxes.put(route.subject, envelope, timeout=timeout)
                 if ack.duplicate:
                     await self._mailboxes.settle(ack, route.subject, envelope, timeout=timeout)
@@ -466,7 +470,7 @@ class Sender:
             except Disconnected:
                 why = "there is no connection to it now; it is being restored"
             except Unavailable:
-                stored, why = True, "it may hang, look at it"
+                stored, why = True, await self.homes.why_silent(until, why)
             await self._bus.backoff(attempt, at_most=until - self._loop.time())
 
     def _unknown(self, route: Route, envelope: Envelope, stored: bool, why: str) -> Unknown:
