@@ -62,3 +62,21 @@ async def look():
     services.alarm("c is d", agent=agent)
 """
     assert sorted(alarms(source)) == ["a is b", "c is d"]
+
+
+WRITES = ("warning", "error", "exception")
+
+
+def test_each_warning_and_error_is_on_the_page() -> None:
+    found = {
+        call.args[0].value
+        for root in ("agents", "streams", "projections", "console", "telemetry")
+        for path in sorted((tree.ROOT / root / "moonlet").rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and _called(call) in WRITES and call.args
+        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
+        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name)
+        if call.func.value.id == "log"
+    }
+    assert len(found) >= 40
+    assert not [line for line in sorted(found) if f"`{line}`" not in PAGE]
