@@ -7,6 +7,7 @@ import pytest
 
 from moonlet.core.errors import InvalidSettings
 from moonlet.web import WebAddress
+from moonlet.web.web_console import listen
 from tests.web.support import Opened, here, opened_console
 
 pytestmark = pytest.mark.xdist_group("web")
@@ -110,6 +111,12 @@ def test_beyond_this_machine_only_with_tls(tmp_path: Path) -> None:
     WebAddress("0.0.0.0", name="console.example", **given).check()  # type: ignore[arg-type]
     ended = here(tmp_path, "web", "--host", "0.0.0.0")
     assert ended.code == 2 and "in the open" in ended.err and "Traceback" not in ended.err
+
+
+def test_small_answers_are_not_held_back() -> None:
+    listener = listen(WebAddress())
+    with listener:
+        assert listener.proto == socket.IPPROTO_TCP  # else they wait 40 ms for an acknowledgement
 
 
 def test_a_taken_port_is_told(console: Opened, shop: Path) -> None:

@@ -98,7 +98,7 @@ class WebConsole:
 
     async def __aenter__(self) -> "WebConsole":
         address = self._address
-        listener = _listen(address)
+        listener = listen(address)
         port = listener.getsockname()[1]
         tls = address.certificate is not None
         self.access = Access(address.names(port), port, tls=tls)
@@ -150,9 +150,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(address: WebAddress) -> socket.socket:
+def listen(address: WebAddress) -> socket.socket:
+    """A socket that takes connections; raises `Unavailable` if the port is taken."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # By its protocol's number asyncio knows that small answers must not wait for each other.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address.host, address.port))

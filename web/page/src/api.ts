@@ -1,5 +1,5 @@
 // Asking the console, and being told what happens. Of questions that follow each other fast the last one counts.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export interface Row {
   agent: string; revision: number; micros: number; outcome: string; name: string; body: string; reason: string;
@@ -41,7 +41,7 @@ export function useAnswer<T>(name: string, given: Given | null, every = 0): Answ
   const [turn, setTurn] = useState(0);
   const key = given === null ? null : query(given);
   const shown = useRef<string | undefined>(undefined);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (given === null) { setFound({ busy: false }); return; }
     const stop = new AbortController();
     if (shown.current !== name) setFound({ busy: true });

@@ -5,7 +5,7 @@ import { ask, useAnswer, useNews, type Line, type Row } from "./api";
 import { CommitList } from "./commit_list";
 import { useKeys } from "./keys";
 import { clock, Empty, Failure, Link, many, Outcome, Same, Told, visible } from "./parts";
-import { address, go, historyOf, type Route } from "./route";
+import { address, go, here, historyOf, type Route } from "./route";
 import { StateView } from "./state_view";
 
 interface Change { path: string; kind: string; old: string; new: string }
@@ -39,7 +39,7 @@ function Open({ agent, last, known, command, route }: { agent: string; last: num
   useEffect(() => setTyped(condition), [condition]);
 
   const to = (change: Record<string, string | number | undefined>, replace = true): void =>
-    go("/history", { ...Object.fromEntries(new URLSearchParams(location.search)), ...change }, replace);
+    go("/history", here(change), replace);
   const step = (by: number): void => { setSaid(""); to({ at: Math.max(0, Math.min(last, at + by)) }); };
   const stop = (given: { at?: string; path?: string }, back: boolean): void => {
     setSaid("looking …");

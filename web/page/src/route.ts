@@ -4,29 +4,41 @@ import { query, type Given } from "./api";
 
 export interface Route { path: string; given: URLSearchParams }
 
-const here = (): Route => ({ path: location.pathname, given: new URLSearchParams(location.search) });
+const read = (): Route => ({ path: location.pathname, given: new URLSearchParams(location.search) });
 const moved = new Set<() => void>();
+let current = read();
+let writing = 0;
+addEventListener("popstate", () => { clearTimeout(writing); current = read(); tell(); });
+
+const tell = (): void => { for (const each of moved) each(); };
+const write = (): void => { clearTimeout(writing); history.replaceState(null, "", address(current.path, Object.fromEntries(current.given))); };
 
 export const address = (path: string, given: Given = {}): string => {
   const told = query(given);
   return told ? `${path}?${told}` : path;
 };
 
+// What is asked for here, with some of it changed.
+export const here = (change: Given): Given => ({ ...Object.fromEntries(current.given), ...change });
+
+// The address follows what is shown a moment later: browsers take only so many changes of it in a second.
 export function go(path: string, given: Given = {}, replace = false): void {
-  const there = address(path, given);
-  if (there === location.pathname + location.search) return;
-  if (replace) history.replaceState(null, "", there);
-  else history.pushState(null, "", there);
-  for (const each of moved) each();
+  if (address(path, given) === address(current.path, Object.fromEntries(current.given))) return;
+  if (!replace) write();
+  current = { path, given: new URLSearchParams(query(given)) };
+  if (replace) {
+    clearTimeout(writing);
+    writing = window.setTimeout(write, 200);
+  } else history.pushState(null, "", address(path, given));
+  tell();
 }
 
 export function useRoute(): Route {
-  const [route, setRoute] = useState(here);
+  const [route, setRoute] = useState(current);
   useEffect(() => {
-    const look = (): void => setRoute(here());
+    const look = (): void => setRoute(current);
     moved.add(look);
-    addEventListener("popstate", look);
-    return () => { moved.delete(look); removeEventListener("popstate", look); };
+    return () => { moved.delete(look); };
   }, []);
   return route;
 }

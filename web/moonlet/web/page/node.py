@@ -5,6 +5,7 @@ Nothing here imports Moonlet: the build of a wheel runs it before anything is in
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -77,6 +78,7 @@ def _run(command: list[str], cwd: Path, failed: str) -> str:
         done = subprocess.run(
             command,
             cwd=cwd,
+            env={**os.environ, "NODE_USE_SYSTEM_CA": "1"},  # as pip and git do
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
