@@ -44,6 +44,7 @@ PAGES: Final = (
     "/waiting",
     "/parked",
     "/views",
+    "/logs",
     "/alerts",
     "/search",
     "/whatif",
@@ -53,7 +54,7 @@ PAGES: Final = (
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 SHARED: Final = frozenset(
-    ("agents", "alerts", "commands", "metrics", "overview", "parked", "views", "waiting")
+    ("agents", "alerts", "commands", "logs", "metrics", "overview", "parked", "views", "waiting")
 )
 """Answers about now, which pages ask for again and again."""
 

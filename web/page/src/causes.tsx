@@ -23,7 +23,7 @@ export function Causes({ route }: { route: Route }): JSX.Element {
           The thick line is what its end waited for.</p>
         <div class="wide"><Lanes rows={now.commits} chosen={now.chosen} critical={critical} onChoose={(chosen) => go("/causes", { point: chosen })} /></div>
         {now.more ? <Empty>and {many(now.more)} more that are not drawn</Empty> : null}
-        {now.chosen ? <p><b>{now.chosen}</b>: <Link to={historyOf(now.chosen)}>its history there</Link> · <Link to={address("/whatif", { point: now.chosen })}>what if it had not been</Link></p> : null}
+        {now.chosen ? <p><b>{now.chosen}</b>: <Link to={historyOf(now.chosen)}>its history there</Link> · <Link to={address("/logs", { correlation: now.correlation })}>what was logged</Link> · <Link to={address("/whatif", { point: now.chosen })}>what if it had not been</Link></p> : null}
         <div class="columns">
           <section><h2>Critical path</h2><table id="critical"><thead><tr><th class="n">took</th><th>commit</th><th class="n">queued</th></tr></thead><tbody>{now.critical.map((leg) => <tr key={leg.point}><td class="n">+{span(leg.waited)}</td><td><Link to={address("/causes", { point: leg.point })}>{leg.point}</Link> {visible(leg.name)}</td><td class="n">{leg.queued === null ? "" : span(leg.queued)}</td></tr>)}</tbody></table></section>
           <section><h2>In the order of time</h2><table><tbody>{now.commits.map((row) => <tr key={`${row.agent}@${row.revision}`} class={`${row.agent}@${row.revision}` === now.chosen ? "at" : ""}>

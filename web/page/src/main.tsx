@@ -5,6 +5,7 @@ import { useNews } from "./api";
 import { Causes } from "./causes";
 import { History } from "./history";
 import { useKeys } from "./keys";
+import { Logs } from "./logs";
 import { Overview } from "./overview";
 import { PAGES, Palette } from "./palette";
 import { Link, visible } from "./parts";
@@ -63,6 +64,7 @@ function Page(): JSX.Element {
       case "/waiting": return <Waiting route={route} />;
       case "/parked": return <Parked route={route} />;
       case "/views": return <Views route={route} />;
+      case "/logs": return <Logs route={route} />;
       case "/alerts": return <Alerts />;
       case "/search": return <Search key={route.given.get("q")} route={route} />;
       default: return <p class="empty">There is nothing here. <button onClick={() => go("/")}>To the overview</button></p>;

@@ -5,7 +5,7 @@ import { ask } from "./api";
 import { visible } from "./parts";
 import { address, go, historyOf } from "./route";
 
-export const PAGES: [string, string][] = [["/", "Overview"], ["/agents", "Agents"], ["/causes", "Causes"], ["/whatif", "What if"], ["/waiting", "Waiting"], ["/parked", "Parked"], ["/views", "Views"], ["/alerts", "Alerts"], ["/search", "Search"]];
+export const PAGES: [string, string][] = [["/", "Overview"], ["/agents", "Agents"], ["/causes", "Causes"], ["/whatif", "What if"], ["/waiting", "Waiting"], ["/parked", "Parked"], ["/views", "Views"], ["/logs", "Logs"], ["/alerts", "Alerts"], ["/search", "Search"]];
 
 export function Palette({ onClose }: { onClose: () => void }): JSX.Element {
   const box = useRef<HTMLDialogElement>(null);

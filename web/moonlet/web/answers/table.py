@@ -16,6 +16,7 @@ from moonlet.web.answers.histories import (
     why_value,
 )
 from moonlet.web.answers.hosts import alerts, commands, metrics
+from moonlet.web.answers.logs import logs
 from moonlet.web.answers.searching import search
 from moonlet.web.answers.standing import overview, parked, view, views, waiting
 from moonlet.web.answers.whatif import whatif
@@ -31,6 +32,7 @@ ANSWERS: Final[dict[str, Answer]] = {
     "commands": commands,
     "commit": commit,
     "history": history,
+    "logs": logs,
     "metrics": metrics,
     "overview": overview,
     "parked": parked,
