@@ -1,9 +1,12 @@
 """Hatch's hook: a wheel, and the archive of sources, have the page of the web console built in.
 
+Where npm can't be reached all the rest is installed without it, with a warning; not in CI.
+
 An editable installation has not: there the page is built when it is first needed.
 """
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,14 @@ class PageHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build what is not there yet, before files are gathered."""
         page = self._build()
-        if version != "editable" and not page.is_built():
+        if version == "editable" or page.is_built():
+            return
+        try:
             page.build_page()
+        except page.NodeFailed as error:
+            if os.environ.get("CI"):  # what is handed out has it
+                raise
+            self.app.display_warning(f"without the page of the web console: {error}")
 
     def _build(self) -> Any:
         # By their files: the package's own door needs the core, which is not installed here.

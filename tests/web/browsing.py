@@ -61,8 +61,9 @@ class Tab:
     def shot(self, name: str) -> Path:
         """A picture, kept as an artefact of the run."""
         SHOTS.mkdir(parents=True, exist_ok=True)
-        where = SHOTS / f"{name}.png"
-        self.page.screenshot(path=where)
+        where = SHOTS / (name if name.endswith(".jpg") else f"{name}.png")
+        given = {"quality": 75} if name.endswith(".jpg") else {}
+        self.page.screenshot(path=where, **given)
         return where
 
 

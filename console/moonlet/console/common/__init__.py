@@ -1,6 +1,7 @@
 """What every command is made of: its options, what it prints, how it ends, where it connects."""
 
 from moonlet.console.common.agent_types import (
+    Code,
     Found,
     alert_settings,
     find,
@@ -25,6 +26,7 @@ __all__ = [
     "RESTARTS",
     "Advance",
     "Child",
+    "Code",
     "ExitCode",
     "Found",
     "HostProcess",

@@ -1,12 +1,24 @@
 """`demo`: eight satellites, a host of their own, and the night of the depeg."""
 
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from moonlet.agents import connect
-from moonlet.console.common import ExitCode, Options, command_without, progress
+from moonlet.console.common import (
+    ExitCode,
+    Options,
+    command_without,
+    find_code,
+    on_stop,
+    progress,
+)
 from moonlet.console.demo.hosts import DemoHosts
 from moonlet.console.demo.replicas import DemoReplicas
 from moonlet.console.demo.report import Told
@@ -25,6 +37,10 @@ async def demo(
     kill: Annotated[
         bool, typer.Option("--kill", help="Kill the host with SIGKILL in mid-run, start another.")
     ] = False,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="Show it in a browser meanwhile, and afterwards until Ctrl-C."),
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Go on from what the last demo stored.")
     ] = False,
@@ -38,7 +54,10 @@ async def demo(
         prepared(options.folder, keep=keep) as server,
         connect(server.url, agents=SATELLITES) as moon,
         DemoHosts(moon, server.url, log, output) as hosts,
+        AsyncExitStack() as stack,
     ):
+        if web:
+            await stack.enter_async_context(_shown(options, server.url))
         output.remark(
             f"eight satellites run in process {hosts.pid}, on {server.url}; {len(quotes):,} prices"
         )
@@ -48,10 +67,32 @@ async def demo(
                 driving = drive(moon, quotes, speed=speed, progress=watch)
                 driven = await hosts.through(driving, kill=kill)
             shown = await replicas.finish()
-    found = report(driven.commits, driven.sent)
-    told = Told(found, driven, hosts.kills, shown, options.folder)
-    output.result(told.record(), told.text())
+        found = report(driven.commits, driven.sent)
+        told = Told(found, driven, hosts.kills, shown, options.folder)
+        output.result(told.record(), told.text())
+        if web:
+            sys.stdout.flush()
+            output.remark("the night can be looked at until Ctrl-C")
+            stop = asyncio.Event()
+            on_stop(stop.set)
+            await stop.wait()
     missed = kill and not hosts.kills
     if missed:
         output.remark("no kill met a command in flight: run it again")
     return ExitCode.FOUND if missed or not told.is_clean else ExitCode.OK
+
+
+@asynccontextmanager
+async def _shown(options: Options, url: str) -> AsyncIterator[None]:
+    """The web console over the demo's server."""
+    from moonlet.console.replay import reading
+    from moonlet.console.web import web_console
+    from moonlet.web import WebAddress
+
+    code = find_code(["moonlet.satellites"])
+    there = msgspec.structs.replace(options, url=url, embedded=False)
+    async with (
+        reading(there, None, code.types.values()) as opened,
+        web_console(options, opened, code, WebAddress()),
+    ):
+        yield

@@ -1,5 +1,6 @@
 """`web`: the console in a browser."""
 
 from moonlet.console.web.command import web
+from moonlet.console.web.serving import web_console
 
-__all__ = ["web"]
+__all__ = ["web", "web_console"]

@@ -35,7 +35,10 @@ def in_clone() -> bool:
 def build_page() -> None:
     """Make it anew; raises `NodeFailed`. Killed on the way it leaves what was there before."""
     if not in_clone():
-        raise NodeFailed("the page is not in this installation, nor are its sources: reinstall it")
+        raise NodeFailed(
+            "this installation was made without the page: npm could not be reached, or there was no"
+            " Node. Install it again where they are, or start it in a checkout"
+        )
     node = NodeRuntime.find()
     node.install(SOURCES)
     fresh = BUILT.with_name("built.new")
