@@ -10,7 +10,7 @@ from tests.web.browsing import Open, Tab, chromium
 from tests.web.support import Opened, filled_shop, opened_console, running_shop
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a shop that runs, and has sold."""
     folder = tmp_path_factory.mktemp("shop")
@@ -21,16 +21,16 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def console(shop: Path) -> Iterator[Opened]:
     """The console over the shop, entered."""
     with opened_console(shop, "--watch", (shop / "metrics").read_text()) as opened:
         yield opened.enter()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser_running() -> Iterator[Any]:
-    """A Chromium for all tests here."""
+    """A Chromium for a module: while its driver is there, this thread has a loop that runs."""
     with chromium() as found:
         yield found
 

@@ -165,7 +165,7 @@ def test_what_is_new_appears_by_itself(console: Opened, shop: Path, tab_of: Open
 
 def test_all_can_use_it(console: Opened, tab_of: Open) -> None:
     axe = (tree.ROOT / "tests/web/node_modules/axe-core/axe.min.js").read_text()
-    for scheme, pages in (("light", PAGES), ("dark", PAGES[2:4])):
+    for scheme, pages in (("light", PAGES[::2]), ("dark", PAGES[1:4:2])):
         tab = tab_of(console, bypass_csp=True, color_scheme=scheme)  # type: ignore[call-arg]
         for path, shows in pages:
             tab.go(path, shows)

@@ -25,7 +25,7 @@ class SharedAnswers:
         """The answer; raises what making it raised. Whoever leaves doesn't end it for others."""
         found = self._kept.get(key)
         now = time.monotonic()
-        if found is None or (found[1].done() and now - found[0] > FRESH):
+        if found is None or (found[1].done() and (now - found[0] > FRESH or _failed(found[1]))):
             found = now, asyncio.create_task(make(), name="web: a shared answer")
             found[1].add_done_callback(_seen)
             self._kept.pop(key, None)
@@ -33,6 +33,11 @@ class SharedAnswers:
             while len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)
         return await asyncio.shield(found[1])
+
+
+def _failed(task: Made) -> bool:
+    """What failed is tried again at once."""
+    return task.cancelled() or task.exception() is not None
 
 
 def _seen(task: Made) -> None:
