@@ -75,4 +75,17 @@ HOLD_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "bad input",
+        "tests/streams/test_connection.py::"
+        "test_no_password_goes_to_a_server_that_speaks_no_tls_where_tls_is_asked_for",
+        "whether there is TLS is left to the server",
+        (
+            (
+                STREAMS + "nats/wire.py",
+                '        if asked and not self._server_info.get("tls_required"):\n',
+                "        if asked and not self._server_info:\n",
+            ),
+        ),
+    ),
 )

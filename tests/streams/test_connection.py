@@ -435,3 +435,24 @@ async def test_certificates_open(
     for expected, fields in wrong:
         with within(3), pytest.raises(expected):
             await connection.open(context(tmp_path, **fields))
+
+
+@pytest.mark.parametrize("url", ["tls://u:secret@127.0.0.1", "nats://u:secret@127.0.0.1"])
+async def test_no_password_goes_to_a_server_that_speaks_no_tls_where_tls_is_asked_for(
+    url: str,
+) -> None:
+    told = bytearray()
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"a","version":"2.12.1","max_payload":1048576}\r\n')
+        while data := await reader.read(4_096):
+            told.extend(data)
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = from_url(f"{url}:{port}", "test")
+        says = "asks for no TLS" if url.startswith("tls") else "no answer within"
+        with within(3), pytest.raises(Unavailable, match=says):
+            await connection.open(settings)
+    assert (b"secret" in told) is url.startswith("nats://")

@@ -199,3 +199,10 @@ def test_a_damaged_context_is_named(home: Path, content: str) -> None:
         resolve(context="broken", environment=environment(home))
     assert str(file) in str(refusal.value)
     assert SECRET not in str(refusal.value)
+
+
+@pytest.mark.parametrize("url", ["", "  ", 7, ["nats://a:1"]])
+def test_a_url_that_is_none_is_refused_and_starts_no_server(url: Any) -> None:
+    """Of a variable that is not set, say: nobody meant the embedded server by that."""
+    with pytest.raises(InvalidSettings, match="write nats://host:port"):
+        resolve(url, environment={})

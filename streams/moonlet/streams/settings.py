@@ -69,7 +69,12 @@ def resolve(
     `url` may be several, separated by commas; `environment` is the process's by default.
     """
     environment = os.environ if environment is None else environment
-    if url:
+    if url is not None:
+        if not isinstance(url, str) or not url.strip():
+            raise InvalidSettings(
+                f"given as URL: {url!r:.100}; write nats://host:port, several with commas between"
+                " them, or give no URL (None): then the environment says it, or a context"
+            )
         return from_url(url, "given as URL")
     if variable := environment.get(URL_VARIABLE, "").strip():
         return from_url(variable, URL_VARIABLE)

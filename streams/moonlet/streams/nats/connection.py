@@ -136,6 +136,11 @@ class _Attempt:
                 f"no TLS connection to {where}: {last.reason or last}; check the certificate "
                 "files, and whether the server speaks TLS (tls_first: before its first word)"
             )
+        if isinstance(last, nats_errors.SecureConnWantedError):
+            return Unavailable(
+                f"{where} asks for no TLS, and TLS was asked for here: nothing was sent to it; give"
+                " the server a certificate (tls, without allow_non_tls), or write nats://"
+            )
         if isinstance(last, nats_errors.Error | ValueError):
             return Unavailable(f"{where} does not answer as a NATS server: {last}")
         if last is None or isinstance(last, TimeoutError):

@@ -288,6 +288,13 @@ class NatsWire(Client):
             self._transport = _Transport()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
 
+    def _connect_command(self) -> bytes:
+        # It holds the password. nats-py encrypts if the server asks for that, and else does not.
+        asked = "tls" in self.options and not self.options["tls_handshake_first"]
+        if asked and not self._server_info.get("tls_required"):
+            raise nats_errors.SecureConnWantedError
+        return bytes(super()._connect_command())
+
     async def _process_op_err(self, e: Exception) -> None:
         if self.is_connected:
             # nats-py would send this after the reconnect (a write that its caller was told has
