@@ -69,6 +69,31 @@ LOG_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "telemetry",
+        "tests/telemetry/test_top.py::test_rates_and_times_are_those_between_two_looks",
+        "times are those since a host began",
+        (
+            (
+                "console/moonlet/console/top/reading.py",
+                "counts = [a - b for a, b in zip(last.counts, first.counts, strict=True)]",
+                "counts = list(last.counts)",
+            ),
+        ),
+    ),
+    Fault(
+        "telemetry",
+        "tests/telemetry/test_top.py::"
+        "test_a_host_tells_its_figures_and_is_told_who_looks_into_an_alert",
+        "who acknowledges is not noted",
+        (
+            (
+                "agents/moonlet/agents/hosting/host_topics.py",
+                "judged.acknowledge(asked.rule, asked.by)",
+                'judged.acknowledge(asked.rule, "")',
+            ),
+        ),
+    ),
+    Fault(
+        "telemetry",
         HOSTS + "test_lines_of_worlds_go_nowhere",
         "lines of worlds are written and kept",
         (

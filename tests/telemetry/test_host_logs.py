@@ -238,9 +238,17 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[
         followed.send_signal(signal.SIGINT)
         assert followed.wait(timeout=20) == 0
         finish(followed)
+        data = ("--data", str(folder), "--json")
+        told = [
+            invoke("top", "--once", "--every", "0.3", *data).out,
+            invoke("alerts", "silence", "slow-handler", "10m", "--by", "ann", *data).out,
+            invoke("alerts", "ack", "slow-handler", *data).err,
+            invoke("alerts", "now", *data).out,
+            invoke("alerts", "history", *data).out,
+        ]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
-        yield folder, [gathered.out, more]
+        yield folder, [gathered.out, more, *told]
     finally:
         finish(process)
         finish(server)
@@ -251,7 +259,7 @@ def logs(folder: Path, *words: str) -> Any:
 
 
 def test_lines_are_searched_followed_and_gathered(bank: tuple[Path, list[str]]) -> None:
-    folder, (gathered, more) = bank
+    folder, (gathered, more, *_) = bank
     first, second = logs(folder, '"a deposit"').records
     assert first["agent"] == "account/alice" and first["revision"] == 1
     assert first["commands"][0] == "moonlet why account/alice@1"
@@ -265,6 +273,26 @@ def test_lines_are_searched_followed_and_gathered(bank: tuple[Path, list[str]]) 
     assert [line["level"] for line in died] == ["warning"] and died[0]["facts"][
         "ended"
     ] == "SIGKILL"
+
+
+def test_top_and_alerts_ask_the_host(bank: tuple[Path, list[str]]) -> None:
+    top, silenced, refused, now, history = bank[1][2:]
+    (standing,) = [json.loads(line) for line in top.splitlines()]
+    assert [row["type"] for row in standing["types"]] == ["account"]
+    assert len(standing["hosts"]) == 1 and standing["hosts"][0]["measured"]
+    assert standing["server"]["fsync"] is True and standing["disk_free"] > 0
+    assert json.loads(silenced)["by"] == "ann" and len(json.loads(silenced)["hosts"]) == 1
+    assert "does not fire" in refused and "Traceback" not in refused
+    assert now == "" and history == ""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("ack", "nothing"), ("ack",), ("silence", "slow-handler", "long"), ("loud",)],
+)
+def test_what_can_not_be_done_with_alerts_is_said(tmp_path: Path, wrong: tuple[str, ...]) -> None:
+    done = invoke("alerts", *wrong, "--data", str(tmp_path))
+    assert done.code == 2 and "Traceback" not in done.err, done
 
 
 def test_a_line_leads_to_its_commit_and_back(bank: tuple[Path, list[str]]) -> None:

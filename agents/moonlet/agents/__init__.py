@@ -15,7 +15,15 @@ from moonlet.agents.histories import (
     plan_repair,
     repair,
 )
-from moonlet.agents.hosting import EXIT_BLOCKED, AlertWatch, Host, HostPages, tell_agent
+from moonlet.agents.hosting import (
+    EXIT_BLOCKED,
+    AlertWatch,
+    Host,
+    HostPages,
+    Mute,
+    host_topics,
+    tell_agent,
+)
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
 from moonlet.agents.watching import Gathered, HostEar, WatchAnswer, gather, living_hosts
 from moonlet.core.effects import (
@@ -51,6 +59,7 @@ __all__ = [
     "Host",
     "HostEar",
     "HostPages",
+    "Mute",
     "Perform",
     "PerformFailed",
     "Plain",
@@ -71,6 +80,7 @@ __all__ = [
     "connect",
     "fold_of",
     "gather",
+    "host_topics",
     "living_hosts",
     "plan_repair",
     "repair",

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "fork": "moonlet.console.replay:fork",
     "cohort": "moonlet.console.replay:cohort_",
     "step": "moonlet.console.replay:step",
+    "top": "moonlet.console.top:top",
     "tui": "moonlet.console.tui:tui",
     "web": "moonlet.console.web:web",
     "replay": "moonlet.console.replay:replay",

@@ -4,6 +4,17 @@ from moonlet.agents.hosting.alert_watch import AlertWatch, tell_agent
 from moonlet.agents.hosting.figures import figures
 from moonlet.agents.hosting.host import Host
 from moonlet.agents.hosting.host_pages import HostPages
+from moonlet.agents.hosting.host_topics import Mute, host_topics
 from moonlet.agents.hosting.loop_watch import EXIT_BLOCKED, Beats
 
-__all__ = ["EXIT_BLOCKED", "AlertWatch", "Beats", "Host", "HostPages", "figures", "tell_agent"]
+__all__ = [
+    "EXIT_BLOCKED",
+    "AlertWatch",
+    "Beats",
+    "Host",
+    "HostPages",
+    "Mute",
+    "figures",
+    "host_topics",
+    "tell_agent",
+]

@@ -65,15 +65,17 @@ class AlertWatch:
 
     def acknowledge(self, rule: str, by: str) -> None:
         """See `AlertJudge`."""
-        self.judge.acknowledge(rule, by, self._now())
+        self.judge.acknowledge(rule, by, self.now())
+        log.info("an alert was acknowledged", alert=rule, by=by)
 
     def silence(self, rule: str, seconds: float, by: str) -> None:
         """See `AlertJudge`."""
-        self.judge.silence(rule, seconds, by, self._now())
+        self.judge.silence(rule, seconds, by, self.now())
+        log.info("an alert was silenced", alert=rule, by=by, seconds=seconds)
 
     def look(self) -> list[AlertChange]:
         """Judge now, besides the looks that come by themselves."""
-        changes = self.judge.look(figures(self._host), self._now())
+        changes = self.judge.look(figures(self._host), self.now())
         for change in changes:
             write = log.info if change.what == "cleared" or change.muted else log.warning
             write(
@@ -94,7 +96,8 @@ class AlertWatch:
             self._calls.put_nowait(told)
         return changes
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """The time by which it judges, in seconds."""
         return self._host.services.bus.clock.monotonic()
 
     async def _look_for_ever(self) -> None:

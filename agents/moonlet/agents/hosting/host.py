@@ -15,6 +15,7 @@ from moonlet.agents.deciding import Running
 from moonlet.agents.definition import AgentType, Resource
 from moonlet.agents.hosting import collector
 from moonlet.agents.hosting.log_facts import LogFacts
+from moonlet.agents.hosting.loop_lag import LoopLag
 from moonlet.agents.hosting.loop_watch import LIMIT, Beats, LoopWatch
 from moonlet.agents.hosting.ownership import Ownership
 from moonlet.agents.hosting.stream_watch import StreamWatch
@@ -104,7 +105,8 @@ class Host:
         self._collects_rarely = collect_rarely
         self._metrics = metrics
         self.loop_lag = Histogram()
-        """How late the loop was, while somebody looks (`HostPages`)."""
+        """How late the loop was, of a host with `metrics`."""
+        self._lag = LoopLag(self.loop_lag)
         self._revision = 0
         self._renewed = 0.0
         self._running = False
@@ -170,6 +172,8 @@ class Host:
         self._watch_loop()
         if moon.another is not None:  # a world's lines go nowhere
             self._log_facts.open()
+            if self._metrics:
+                self._lag.open()
         if self._collects_rarely:
             collector.collect_rarely()
         try:
@@ -270,6 +274,7 @@ class Host:
             self._loop_watch.stop()
         log.info("a host has stopped", host=self.id)
         self._log_facts.close()
+        self._lag.close()
 
     def _watch_loop(self) -> None:
         """Have another thread look at what keeps this loop, unless it is simulated."""

@@ -1,8 +1,7 @@
 """The pages of a host for who watches it: `/metrics`, `/health` and `/ready`."""
 
-import asyncio
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -11,9 +10,6 @@ from moonlet.agents.hosting.figures import figures, process_figures
 from moonlet.agents.hosting.host import Host
 from moonlet.telemetry.alerts import Alert
 from moonlet.telemetry.metrics import CONTENT_TYPE, Endpoint, PageText, exposition
-
-LAG_EVERY: Final = 0.5
-"""Seconds between two looks at how late the loop is."""
 
 
 class HostPages:
@@ -32,11 +28,9 @@ class HostPages:
         if watch is not None:
             pages["/alerts"] = self._alerts
         self._endpoint = Endpoint(pages, port)
-        self._lag: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> "HostPages":
         await self._endpoint.start()
-        self._look_at_lag(None)
         return self
 
     async def __aexit__(
@@ -45,21 +39,12 @@ class HostPages:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._lag is not None:
-            self._lag.cancel()
         await self._endpoint.close()
 
     @property
     def address(self) -> str:
         """`http://127.0.0.1:PORT`."""
         return self._endpoint.address
-
-    def _look_at_lag(self, due: float | None) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if due is not None:
-            self._host.loop_lag.observe(now - due)
-        self._lag = loop.call_at(now + LAG_EVERY, self._look_at_lag, now + LAG_EVERY)
 
     def _metrics(self) -> PageText:
         return PageText(200, CONTENT_TYPE, exposition([*figures(self._host), *process_figures()]))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from moonlet.agents import AlertWatch, Host, HostEar, HostPages
+from moonlet.agents import AlertWatch, Host, HostEar, HostPages, host_topics
 from moonlet.console.common import (
     RESTARTS,
     Child,
@@ -100,6 +100,9 @@ def run(
             min=0,
         ),
     ] = RESTARTS,
+    metrics: Annotated[
+        bool, typer.Option(help="Count and judge, for `moonlet top` and `moonlet alerts`.")
+    ] = True,
     metrics_port: Annotated[
         int | None,
         typer.Option(
@@ -110,10 +113,7 @@ def run(
     ] = None,
     alert_webhook: Annotated[
         list[str] | None,
-        typer.Option(
-            help="With --metrics-port: POST alerts that fire or clear to this address; may be"
-            " given again."
-        ),
+        typer.Option(help="POST alerts that fire or clear to this address; may be given again."),
     ] = None,
     keep_logs: KeepLogs = True,
     replicas: Replicas = None,
@@ -132,6 +132,7 @@ def run(
             "lease": lease,
             "until_stdin_closes": until_stdin_closes,
             "handler_limit": handler_limit,
+            "measured": metrics or metrics_port is not None or bool(alert_webhook),
             "metrics_port": metrics_port,
             "alert_webhook": alert_webhook,
             "keep_logs": keep_logs,
@@ -150,6 +151,7 @@ async def _serve(
     lease: int,
     until_stdin_closes: bool,
     handler_limit: float,
+    measured: bool,
     metrics_port: int | None,
     alert_webhook: list[str] | None,
     keep_logs: bool,
@@ -159,7 +161,6 @@ async def _serve(
     types = list(find_own(modules).values())
     stop = asyncio.Event()
     on_stop(stop.set)
-    measured = metrics_port is not None
     rules = changed_rules(RULES, alert_settings())
     calls = [webhook(url) for url in alert_webhook or ()]
     async with AsyncExitStack() as kept, AsyncExitStack() as stack:
@@ -174,14 +175,17 @@ async def _serve(
             await host.start()
             if until_stdin_closes:
                 _end_with_stdin(stop)
-            topics = {"logs": partial(told_logs, keeper.folder.path)} if keep_logs else {}
+            watch = AlertWatch(host, rules, calls) if measured else None
+            if watch is not None:
+                await stack.enter_async_context(watch)
+            topics = host_topics(host, watch)
+            if keep_logs:
+                topics["logs"] = partial(told_logs, keeper.folder.path)
             await stack.enter_async_context(HostEar(session.moon.bus, lambda: host.id, topics))
             names = sorted(host.types)
             record = {"host": host.id, "types": names, "url": session.where}
             said = f"running {', '.join(names)} on {session.where}  (Ctrl-C stops)"
             if metrics_port is not None:
-                watch = AlertWatch(host, rules, calls)
-                await stack.enter_async_context(watch)
                 pages = await stack.enter_async_context(HostPages(host, metrics_port, watch))
                 record["metrics"] = f"{pages.address}/metrics"
                 said += f"\nmetrics: {pages.address}/metrics"

@@ -32,7 +32,15 @@ class HostProcess:
     async def start(cls, module: str, url: str, log: Path) -> "HostProcess":
         """Start one and return when it runs its agents; `Unavailable` with its last words."""
         command = ("-m", "moonlet.console", "run", module, "--url", url, "--json")
-        options = ("--lease", str(LEASE), "--until-stdin-closes", "--restarts", "0", "--no-logs")
+        options = (
+            "--lease",
+            str(LEASE),
+            "--until-stdin-closes",
+            "--restarts",
+            "0",
+            "--no-logs",
+            "--no-metrics",
+        )
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

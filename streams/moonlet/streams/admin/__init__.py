@@ -11,6 +11,7 @@ from moonlet.streams.admin.inspection import (
     may_publish,
     storage_used,
 )
+from moonlet.streams.admin.load import ServerLoad, server_load
 from moonlet.streams.admin.replication import Replication, replication_of
 from moonlet.streams.admin.restoring import restore_streams
 from moonlet.streams.admin.topology_plan import Step, plan_topology, refuse_moves
@@ -26,6 +27,7 @@ __all__ = [
     "Foreign",
     "Offset",
     "Replication",
+    "ServerLoad",
     "Step",
     "SyncMode",
     "apply_topology",
@@ -39,6 +41,7 @@ __all__ = [
     "refuse_moves",
     "replication_of",
     "restore_streams",
+    "server_load",
     "settle_topology",
     "standing_topology",
     "storage_used",

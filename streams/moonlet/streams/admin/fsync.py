@@ -21,17 +21,21 @@ async def sync_mode(bus: Bus, monitoring_url: str | None = None) -> SyncMode:
     which answers only users of the system account; of a cluster, the first that answers.
     """
     try:
-        if monitoring_url is not None:
-            facts = await _monitored(monitoring_url)
-        else:
-            answer = await bus.request("$SYS.REQ.SERVER.PING.VARZ", b"", timeout=ASK_SECONDS)
-            facts = msgspec.json.decode(answer.data)["data"]
+        facts = await server_page(bus, monitoring_url)
         config = facts["jetstream"]["config"]
         if config.get("sync_always"):
             return "always"
         return float(config["sync_interval"] / 1_000_000_000)
     except (MoonletError, OSError, TimeoutError, LookupError, TypeError, msgspec.DecodeError):
         return "unknown"
+
+
+async def server_page(bus: Bus, monitoring_url: str | None = None) -> Any:
+    """What the server says of itself (`/varz`), as it is decoded; raises whatever is wrong."""
+    if monitoring_url is not None:
+        return await _monitored(monitoring_url)
+    answer = await bus.request("$SYS.REQ.SERVER.PING.VARZ", b"", timeout=ASK_SECONDS)
+    return msgspec.json.decode(answer.data)["data"]
 
 
 async def _monitored(url: str) -> Any:

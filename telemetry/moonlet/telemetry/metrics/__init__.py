@@ -4,6 +4,7 @@ from moonlet.telemetry.metrics.endpoint import Endpoint, PageText
 from moonlet.telemetry.metrics.exposition import CONTENT_TYPE, exposition
 from moonlet.telemetry.metrics.family import Family, Labels, Sample, family
 from moonlet.telemetry.metrics.histogram import BOUNDS, Histogram
+from moonlet.telemetry.metrics.plain import families_of, plain_families
 
 __all__ = [
     "BOUNDS",
@@ -15,5 +16,7 @@ __all__ = [
     "PageText",
     "Sample",
     "exposition",
+    "families_of",
     "family",
+    "plain_families",
 ]
