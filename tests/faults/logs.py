@@ -86,7 +86,7 @@ LOG_FAULTS: tuple[Fault, ...] = (
         "who acknowledges is not noted",
         (
             (
-                "agents/moonlet/agents/hosting/host_topics.py",
+                "agents/moonlet/agents/hosting/telling.py",
                 "judged.acknowledge(asked.rule, asked.by)",
                 'judged.acknowledge(asked.rule, "")',
             ),

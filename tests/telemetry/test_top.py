@@ -8,7 +8,7 @@ import pytest
 
 from moonlet.agents import AlertWatch, Host, HostEar, Mute, connect, gather, host_topics
 from moonlet.console.top.reading import Look, command_rows, host_rows, type_rows
-from moonlet.console.top.showing import Standing, screen, size, span
+from moonlet.console.top.showing import TopLook, screen, size, span
 from moonlet.core.errors import Invalid
 from moonlet.streams import ServerLoad, Topology, server_load
 from moonlet.streams.server.server_process import ServerProcess
@@ -73,7 +73,7 @@ def test_metrics_come_back_from_a_message_and_odd_ones_are_refused() -> None:
 
 def test_the_screen_is_text_whatever_is_missing() -> None:
     before, now = {"h-1": metrics(1, 0, [0.1], 1.0)}, {"h-1": metrics(9, 0, [0.1] * 9, 1.5)}
-    standing = Standing(
+    standing = TopLook(
         "2026-12-01T15:00:00Z", 2.0, ServerLoad(), None, type_rows(before, now, 2.0) * 5,
         command_rows(before, now, 2.0), host_rows(before, now, 2.0),
         ["critical server-away on h-1: gone"], ["host h-2 did not answer in time"],

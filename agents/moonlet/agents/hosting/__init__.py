@@ -4,8 +4,8 @@ from moonlet.agents.hosting.alert_watch import AlertWatch, tell_agent
 from moonlet.agents.hosting.figures import figures
 from moonlet.agents.hosting.host import Host
 from moonlet.agents.hosting.host_pages import HostPages
-from moonlet.agents.hosting.host_topics import Mute, host_topics
 from moonlet.agents.hosting.loop_watch import EXIT_BLOCKED, Beats
+from moonlet.agents.hosting.telling import Mute, host_topics
 
 __all__ = [
     "EXIT_BLOCKED",

@@ -12,7 +12,7 @@ import typer
 from moonlet.agents import gather, living_hosts
 from moonlet.console.common import Options, Session, command, on_stop, opened
 from moonlet.console.top.reading import Look, command_rows, host_rows, type_rows
-from moonlet.console.top.showing import Standing, screen
+from moonlet.console.top.showing import TopLook, screen
 from moonlet.core.errors import Invalid
 from moonlet.streams import server_load
 from moonlet.telemetry.metrics import families_of
@@ -73,7 +73,7 @@ async def _look(session: Session) -> tuple[Look, list[str]]:
 
 async def _standing(
     session: Session, options: Options, before: Look, now: Look, seconds: float, told: list[str]
-) -> Standing:
+) -> TopLook:
     server, bus = session.server, session.moon.bus
     load = await server_load(bus, server.monitoring_url if server is not None else None)
     firing = await gather(bus, "alerts", b"{}", hosts=list(now)) if now else None
@@ -83,7 +83,7 @@ async def _standing(
         for item in items
         if isinstance(item, dict) and item.get("is") == "firing"
     ]
-    return Standing(
+    return TopLook(
         at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(seconds, 3),
         server=load,

@@ -9,7 +9,7 @@ from moonlet.console.top.reading import CommandRow, HostRow, Times, TypeRow
 from moonlet.streams import ServerLoad
 
 
-class Standing(msgspec.Struct, frozen=True):
+class TopLook(msgspec.Struct, frozen=True):
     """One look: all that `top` shows, and with `--json` prints."""
 
     at: str
@@ -23,7 +23,7 @@ class Standing(msgspec.Struct, frozen=True):
     troubles: list[str]
 
 
-def screen(standing: Standing, rows: int) -> str:
+def screen(standing: TopLook, rows: int) -> str:
     """The whole of it, in at most `rows` lines of each table."""
     lines = [f"{standing.at}  over {standing.seconds:.1f} s  {_server(standing)}"]
     lines += [f"! {alert}" for alert in standing.alerts[:rows]]
@@ -38,7 +38,7 @@ def screen(standing: Standing, rows: int) -> str:
     return "\n".join([*lines, *standing.troubles[:rows]])
 
 
-def _server(standing: Standing) -> str:
+def _server(standing: TopLook) -> str:
     load = standing.server
     told = [f"server {load.version}" if load.version else "server: no monitoring page"]
     if load.fsync is not None:
