@@ -369,3 +369,30 @@ async def test_a_policy_holds_on_every_host_and_a_call_runs_again_elsewhere(
         async with Host(moon, [caller]):
             assert (await ended(moon, "caller/a", 1)).heard == ("on",)
     assert tries == 3 * ["caller/a:1.0"]
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+async def test_a_call_that_ends_all_that_runs_beside_it_hurts_no_other_call(
+    moon_server: MoonServer, how: str
+) -> None:
+    """It stops the loop that it finds itself in, or cancels all tasks there."""
+
+    async def does(told: str, call_id: str) -> Done:
+        if told == "rude":
+            for task in asyncio.all_tasks() if how == "cancel" else ():
+                task.cancel()
+            asyncio.get_running_loop().stop()
+        await asyncio.sleep(0.2)  # sleeps: it is under way meanwhile
+        return Done(told)
+
+    caller = caller_type(does)
+    async with calling(moon_server, caller) as moon:
+        await moon.tell("caller/a", Do("kind"))
+        await moon.tell("caller/r", Do("rude"))
+        await moon.tell("caller/b", Do("kind"))
+        for agent in ("caller/a", "caller/b"):
+            assert (await ended(moon, agent, 1)).heard == ("kind",)
+        rude = await ended(moon, "caller/r", 1)
+        assert rude.heard == ("rude",) if how == "stop" else rude.failed[0].kind == "timeout"
+        await moon.tell("caller/a", Do("kind"))  # and the next one
+        assert (await ended(moon, "caller/a", 2)).heard == ("kind", "kind")

@@ -88,4 +88,31 @@ HOLD_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P10",
+        "tests/agents/test_calls_outside.py::"
+        "test_a_call_that_ends_all_that_runs_beside_it_hurts_no_other_call",
+        "a call that stops its loop ends the calls beside it",
+        (
+            (
+                AGENTS + "calls/call_loop.py",
+                "            while not self._stopped:  # a call may stop it, and must not end all"
+                " others\n                self._loop.run_forever()\n",
+                "            self._loop.run_forever()\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P10",
+        "tests/agents/test_calls_outside.py::"
+        "test_a_call_that_ends_all_that_runs_beside_it_hurts_no_other_call",
+        "a call that was cancelled by another is waited for in vain",
+        (
+            (
+                AGENTS + "calls/call_loop.py",
+                "            future.set_exception(Moved(alone=True))\n",
+                "",
+            ),
+        ),
+    ),
 )

@@ -34,7 +34,7 @@ class CallLoop:
         self._tasks: dict[CallWork, asyncio.Task[Finished]] = {}
         self._resources: Resources | None = None
         self._asked = self._answered = 0.0
-        self.stuck = self._closing = False
+        self.stuck = self._closing = self._stopped = False
         self.ended: asyncio.Future[None] = self._host.create_future()
         self._thread = threading.Thread(target=self._serve, name="moonlet calls", daemon=True)
         self._thread.start()
@@ -102,7 +102,8 @@ class CallLoop:
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            while not self._stopped:  # a call may stop it, and must not end all others
+                self._loop.run_forever()
             self._loop.run_until_complete(self._end_tasks())
         finally:
             self._loop.close()
@@ -132,12 +133,14 @@ class CallLoop:
 
     def _done(self, work: CallWork, task: "asyncio.Task[Finished]") -> None:
         self._tasks.pop(work, None)
-        if not task.cancelled():
-            post(self._host, lambda: self._land(work, task))
+        post(self._host, lambda: self._land(work, task))
 
     def _land(self, work: CallWork, task: "asyncio.Task[Finished]") -> None:
         future = self._waiting.get(work)
         if future is None or future.done():
+            return
+        if task.cancelled():  # not by us: by a call that cancels whatever runs beside it
+            future.set_exception(Moved(alone=True))
             return
         error = task.exception()
         if error is None:
@@ -152,7 +155,11 @@ class CallLoop:
 
     def _stop(self) -> None:
         task = self._loop.create_task(self._wind_up())
-        task.add_done_callback(lambda _: self._loop.stop())
+        task.add_done_callback(lambda _: self._end())
+
+    def _end(self) -> None:
+        self._stopped = True
+        self._loop.stop()
 
     async def _wind_up(self) -> None:
         for task in list(self._tasks.values()):
@@ -162,7 +169,14 @@ class CallLoop:
 
 
 class Moved(Exception):
-    """What else ran in the call's thread blocks it: the call runs again in another."""
+    """What else ran in the call's thread blocks it, or cancelled it: the call runs once more.
+
+    `alone`: in a thread of its own, since nobody can tell which call it was.
+    """
+
+    def __init__(self, *, alone: bool = False) -> None:
+        super().__init__()
+        self.alone = alone
 
 
 def _work_of(frame: FrameType | None) -> CallWork | None:

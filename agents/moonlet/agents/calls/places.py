@@ -20,7 +20,8 @@ THREADS_MAX: Final = 64
 """Threads that the calls of one handler hold at a time, those too that nobody can end any more."""
 
 MOVES_MAX: Final = 3
-"""How often a call is begun again because its thread was blocked, before it counts as failed."""
+"""How often a call is begun again because its thread was blocked, or what ran there cancelled,
+before it counts as failed."""
 
 CLOSE_SECONDS: Final = 2.5
 """Seconds that the threads have to end when their host does."""
@@ -75,17 +76,17 @@ class CallThreads:
 
     async def run(self, work: CallWork) -> Finished:
         """See `CallPlace`."""
-        moves = 0
+        moves, alone = 0, False
         while True:
             await self._wait_for_room(work)
             self._running.append(work)
-            loop = self._loop_for(work)
+            loop = self._loop_for(work, alone=alone)
             try:
                 return await self._finish(loop, work)
-            except Moved:
-                moves += 1
+            except Moved as moved:
+                moves, alone = moves + 1, alone or moved.alone
                 if moves > MOVES_MAX:
-                    return work.failed("timeout", "others blocked each thread that it ran in")
+                    return work.failed("timeout", "each thread that it ran in was blocked or ended")
             finally:
                 self._running.remove(work)
 
@@ -112,9 +113,9 @@ class CallThreads:
         ]
         return list(self._loops.values()).count(function) + len(threads) + len(coming)
 
-    def _loop_for(self, work: CallWork) -> CallLoop:
+    def _loop_for(self, work: CallWork, *, alone: bool) -> CallLoop:
         function = work.handler.function
-        alone = function in self._blocking
+        alone = alone or function in self._blocking
         loop = None if alone else self._shared
         if loop is None or loop.stuck:
             loop = CallLoop(self._in_thread)
