@@ -13,9 +13,12 @@ from moonlet.agents import Mute, gather, living_hosts
 from moonlet.console.common import Options, alert_settings, command, opened, table
 from moonlet.core.errors import Invalid, InvalidSettings, NoHost
 from moonlet.telemetry.alerts import RULES, changed_rules, rules_file, rules_tests
+from moonlet.telemetry.dashboard import PANELS, dashboard, provider
 
 RULES_FILE: Final = "moonlet.rules.yml"
 TESTS_FILE: Final = "moonlet.rules.test.yml"
+BOARD_FILE: Final = "moonlet.dashboard.json"
+PROVIDER_FILE: Final = "moonlet.provider.yml"
 
 _SPAN: Final = re.compile(r"(\d{1,6})(s|m|h)")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600}
@@ -40,11 +43,25 @@ async def alerts(
             metavar="FOLDER",
         ),
     ] = None,
+    grafana: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Write {BOARD_FILE}, and {PROVIDER_FILE} that has it loaded, to this folder.",
+            metavar="FOLDER",
+        ),
+    ] = None,
 ) -> None:
     """The rules of alerts, with what [tool.moonlet.alerts] of ./pyproject.toml changes."""
     match words or []:
+        case [] if grafana is not None:
+            texts = {BOARD_FILE: dashboard(PANELS), PROVIDER_FILE: provider(str(grafana.resolve()))}
+            _write(options, grafana, texts, "provisioning/dashboards takes the second")
+        case [] if prometheus is not None:
+            rules = changed_rules(RULES, alert_settings())
+            texts = {RULES_FILE: rules_file(rules), TESTS_FILE: rules_tests(rules, RULES_FILE)}
+            _write(options, prometheus, texts, f"promtool test rules {TESTS_FILE}")
         case []:
-            _rules(options, prometheus)
+            _rules(options)
         case ["now"]:
             await _told(options, "firing")
         case ["history"]:
@@ -132,27 +149,27 @@ def _ago(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
 
 
-def _rules(options: Options, prometheus: Path | None) -> None:
+def _rules(options: Options) -> None:
     rules = changed_rules(RULES, alert_settings())
-    if prometheus is None:
-        rows = [
-            (rule.name, "off" if rule.off else rule.severity, f"{rule.hold} s", rule.expression)
-            for rule in rules
-        ]
-        lines = table([("rule", "severity", "for", "when"), *rows])
-        for rule, line in zip((None, *rules), lines, strict=True):
-            if rule is None:
-                options.output.remark(line)
-            else:
-                record = {**msgspec.structs.asdict(rule), "expression": rule.expression}
-                options.output.result(record, line)
-        return
+    rows = [
+        (rule.name, "off" if rule.off else rule.severity, f"{rule.hold} s", rule.expression)
+        for rule in rules
+    ]
+    lines = table([("rule", "severity", "for", "when"), *rows])
+    for rule, line in zip((None, *rules), lines, strict=True):
+        if rule is None:
+            options.output.remark(line)
+        else:
+            record = {**msgspec.structs.asdict(rule), "expression": rule.expression}
+            options.output.result(record, line)
+
+
+def _write(options: Options, folder: Path, texts: dict[str, str], hint: str) -> None:
     try:
-        prometheus.mkdir(parents=True, exist_ok=True)
-        (prometheus / RULES_FILE).write_text(rules_file(rules), "utf-8")
-        (prometheus / TESTS_FILE).write_text(rules_tests(rules, RULES_FILE), "utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, "utf-8")
     except OSError as error:
-        raise InvalidSettings(f"{prometheus} can't be written: {error}") from None
-    written = [str(prometheus / name) for name in (RULES_FILE, TESTS_FILE)]
-    said = f"{written[0]}\n{written[1]}  (promtool test rules {TESTS_FILE})"
-    options.output.result({"files": written}, said)
+        raise InvalidSettings(f"{folder} can't be written: {error}") from None
+    written = [str(folder / name) for name in texts]
+    options.output.result({"files": written}, "\n".join(written) + f"  ({hint})")
