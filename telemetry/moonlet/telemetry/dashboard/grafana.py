@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from moonlet.telemetry.dashboard.panel import Panel
+from moonlet.telemetry.dashboard.panel import MetricPanel
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
 _WIDTH: Final = 12
 _HEIGHT: Final = 8
 
 
-def dashboard(panels: Sequence[Panel]) -> str:
+def dashboard(panels: Sequence[MetricPanel]) -> str:
     """The text of `moonlet.dashboard.json`: two panels a row; its data source is chosen there."""
     source = {"name": "source", "label": "Data source", "type": "datasource", "query": "prometheus"}
     facts = {
@@ -37,7 +37,7 @@ def provider(folder: str) -> str:
     return json.dumps({"apiVersion": 1, "providers": [facts]}, indent=2) + "\n"
 
 
-def _panel(panel: Panel, number: int) -> dict[str, Any]:
+def _panel(panel: MetricPanel, number: int) -> dict[str, Any]:
     return {
         "id": number + 1,
         "type": "timeseries",
