@@ -14,17 +14,24 @@ ready := $(VENV)/.ready
 # Compiled once: where Python is told not to write what it compiled, each command would do it again.
 roots := core telemetry streams agents projections simulations replay web satellites console
 
+# The Rust core, where there is cargo: a minute the first time. Python serves without it.
+native = if ! command -v cargo >/dev/null; then \
+  echo "make: no cargo was found, so there is no Rust core; Python alone serves"; \
+  elif $(python) -m pip install --quiet ./native >$(VENV)/native.log 2>&1; then \
+  echo "make: the Rust core is built; MOONLET_NATIVE=off does without it"; \
+  else echo "make: the Rust core could not be built ($(VENV)/native.log says why); Python alone serves"; fi
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check docs chaos planted simulate determinism laws porcupine mutants fidelity format bench
+.PHONY: help setup demo test test-all check docs chaos planted simulate determinism laws porcupine mutants fidelity format bench native
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(ready) ## the environment in .venv (every target does it when needed)
 
-$(ready): pyproject.toml
+$(ready): pyproject.toml $(wildcard native/*.toml native/*/*.toml native/*/src/*.rs)
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "make: $(PYTHON) was not found. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -38,6 +45,7 @@ $(ready): pyproject.toml
 	@$(python) -m pip install --quiet -e '.[dev]'
 	@$(python) -m pip install --quiet --only-binary uvloop -e '.[uvloop]' 2>/dev/null \
 	  || echo "make: no wheel of uvloop for this Python; asyncio's own loop serves"
+	@$(native)
 	@$(python) -m compileall -q $(roots)
 	@touch $@
 
@@ -105,6 +113,13 @@ laws: $(ready) ## the laws of convergence, EXAMPLES=100000 for each
 
 mutants: $(ready) ## plant bugs in copies of the tree, and see simulation find each; ARGS="NAME --seconds 600"
 	@$(python) -m tests.simulations.mutation --jobs $(JOBS) $(ARGS)
+
+native: $(ready) ## the Rust core: its own tests, lint, and what it reads against Python, CASES=20000 of each
+	@command -v cargo >/dev/null || { echo "make: this needs cargo: see rustup.rs" >&2; exit 1; }
+	@cd native && cargo fmt --check && cargo clippy --quiet --all-targets -- -D warnings
+	@cd native && PROPTEST_CASES=$(or $(CASES),20000) cargo test --quiet --package moonlet-core
+	@MOONLET_NATIVE=require MOONLET_NATIVE_EXAMPLES=$(or $(CASES),20000) \
+	  $(python) -m pytest -n $(JOBS) -q tests/streams/test_native.py --timeout=0
 
 fidelity: $(ready) ## the simulated JetStream against real servers: 50,000 operations on one, 20,000 on three
 	@MOONLET_FIDELITY_OPS=$(or $(OPS),50000) MOONLET_FIDELITY_R3_OPS=$(or $(R3_OPS),20000) \

@@ -51,6 +51,7 @@ ENVIRONMENT = {
     **{key: value for key, value in os.environ.items() if key != "MOONLET_NATS_URL"},
     "XDG_CONFIG_HOME": "/nonexistent",
     "COLUMNS": "200",
+    "MOONLET_NATIVE": "off",  # the pages show what everybody sees
 }
 COMMAND = [sys.executable, "-m", "moonlet.console"]
 

@@ -120,3 +120,18 @@ async def test_the_end_of_who_ran_the_server_is_explained_to_those_attached(fold
         finish(owner)
     async with connect(folder=folder) as moon:
         assert "ends with this process" in moon.bus.description
+
+
+def test_a_wrong_setting_that_counts_at_once_is_told_without_a_traceback(folder: Path) -> None:
+    for more, told in (((), "InvalidSettings: MOONLET_NATIVE is"), (("--json",), '"exit": 2')):
+        ended = subprocess.run(
+            [sys.executable, "-m", "moonlet.console", "agents", *more],
+            env={**ENVIRONMENT, "MOONLET_NATIVE": "perhaps"},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 2 and told in ended.stderr
+        assert "say auto, off or require" in ended.stderr and "Traceback" not in ended.stderr

@@ -55,7 +55,7 @@ def test_a_fresh_folder_is_all_right(folder: Path) -> None:
     assert list(found) == [
         "server", "jetstream", "fsync", "disk", "folder", "permissions", "streams", "replicas",
         "clock", "hosts", "journals", "foreign records", "foreign subjects",
-        "foreign messages", "parked",
+        "foreign messages", "parked", "rust core",
     ]  # fmt: skip
     text = invoke("doctor").out
     assert "OK    server: nats-server 2." in text

@@ -155,4 +155,11 @@ INTRUDER_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "bad input",
+        "tests/streams/test_native.py::"
+        "test_the_core_is_taken_as_the_setting_says_and_the_reason_is_told",
+        "a Rust core of another release is taken",
+        ((STREAMS + "native.py", "        if seam == SEAM:\n", "        if seam:\n"),),
+    ),
 )

@@ -15,9 +15,10 @@ from nats.aio.transport import TcpTransport
 from nats.protocol.parser import Parser
 
 from moonlet.streams.api import Delivery, Disconnected, Sieve
+from moonlet.streams.nats.limits import CONTROL_LINE_MAX
 from moonlet.streams.nats.pull import decode_delivery
 from moonlet.streams.nats.sift import Sifter
-from moonlet.streams.nats.wire import CONTROL_LINE_MAX, NatsWire
+from moonlet.streams.nats.wire import NatsWire
 
 # What `NatsWire` replaces or leans on. After an upgrade of nats-py, read what changed there, run
 # the tests below and `test_nats_disconnects.py`, then take the new digests over.

@@ -1,6 +1,7 @@
 """`python -m moonlet.console`, and the `moonlet` script."""
 
 import gc
+import json
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,8 +21,17 @@ def main() -> None:
 
     import typer
 
-    from moonlet.console.app import app
-    from moonlet.console.common import ExitCode, compact
+    from moonlet.core.errors import InvalidSettings
+
+    try:
+        from moonlet.console.app import app
+        from moonlet.console.common import ExitCode, compact
+    except InvalidSettings as error:  # a setting that counts as soon as anything is imported
+        facts = {"error": "InvalidSettings", "message": str(error), "exit": 2}
+        typer.echo(
+            json.dumps(facts) if "--json" in sys.argv[1:] else f"InvalidSettings: {error}", err=True
+        )
+        sys.exit(2)
 
     if "--json" not in sys.argv[1:]:
         app()

@@ -77,6 +77,7 @@ from moonlet.streams.journal import (
     skips_of,
     take_snapshot,
 )
+from moonlet.streams.native import NATIVE, NATIVE_VARIABLE, Facts, choose_native
 from moonlet.streams.opening import open_bus
 from moonlet.streams.queues import (
     OWNER_CONTROL,
@@ -140,6 +141,8 @@ from moonlet.streams.topology import Topology
 
 __all__ = [
     "EXPECTED_LAST",
+    "NATIVE",
+    "NATIVE_VARIABLE",
     "OWNER_CONTROL",
     "OWNER_OUTCOME",
     "OWNER_QUERY",
@@ -153,6 +156,7 @@ __all__ = [
     "Disconnected",
     "Embedded",
     "Entry",
+    "Facts",
     "Foreign",
     "GroupCommit",
     "HistoryReader",
@@ -203,6 +207,7 @@ __all__ = [
     "answer_of",
     "apply_topology",
     "attach_embedded",
+    "choose_native",
     "clock_offset",
     "conflict_answer",
     "count_up_to",

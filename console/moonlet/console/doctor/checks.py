@@ -11,6 +11,7 @@ from moonlet.console.doctor.presence import PresenceChecks
 from moonlet.core.errors import MoonletError, PermissionDenied, Unavailable
 from moonlet.core.ids import AgentId
 from moonlet.streams import (
+    NATIVE,
     Bus,
     Home,
     clock_offset,
@@ -57,6 +58,7 @@ class DoctorChecks:
             ("foreign subjects", lambda: self._presence.foreign_subjects()),
             ("foreign messages", lambda: self._presence.foreign_messages()),
             ("parked", lambda: self._presence.parked()),
+            ("rust core", _native),
         )
         for name, check in checks:
             try:
@@ -205,6 +207,10 @@ class DoctorChecks:
         level: Level = "FAIL" if beyond > CLOCK_FAIL else "WARN" if beyond > CLOCK_WARN else "OK"
         fix = "" if level == "OK" else "run NTP on both: deadlines and timers are that far off"
         return [Finding("clock", level, said, fix)]
+
+
+async def _native() -> list[Finding]:
+    return [Finding("rust core", "OK", NATIVE.reason)]
 
 
 def _disk_of(folder: Path) -> Finding:

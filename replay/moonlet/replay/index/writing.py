@@ -3,16 +3,15 @@
 import sqlite3
 from hashlib import blake2b
 from itertools import chain
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from sqlite_utils import Database
 
-from moonlet.core.codec import ENCODING_HEADER, unpack
-from moonlet.core.digest import DIGEST_HEADER
-from moonlet.core.errors import InvalidMessage, LimitExceeded, Unavailable
+from moonlet.core.errors import Unavailable
+from moonlet.replay.index.facts import UNREADABLE, read_all
 from moonlet.replay.sources import HistorySource, JournalFacts
-from moonlet.streams import StoredMessage
+from moonlet.streams import Facts, StoredMessage
 
 PLACE_BITS: Final = 44
 """A commit's place is its journal's number, shifted, and its sequence: up to 17 million million."""
@@ -23,45 +22,10 @@ BUCKET: Final = 256
 WRITTEN_AT_ONCE: Final = 20_000
 """Messages that are written in one transaction."""
 
-OUTCOMES: Final = ("accepted", "rejected", "expired", "parked", "repaired", "unreadable")
+OUTCOMES: Final = ("accepted", "rejected", "expired", "parked", "repaired", UNREADABLE)
 
 
 _OUTCOME: Final = {outcome: number for number, outcome in enumerate(OUTCOMES)}
-
-_Number = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
-"""What SQLite can hold too; more is no revision, and no time."""
-
-REASON_MAX: Final = 500
-"""Characters that are kept of why a record can't be read."""
-
-
-class _Command(msgspec.Struct, gc=False):
-    id: str
-    name: str
-    sender: str = ""
-    correlation_id: str = ""
-
-
-class _Named(msgspec.Struct, gc=False):
-    name: str = ""
-    kind: str = ""
-    target: str = ""
-
-
-class _Facts(msgspec.Struct, gc=False):
-    """What the index takes of a commit; bodies are passed over."""
-
-    revision: _Number
-    outcome: str
-    command: _Command
-    time: tuple[_Number, int]
-    reason: str = ""
-    events: list[_Named] = []
-    effects: list[_Named] = []
-
-
-_JSON: Final = msgspec.json.Decoder(_Facts)
-_PACKED: Final = msgspec.msgpack.Decoder(_Facts)
 
 
 def mark(message: StoredMessage) -> bytes:
@@ -128,28 +92,27 @@ class IndexWriter:
         base, known, names = self._number << PLACE_BITS, self._known, self._names
         add, bodies, outcomes = self._rows.append, self._bodies, _OUTCOME
         number, bucket = -1, [0, 0, 0, 0]
-        for message in batch:
+        for message, (facts, digest, text) in zip(batch, read_all(batch, bodies), strict=True):
             subject, sequence = message.subject, message.sequence
             agent = known.get(subject) or self._agent(subject)
             if not agent:
                 continue
-            facts, digest, text = self._read(message, agent)
-            command, micros, outcome = facts.command, facts.time[0], outcomes.get(facts.outcome, 5)
-            place, events, effects = base | sequence, facts.events, facts.effects
+            revision, told, micros, id, name, sender, correlation, events, effects, reason = facts
+            place, outcome = base | sequence, outcomes.get(told, 5)
             add(
                 (
                     place,
                     names.get(agent) or self._number_of(agent),
-                    facts.revision,
+                    revision,
                     micros,
-                    command.id,
-                    names.get(command.name) or self._number_of(command.name),
-                    names.get(command.sender) or self._number_of(command.sender),
-                    command.correlation_id or None,
+                    id,
+                    names.get(name) or self._number_of(name),
+                    names.get(sender) or self._number_of(sender),
+                    correlation or None,
                     outcome,
-                    ",".join([each.name for each in events]) if events else None,
-                    ",".join([each.kind for each in effects]) if effects else None,
-                    facts.reason or None,
+                    events,
+                    effects,
+                    reason or None,
                     digest,
                 )
             )
@@ -234,20 +197,6 @@ class IndexWriter:
             found = self._known[subject] = "" if agent is None else str(agent)
         return found
 
-    def _read(self, message: StoredMessage, agent: str) -> tuple[_Facts, bytes, str]:
-        """What is indexed of a message, its digest, and with bodies its text."""
-        headers, data, encoding = message.headers, message.data, "json"
-        try:
-            how = headers.get(ENCODING_HEADER) if headers else None
-            if how is not None:
-                data, encoding = unpack(data, how)
-            facts = (_JSON if encoding == "json" else _PACKED).decode(data)
-            digest = bytes.fromhex(headers.get(DIGEST_HEADER, "")) if headers else b""
-        except (msgspec.MsgspecError, InvalidMessage, LimitExceeded, ValueError) as error:
-            return _unreadable(message, agent, error), b"", ""
-        text = data.decode(errors="replace") if self._bodies and encoding == "json" else ""
-        return facts, digest, text
-
     def _number_of(self, name: str) -> int:
         number = self._names.get(name)
         if number is None:
@@ -256,13 +205,7 @@ class IndexWriter:
         return number
 
 
-def _unreadable(message: StoredMessage, agent: str, error: Exception) -> _Facts:
-    """What stands for a record that makes no sense: that it is there, and why."""
-    time = (message.time // 1_000, 0)
-    return _Facts(0, "unreadable", _Command("", ""), time, str(error)[:REASON_MAX])
-
-
-def _words(agent: str, facts: _Facts, text: str) -> str:
-    names = (each.name for each in facts.events)
-    command = facts.command
-    return " ".join((agent, command.name, command.id, *names, facts.reason, text))
+def _words(agent: str, facts: Facts, text: str) -> str:
+    _, _, _, id, name, _, _, events, _, reason = facts
+    names = events.split(",") if events else ()
+    return " ".join((agent, name, id, *names, reason, text))

@@ -28,10 +28,10 @@ from moonlet.streams.nats.answers import (
     Waiting,
 )
 from moonlet.streams.nats.headers import decode_headers
-from moonlet.streams.nats.pull import NatsPull, PullCallbacks
+from moonlet.streams.nats.pull import NATIVE_DELIVERIES, NatsPull, PullCallbacks
+from moonlet.streams.nats.reads import RawHandler
 from moonlet.streams.nats.wire import (
     NatsWire,
-    RawHandler,
     check_subject,
     encode_publish,
 )
@@ -74,6 +74,7 @@ class NatsJetStream(Administration):
         self._pulls: set[NatsPull] = set()
         self.post = wire.post
         self.acknowledge = wire.acknowledge
+        wire.native = NATIVE_DELIVERIES
         wire.on_denied = self._take_denial
         wire.on_lost = self._take_loss
 
@@ -233,7 +234,9 @@ class NatsJetStream(Administration):
         check_subject(pull.next_subject)
         number = await self._subscribe(f"{inbox}.*", pull.handler, "")
         self._pulls.add(pull)
-        if sieve is not None:
+        if sieve is None:
+            self._wire.gathered[b"%d" % number] = pull
+        else:
             self._wire.sift(number, pull.sift(sieve))
 
         def end() -> None:

@@ -1,16 +1,20 @@
 """Pulling from a consumer: requests out, deliveries and statuses in."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from moonlet.core.codec import ENCODING_HEADER
 from moonlet.core.protocol import PROTOCOL_HEADER
 from moonlet.streams.api import Delivery, PullStatus, Sieve
+from moonlet.streams.native import NATIVE, NativeDeliveries
 from moonlet.streams.nats.headers import decode_headers
 from moonlet.streams.nats.sift import Sifter
 from moonlet.streams.nats.wire import NatsWire
+
+_ENCODING = ENCODING_HEADER.encode()
+_PROTOCOL = PROTOCOL_HEADER.encode()
 
 
 def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> Delivery:
@@ -24,7 +28,6 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
     else:
         attempt, sequence, consumer_sequence, time = tokens[6:10]
     named = RawHeaders(headers) if headers else None
-    ours = named if headers and _OURS in headers else None
     return Delivery(
         subject.decode(),
         data,
@@ -34,8 +37,8 @@ def decode_delivery(subject: bytes, reply: bytes, data: bytes, headers: bytes | 
         int(consumer_sequence),
         int(attempt),
         int(time),
-        None if ours is None else ours.get(ENCODING_HEADER),
-        None if ours is None else ours.get(PROTOCOL_HEADER),
+        named.get(ENCODING_HEADER) if headers and _ENCODING in headers and named else None,
+        named.get(PROTOCOL_HEADER) if headers and _PROTOCOL in headers and named else None,
     )
 
 
@@ -97,6 +100,12 @@ def _line(name: str) -> tuple[bytes, bytes]:
     return found
 
 
+NATIVE_DELIVERIES: Final[NativeDeliveries | None] = (
+    None if NATIVE.core is None else NATIVE.core.Deliveries(Delivery, RawHeaders, decode_delivery)
+)
+"""The Rust core's way, if there is one: what it leaves alone comes here."""
+
+
 class PullCallbacks(NamedTuple):
     """Who hears what comes to a pull's inbox."""
 
@@ -142,6 +151,14 @@ class NatsPull:
         self._sifter = Sifter(sieve, decode_delivery, self._told.deliveries)
         return self._sifter
 
+    def take_deliveries(self, deliveries: list[Delivery]) -> None:
+        """As `take` for each of them, which nobody else's message stood between."""
+        if self._batch:
+            self._batch += deliveries
+        else:
+            self._batch = deliveries
+            self._wire.hold_back(self.handler, self._hand_over)
+
     async def close(self) -> None:
         """Unsubscribe; twice is harmless."""
         self.on_close()
@@ -182,6 +199,5 @@ class NatsPull:
         self._told.status(PullStatus(403, f"Permission Denied: {self._next}", 0))
 
 
-_OURS = b"Moonlet-"
 _DESCRIPTIONS = {"503": "No Responders"}
 _QUESTION = "c"  # begins the last token of an acknowledgement's answer; a pull's is a number

@@ -14,29 +14,23 @@ import random
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import ParseResult
 
 from nats import errors as nats_errors
 from nats.aio.client import Client, Server, Srv
-from nats.aio.transport import TcpTransport
 from nats.protocol.parser import Parser
 
-from moonlet.core.errors import InvalidId, InvalidMessage, PayloadTooLarge
+from moonlet.core.errors import InvalidId, InvalidMessage
 from moonlet.streams.api import Disconnected, Headers, NoAnswer
+from moonlet.streams.native import NativeDeliveries
+from moonlet.streams.nats.limits import CONTROL_LINE_MAX, SUBJECT_BYTES_MAX, too_large
+from moonlet.streams.nats.reads import LargerReads, RawHandler, TakesDeliveries
 from moonlet.streams.nats.sift import Sifter, sift
 from moonlet.telemetry.log import get_logger
 
-SUBJECT_BYTES_MAX = 2048  # the server closes the connection at a control line over 4,096 bytes
-
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 7230 token
 UNSENT_BYTES_MAX = 64 * 1024 * 1024  # handed over but not yet taken by the socket
-UNREAD_BYTES = 128 * 1024  # nats-py's 32 KiB cost a fifth of a journal's reading
-CONTROL_LINE_MAX = 1024 * 1024  # bytes; the server's INFO lists a whole cluster
 RECONNECT_WAIT_SECONDS = (0.1, 1.0)
 CANCELLED_MAX = 12  # tasks of a connection that others may cancel, of three or four
-
-# subject, reply, data, headers as they came (None if there are none)
-RawHandler = Callable[[bytes, bytes, bytes, bytes | None], None]
 
 _DENIED = re.compile(r'Permissions Violation for (Publish|Subscription) to "([^"]+)"', re.I)
 _M, _H = b"MH"
@@ -86,16 +80,6 @@ def encode_publish(
     return b"".join((f"PUB {subject} {reply} {size}\r\n".encode(), data, b"\r\n"))
 
 
-def too_large(size: int, limit: int, subject: str) -> PayloadTooLarge:
-    """The error for a message of `size` bytes."""
-    return PayloadTooLarge(
-        f"not sent: a message of {size} bytes, headers counted, is over the server's limit of "
-        f"{limit} bytes ({subject}); send less, or raise max_payload on the server",
-        limit=limit,
-        value=size,
-    )
-
-
 def encode_headers(headers: Headers, more: str = "") -> bytes:
     """The header block; names are tokens, values any text without line breaks."""
     text = "NATS/1.0\r\n"
@@ -137,6 +121,9 @@ class NatsWire(Client):
         super().__init__()
         self.handlers: dict[bytes, RawHandler] = {}
         self.sifters: dict[bytes, Sifter] = {}
+        self.gathered: dict[bytes, TakesDeliveries] = {}  # by number: many at once, if faster
+        self.native: NativeDeliveries | None = None
+        """The Rust core's way with deliveries, if there is one."""
         self.on_denied: Callable[[str, str], None] = _nothing
         self.on_lost: Callable[[str], None] = _nothing
         self.holder: RawHandler | None = None
@@ -241,6 +228,7 @@ class NatsWire(Client):
     def unsubscribe_raw(self, number: int) -> None:
         """End a subscription; twice is harmless."""
         self.sifters.pop(b"%d" % number, None)
+        self.gathered.pop(b"%d" % number, None)
         if self.handlers.pop(b"%d" % number, None) is not None:
             self._remove_sub(number)
             if self.ready:
@@ -285,7 +273,7 @@ class NatsWire(Client):
     async def _connect_to_server(self, s: Srv) -> None:
         self.abort()  # what is left of an attempt that failed: nats-py would leave it open
         if self._transport is None and s.uri.scheme in ("nats", "tls"):
-            self._transport = _Transport()  # type: ignore[no-untyped-call]
+            self._transport = LargerReads()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
 
     def _connect_command(self) -> bytes:
@@ -395,16 +383,6 @@ class NatsWire(Client):
             self._reconnection_task = again
 
 
-class _Transport(TcpTransport):
-    """nats-py's, which takes more before it has the server wait: fewer, larger writes there."""
-
-    def __bool__(self) -> bool:
-        return True  # nats-py puts its own in the place of one that isn't connected yet
-
-    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
-        await super().connect(uri, UNREAD_BYTES, connect_timeout)
-
-
 class _Parser(Parser):
     """Splits what the server sends; messages go straight to their handlers.
 
@@ -430,11 +408,13 @@ class _Parser(Parser):
         sifters = self.nc.sifters
         try:
             if sifters:
-                position = sift(data, position, sifters)
+                position = self._sift(data, position)
             while (line_end := data.find(b"\r\n", position)) >= 0:
                 first = data[position]
                 if first == _M or first == _H:
-                    next_position = self._message(data, position, line_end, first)
+                    next_position = self._gather(data, position)
+                    if next_position == position:
+                        next_position = self._message(data, position, line_end, first)
                     if next_position > len(data):
                         needed = next_position - position
                         break
@@ -447,7 +427,7 @@ class _Parser(Parser):
                         return  # disconnected meanwhile: the rest belongs to the old connection
                     position = line_end + 2
                 if sifters:
-                    position = sift(data, position, sifters)
+                    position = self._sift(data, position)
         except (ValueError, IndexError) as error:
             raise nats_errors.ProtocolError from error
         finally:
@@ -459,6 +439,24 @@ class _Parser(Parser):
             raise nats_errors.ProtocolError
         self.buf = bytearray(data[position:])
         self.needed = needed
+
+    def _sift(self, data: bytes, position: int) -> int:
+        native: NativeDeliveries | None = self.nc.native
+        if native is not None:
+            position = native.sift(data, position, self.nc.sifters)
+        return sift(data, position, self.nc.sifters)  # what was left alone
+
+    def _gather(self, data: bytes, position: int) -> int:
+        """Take the whole deliveries that begin here, of one pull, if that is faster; where to."""
+        native: NativeDeliveries | None = self.nc.native
+        if native is None or not self.nc.gathered:
+            return position
+        pull, found, end = native.gather(data, position, self.nc.gathered)
+        if pull is not None:
+            if self.nc.holder not in (None, pull.handler):
+                self.nc.hand_over()
+            pull.take_deliveries(found)
+        return end
 
     def _message(self, data: bytes, position: int, line_end: int, first: int) -> int:
         """Deliver the message that starts here if all of it is there; where the next starts."""
