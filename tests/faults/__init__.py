@@ -25,6 +25,7 @@ from tests.faults.topology import TOPOLOGY_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
 from tests.faults.waiting import WAITING_FAULTS
 from tests.faults.waking import WAKING_FAULTS
+from tests.faults.web import WEB_FAULTS
 
 FAULTS: tuple[Fault, ...] = (
     *COMMAND_FAULTS,
@@ -47,6 +48,7 @@ FAULTS: tuple[Fault, ...] = (
     *TELEMETRY_FAULTS,
     *HOLD_FAULTS,
     *LOG_FAULTS,
+    *WEB_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

@@ -17,7 +17,7 @@ def test_the_night_stays_open_to_look_at_and_tells_why_forge_sold(
     tmp_path: Path, tab_of: Open
 ) -> None:
     built()
-    process = start("demo", "--web", "--speed", "12", "--json", folder=tmp_path)
+    process = start("demo", "--web", "--speed", "60", "--json", folder=tmp_path)
     try:
         assert process.stdout is not None
         opened = Opened(process, json.loads(process.stdout.readline())["address"]).enter()
