@@ -24,7 +24,7 @@ native = if ! command -v cargo >/dev/null; then \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check docs chaos planted simulate determinism laws porcupine mutants fidelity format bench native
+.PHONY: help setup demo test test-all check docs chaos planted simulate determinism laws picture porcupine mutants fidelity format bench native
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -107,6 +107,9 @@ determinism: $(ready) ## one digest per seed: SEEDS=10000 worlds, each in three 
 
 porcupine: $(ready) ## histories of WORLDS=200 and REAL=4 runs with killed hosts, judged by Porcupine (needs go)
 	@$(python) -m tests.consistency.porcupine --worlds $(or $(WORLDS),200) --real $(or $(REAL),4) $(ARGS)
+
+picture: $(VENV)/.browser ## the night of the depeg in a browser: why Forge sold, by clicks; takes README's picture
+	@$(python) -m pytest -q -n 0 tests/web/night_in_browser.py && cp build/screenshots/web.jpg docs/web.jpg
 
 laws: $(ready) ## the laws of convergence, EXAMPLES=100000 for each
 	@MOONLET_LAWS_EXAMPLES=$(or $(EXAMPLES),100000) $(python) -m pytest -n $(JOBS) -q tests/projections/test_laws.py -k test_law --timeout=0

@@ -5,7 +5,7 @@ missed, once.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import msgspec
@@ -22,7 +22,7 @@ ROWS_MAX: Final = 200
 """Commits in one event."""
 
 
-async def event_stream(tail: LiveTail, last_id: str) -> AsyncIterator[bytes]:
+async def event_stream(tail: LiveTail, last_id: str) -> AsyncGenerator[bytes, None]:
     """Events for one browser until it leaves."""
     frontier = read_frontier(last_id) if last_id else None
     told: str | None = None
