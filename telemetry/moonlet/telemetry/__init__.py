@@ -5,6 +5,7 @@ from moonlet.telemetry.log import configure, get_logger, log_context
 from moonlet.telemetry.loggers import levels, restore_levels, set_level, set_levels
 from moonlet.telemetry.redaction import redact
 from moonlet.telemetry.repeats import Repeats
+from moonlet.telemetry.spans import traced
 
 __all__ = [
     "Repeats",
@@ -17,4 +18,5 @@ __all__ = [
     "restore_levels",
     "set_level",
     "set_levels",
+    "traced",
 ]

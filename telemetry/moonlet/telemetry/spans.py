@@ -4,6 +4,9 @@ W3C "Trace Context" (level 1): a trace id is 16 bytes, a span id 8, none of them
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -37,3 +40,38 @@ def read_traceparent(text: str) -> Parent | None:
     if not trace.strip("0") or not span.strip("0"):
         return None
     return Parent(trace, span, bool(int(match[3], 16) & 1))
+
+
+def write_traceparent(trace: str, span: str, *, sampled: bool) -> str:
+    """What `read_traceparent` reads."""
+    return f"00-{trace}-{span}-{int(sampled):02x}"
+
+
+def passed_on(traceparent: str, command: str, agent: str, revision: int, *, timer: bool) -> str:
+    """What a commit's effects bring: its own span as their parent; '' if it was brought nothing.
+
+    Of what a timer fired a new trace begins, which `command` names.
+    """
+    parent = read_traceparent(traceparent) if traceparent else None
+    if parent is None:
+        return ""
+    trace = trace_id(command) if timer else parent.trace
+    return write_traceparent(trace, span_id(agent, revision), sampled=parent.sampled)
+
+
+_brought: ContextVar[str] = ContextVar("moonlet_traceparent", default="")
+brought: Final = _brought.get
+"""The `traceparent` that commands of this task bring; '' if nobody said `traced`."""
+
+
+@contextmanager
+def traced(traceparent: str) -> Iterator[None]:
+    """Have the commands that this task sends inside be part of a caller's trace (W3C).
+
+    What is no `traceparent` is as none, as the standard asks.
+    """
+    token = _brought.set(traceparent if read_traceparent(traceparent) is not None else "")
+    try:
+        yield
+    finally:
+        _brought.reset(token)

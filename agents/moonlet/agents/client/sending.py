@@ -51,6 +51,7 @@ from moonlet.streams import (
     is_full,
     is_unknown,
 )
+from moonlet.telemetry.spans import brought
 
 ROUTES_MAX: Final = 100_000
 """Receivers and lanes that one session counts for; then a new session begins."""
@@ -203,6 +204,7 @@ class Route(Counter):
             lane=self.lane,
             sender=self.session,
             number=number,
+            traceparent=brought(),
             deadline=_deadline(deadline) if deadline is not None else 0,
             reply=reply,
         )

@@ -5,6 +5,7 @@ from typing import Any
 from moonlet.core.commit import Commit
 from moonlet.core.envelope import Envelope
 from moonlet.core.fold import Fold, call_id, effect_number
+from moonlet.telemetry.spans import passed_on
 
 
 def caused_envelope(
@@ -31,7 +32,15 @@ def caused_envelope(
         number=commit.revision if timer else effect_number(commit.revision, index, commit.epoch),
         correlation_id=command.correlation_id or command.id,
         causation_id=command.id,
-        traceparent=command.traceparent,
+        traceparent=passed_on(
+            command.traceparent,
+            command.id,
+            commit.agent,
+            commit.revision,
+            timer=bool(command.timer),
+        )
+        if command.traceparent
+        else "",
         timer=timer,
         call=call,
     )

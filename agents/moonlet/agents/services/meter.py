@@ -6,7 +6,7 @@ somebody reads. Without a meter a command costs a comparison with None more.
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from moonlet.agents.deciding import PendingCommit, QueuedCommand, Running, Work
@@ -20,12 +20,18 @@ Kind = tuple[str, str, str]
 """query or fold; the agent type; the query's name."""
 
 
+SpanHook = Callable[[PendingCommit], None]
+"""Must be quick, and not fail: it is called where commits land."""
+
+
 class TypeMeter:
     """What is counted of one agent type."""
 
-    __slots__ = ("commands", "outcomes", "waits")
+    __slots__ = ("commands", "outcomes", "spans", "waits")
 
-    def __init__(self) -> None:
+    def __init__(self, spans: SpanHook | None = None) -> None:
+        self.spans = spans
+        """Told of each commit that brings a `traceparent`."""
         self.outcomes: dict[str, int] = {}
         """Commits by their outcome."""
         self.waits: tuple[Histogram, ...] = tuple(Histogram() for _ in LANES)
@@ -38,6 +44,8 @@ class TypeMeter:
         outcomes, waits = self.outcomes, self.waits
         for pending in commits:
             commit, queued = pending.commit, pending.queued
+            if commit.command.traceparent and self.spans is not None:
+                self.spans(pending)
             outcome = commit.outcome
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             micros = (commit.wall or commit.time.micros) - queued.delivery.time // 1_000
@@ -57,6 +65,7 @@ class Meter:
     """One a host."""
 
     def __init__(self) -> None:
+        self._spans: SpanHook | None = None
         self.types: dict[str, TypeMeter] = {}
         self.work: dict[Kind, Histogram] = {}
         """Seconds that queries and folds kept the loop."""
@@ -65,7 +74,13 @@ class Meter:
 
     def of(self, type: str) -> TypeMeter:
         """What is counted of this agent type."""
-        return self.types.setdefault(type, TypeMeter())
+        return self.types.setdefault(type, TypeMeter(self._spans))
+
+    def tell(self, spans: SpanHook | None) -> None:
+        """Tell `spans` of commits that bring a `traceparent`, from now on."""
+        self._spans = spans
+        for counted in self.types.values():
+            counted.spans = spans
 
     def appends_to(self, stream: str) -> Histogram:
         """What is counted of the appends to this journal."""
