@@ -140,6 +140,17 @@ def test_it_goes_by_keyboard_and_has_permalinks(console: Opened, tab_of: Open) -
     assert tab.complaints == []
 
 
+def test_it_fits_a_phone(console: Opened, tab_of: Open) -> None:
+    tab = tab_of(console)
+    tab.page.set_viewport_size({"width": 390, "height": 800})
+    for path, shows in (PAGES[0], PAGES[2], PAGES[5]):
+        tab.go(path, shows)
+        wide, tall = tab.page.evaluate(
+            "[document.documentElement.scrollWidth, document.querySelector('header').offsetHeight]"
+        )
+        assert wide <= 390 and tall < 120, (path, wide, tall)
+
+
 def test_a_condition_has_a_column_and_its_next_place(console: Opened, tab_of: Open) -> None:
     tab = tab_of(console)
     tab.go("/history?agent=till/main&at=0", ".commit[data-revision='1']")
