@@ -76,11 +76,21 @@ CALLS: dict[str, Callable[[Client, Receipt], Awaitable[Any]]] = {
     "Client.order": lambda moon, receipt: moon.order("account/s0", "status", timeout=TIMEOUT),
     "Client.history": lambda moon, receipt: anext(moon.history("account/s0", timeout=TIMEOUT)),
     "Client.state": lambda moon, receipt: moon.state("account/s0", timeout=TIMEOUT),
+    "Client.publish": lambda moon, receipt: moon.publish(
+        "news", 1, id="account/s0", timeout=TIMEOUT
+    ),
+    "Client.unsubscribe": lambda moon, receipt: forgotten(moon),
     "Receipt.committed": lambda moon, receipt: receipt.committed(timeout=TIMEOUT),
 }
 
 
 UNSENT: Any = None
+
+
+async def forgotten(moon: Client) -> str:
+    """Says of what it was told, as the other calls do."""
+    there = await moon.unsubscribe(durable="nobody", timeout=TIMEOUT)
+    return f"account/s0: {there}"
 
 
 def test_every_public_call_of_a_client_is_bounded() -> None:

@@ -21,6 +21,7 @@ from tests.faults.screens import SCREEN_FAULTS
 from tests.faults.states import STATE_FAULTS
 from tests.faults.telemetry import TELEMETRY_FAULTS
 from tests.faults.time_travel import TIME_TRAVEL_FAULTS
+from tests.faults.topics import TOPIC_FAULTS
 from tests.faults.topology import TOPOLOGY_FAULTS
 from tests.faults.views import VIEW_FAULTS_ALL
 from tests.faults.waiting import WAITING_FAULTS
@@ -49,6 +50,7 @@ FAULTS: tuple[Fault, ...] = (
     *HOLD_FAULTS,
     *LOG_FAULTS,
     *WEB_FAULTS,
+    *TOPIC_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault"]

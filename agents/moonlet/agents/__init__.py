@@ -26,6 +26,7 @@ from moonlet.agents.hosting import (
     tell_agent,
 )
 from moonlet.agents.manager import AgentManager, AgentStatus, SystemStatus
+from moonlet.agents.topics import Published, TopicMessage, TopicSubscription
 from moonlet.agents.watching import Gathered, HostEar, WatchAnswer, gather, living_hosts
 from moonlet.core.effects import (
     Cancel,
@@ -66,6 +67,7 @@ __all__ = [
     "PerformFailed",
     "Plain",
     "Publish",
+    "Published",
     "Receipt",
     "Rejected",
     "RepairPlan",
@@ -74,6 +76,8 @@ __all__ = [
     "Schedule",
     "Send",
     "SystemStatus",
+    "TopicMessage",
+    "TopicSubscription",
     "Topology",
     "Verification",
     "WatchAnswer",

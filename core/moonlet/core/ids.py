@@ -63,6 +63,23 @@ def check_topic(topic: str) -> str:
     return topic
 
 
+def check_topics(topics: str) -> str:
+    """Return `topics` if it is a topic, in which `*` may stand for a name, a last `>` for the rest.
+
+    At most eight parts, `>` counted.
+    """
+    parts = topics.split(".") if isinstance(topics, str) else []
+    named = [part for part in parts if part != "*"]
+    if named and named[-1] == ">" and parts[-1] == ">":
+        named.pop()
+    if not 1 <= len(parts) <= 8 or any(_NAME.fullmatch(part) is None for part in named):
+        raise InvalidId(
+            f"topics {_show(topics)}: use one to eight names of A-Z a-z 0-9 _ - joined by dots;"
+            " * stands for any one name, > at the end for one or more"
+        )
+    return topics
+
+
 def check_command_id(id: str) -> str:
     """Return `id` if it is 1 to 400 visible ASCII characters."""
     if not isinstance(id, str) or _COMMAND_ID.fullmatch(id) is None:

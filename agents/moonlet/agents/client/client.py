@@ -15,15 +15,16 @@ from moonlet.agents.client.sending import Sender, Timeout, end_of, seconds
 from moonlet.agents.client.timeouts import each_in_time, in_time
 from moonlet.agents.definition import AgentType
 from moonlet.agents.histories import fold_of, read_commits
+from moonlet.agents.topics import From, Published, TopicSubscription, publish, subscription_name
 from moonlet.core.commit import Commit
 from moonlet.core.errors import Invalid, Unavailable, UnknownAgentType
 from moonlet.core.frontier import Frontier
 from moonlet.core.ids import AgentId, Lane
-from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry
+from moonlet.streams import OWNER_QUERY, Answer, Bus, Question, Registry, forget_position
 
 T = TypeVar("T")
 
-_OPEN: Final = ("bus", "registry", "_sender")
+_OPEN: Final = ("bus", "registry", "_sender", "_subscriptions")
 """What a client has while it is open."""
 
 
@@ -66,6 +67,7 @@ class Client:
         self.bus = await self._open_bus()
         try:
             self.registry = Registry(self.bus)
+            self._subscriptions: dict[TopicSubscription, None] = {}
             self._sender = Sender(self.bus, self.registry, self.types, self._seen)
             await self._sender.open()
         except BaseException:
@@ -80,6 +82,8 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         try:
+            for subscription in list(self._subscriptions):
+                await subscription.close()
             await self._sender.close()
         finally:
             await self._end()
@@ -233,6 +237,61 @@ class Client:
     ) -> Answer:
         home = await self._sender.homes.home(target, until)
         return await ask_owner(self.bus, service, target, home, question, until=until)
+
+    # topics
+
+    async def publish(
+        self, topic: str, message: Any, *, id: str | None = None, timeout: Timeout = 5.0
+    ) -> Published:
+        """Store a message, or plain data, for whoever subscribes to `topic`; durable on return.
+
+        Again under the same `id`, within two minutes, it is stored once. Raises `PayloadTooLarge`,
+        `LimitExceeded` if the topics are full, `Unknown` when time is up.
+        """
+        return await publish(self.bus, topic, message, id, seconds(timeout))
+
+    def subscribe(
+        self,
+        topics: str,
+        *,
+        durable: str | None = None,
+        group: str | None = None,
+        from_: From = "new",
+        prefetch: int = 64,
+        again_after: float = 30.0,
+    ) -> TopicSubscription:
+        """The messages of a topic, by `async for`; `*` is any one name in it, a last `>` the rest.
+
+        Each comes at least once, and again unless it is acknowledged within `again_after` seconds
+        (1 to 3,600). Under the name `durable` the server keeps the position for good, and who comes
+        back under that name goes on there; those of one `group` share the messages. `from_`
+        counts for a new position only. At most `prefetch` messages (1 to 1,024) are in memory.
+        """
+        subscription = TopicSubscription(
+            self.bus,
+            topics,
+            durable=durable,
+            group=group,
+            from_=from_,
+            prefetch=prefetch,
+            again_after=again_after,
+            ended=lambda ended: self._subscriptions.pop(ended, None),
+        )
+        self._subscriptions[subscription] = None
+        return subscription
+
+    async def unsubscribe(
+        self, *, durable: str | None = None, group: str | None = None, timeout: Timeout = 5.0
+    ) -> bool:
+        """Forget the position of that name; False if there was none. Nobody may be reading it."""
+        name = subscription_name(durable, group)
+        if name is None:
+            raise Invalid("name the subscription: durable=, group= or both, as it was opened")
+        late = Unavailable(
+            f"the subscription was not removed within {seconds(timeout):g} s:"
+            f" {self.bus.description} is slow or hangs; do it again"
+        )
+        return await in_time(forget_position(self.bus, name), end_of(timeout), lambda: late)
 
     # histories
 

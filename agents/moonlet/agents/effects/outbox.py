@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from moonlet.agents.effects.causes import caused_envelope, facts_of
 from moonlet.agents.services import HostServices
-from moonlet.core.codec import ENCODING_HEADER, Encoding
+from moonlet.core.codec import Encoding
 from moonlet.core.commit import Commit, Effect
 from moonlet.core.errors import (
     InvalidId,
@@ -25,7 +25,7 @@ from moonlet.core.errors import (
 from moonlet.core.fold import call_id
 from moonlet.core.ids import AgentId
 from moonlet.core.marks import buggify, reached
-from moonlet.streams import ServerRefused, is_full, store
+from moonlet.streams import ServerRefused, is_full, store_in_topic
 from moonlet.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -235,19 +235,15 @@ class Outbox:
     ) -> None:
         message = effect.message
         assert message is not None
-        bus = self._services.bus
-        headers = {
-            "Moonlet-Schema": f"{message.name}/{message.version}",
-            "Moonlet-Agent": commit.agent,
-        }
-        if encoding != "json":
-            headers[ENCODING_HEADER] = encoding
-        await store(
-            bus,
-            bus.subjects.topic(effect.target),
+        await store_in_topic(
+            self._services.bus,
+            effect.target,
             bytes(message.body),
             id=call_id(commit.agent, commit.revision, index),
-            headers=headers,
+            name=message.name,
+            version=message.version,
+            encoding=encoding,
+            agent=commit.agent,
             timeout=SEND_TIMEOUT,
         )
 

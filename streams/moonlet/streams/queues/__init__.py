@@ -29,11 +29,20 @@ from moonlet.streams.queues.parked import (
     read_parked,
 )
 from moonlet.streams.queues.timers import Timers
+from moonlet.streams.queues.topics import (
+    TOPIC_AGENT,
+    TOPIC_ID,
+    TOPIC_SCHEMA,
+    store_in_topic,
+)
 
 __all__ = [
     "OWNER_CONTROL",
     "OWNER_OUTCOME",
     "OWNER_QUERY",
+    "TOPIC_AGENT",
+    "TOPIC_ID",
+    "TOPIC_SCHEMA",
     "Answer",
     "Mailboxes",
     "Parked",
@@ -56,4 +65,5 @@ __all__ = [
     "post_outcome",
     "read_parked",
     "same_command",
+    "store_in_topic",
 ]

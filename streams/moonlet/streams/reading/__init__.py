@@ -19,14 +19,18 @@ from moonlet.streams.reading.facts import (
 from moonlet.streams.reading.history_reader import HistoryReader
 from moonlet.streams.reading.messages import read_messages
 from moonlet.streams.reading.terms import owned_queue, shared_queue
+from moonlet.streams.reading.topics import Start, TopicPosition, forget_position, topic_position
 
 __all__ = [
     "BLOB_HEADER",
     "Consumer",
     "HistoryReader",
+    "Start",
     "StreamFacts",
+    "TopicPosition",
     "count_up_to",
     "facts_up_to",
+    "forget_position",
     "last_message",
     "next_message",
     "owned_queue",
@@ -41,5 +45,6 @@ __all__ = [
     "stream_facts",
     "stream_names",
     "subject_counts",
+    "topic_position",
     "with_record",
 ]
