@@ -79,12 +79,11 @@ async def topic_position(
         told = in_our_words(error, f"the subscription {name}", stream)
         if isinstance(told, LimitExceeded):
             raise told from error
-        if await _info(bus, stream, name) is None:
+        info = await _info(bus, stream, name)
+        if info is None or info["config"].get("filter_subject") != subject:
             raise told from error
         # Somebody else made it at the same moment: it is theirs, and ours.
-        return await topic_position(
-            bus, topics, name, start=start, lasting=lasting, again_after=again_after
-        )
+        config = {key: value for key, value in info["config"].items() if key != "metadata"}
     return TopicPosition(ConsumerTerms(stream, config, owned=False))
 
 
