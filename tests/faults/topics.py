@@ -1,6 +1,6 @@
 """Faults in topics: what is published, who hears of it, and how long it is kept for them."""
 
-from tests.faults.commands import AGENTS, STREAMS
+from tests.faults.commands import AGENTS
 from tests.faults.fault import Fault
 
 TOPICS = "tests/agents/test_topics.py::"
@@ -10,7 +10,13 @@ TOPIC_FAULTS: tuple[Fault, ...] = (
         "P1",
         TOPICS + "test_a_killed_subscriber_goes_on_where_it_was",
         "a subscriber that comes back begins with what is new",
-        ((STREAMS + "reading/topics.py", "    if info is not None:\n", "    if info == {}:\n"),),
+        (
+            (
+                AGENTS + "topics/subscription.py",
+                'name or f"listens={bus.entropy.token()}"',
+                'f"listens={bus.entropy.token()}"',
+            ),
+        ),
     ),
     Fault(
         "P1",

@@ -1,6 +1,6 @@
 """Node and npm for `typescript/`: Node is a wheel among the `dev` extras, never the machine's own.
 
-`python -m tests.tools.typescript check|test|build|docs|bundle` installs what is missing first.
+`python -m tests.tools.typescript check|test|build|bundle` installs what is missing first.
 """
 
 import fcntl
@@ -47,7 +47,7 @@ def install() -> None:
 def environment(more: dict[str, str] | None = None) -> dict[str, str]:
     """What Node is started with: itself first on PATH, and no colours."""
     path = f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PATH": path, "NO_COLOR": "1", **(more or {})}
+    return {**os.environ, "PATH": path, "NO_COLOR": "1", "NODE_USE_SYSTEM_CA": "1", **(more or {})}
 
 
 def run(*arguments: str, env: dict[str, str] | None = None, seconds: float = RUN_SECONDS) -> str:
@@ -101,8 +101,6 @@ def main(what: str) -> None:
             print(f"typescript: {node_tests('tests/*.test.ts')} tests passed")
         case "build":
             build()
-        case "docs":
-            run("node_modules/typedoc/bin/typedoc", "--options", "typedoc.json")
         case "bundle":
             for name, size in bundle_sizes().items():
                 print(f"typescript: {name} is {size / 1000:.1f} KB gzipped, with all it needs")

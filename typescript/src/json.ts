@@ -1,6 +1,6 @@
 /**
- * JSON without the two silent losses of `JSON`: integers beyond 2^53 lose digits, and of two keys
- * of one name the last wins. The fast way is the platform's own; what it would get wrong is read here.
+ * JSON without the silent loss of `JSON`: integers beyond 2^53 lose digits. The fast way is the
+ * platform's own; what it would get wrong is read here. Of two keys of one name the last counts.
  */
 
 import {InvalidMessage} from './errors.ts'
