@@ -81,7 +81,7 @@ def choose_native(
     if mode == "require":
         raise InvalidSettings(
             f"{NATIVE_VARIABLE} is require, and there is no Rust core: {why}; install"
-            " moonlet[native], or in a clone cargo, and `make setup` again"
+            " moonlet[native], or in a clone `pip install ./native`, which needs cargo"
         )
     return Native(None, f"{why}: Python alone serves")
 
