@@ -4,7 +4,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-JOBS ?= 2
+# Three tests at a time keep two cores busy: most of them wait, for servers, leases and killed processes.
+JOBS ?= 3
 VERSIONS ?= 3.11 3.12 3.13 3.14
 
 suffix := $(patsubst python%,%,$(notdir $(PYTHON)))
