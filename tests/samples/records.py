@@ -68,6 +68,8 @@ def commands() -> list[dict[str, Any]]:
          "repair": Repair("ann", "a crash", (Skip(60, "events", why="bytes of another"),))},
         {"command": Command("c0ffee-9", "Deposit", BODY, sender="c0ffee", number=3),
          "repaired": 90},
+        {"command": Command("c0ffee-10", "Deposit", BODY, sender="c0ffee", number=4, stored=TIME),
+         "outcome": "parked", "reason": "KeyError: 'x'", "where": "accounts.py:31 in deposit"},
     ]  # fmt: skip
 
 
@@ -103,7 +105,7 @@ def journal(encoding: Encoding) -> list[dict[str, Any]]:
         commit: Commit[Any] = Commit(**{**usual, **fields})
         data = Codec[Commit[Any]](Commit[Any], encoding).encode(commit)
         digest = record_digest(data)
-        place(commit, 10 * revision, digest)
+        place(commit, 10 * revision, digest, TIME + 10 * revision)
         stored.append({**payload(data, encoding), "digest": digest, "reads_as": plain(commit)})
     return stored
 

@@ -40,7 +40,8 @@ def bytes_of(sample: dict[str, Any]) -> tuple[bytes, Encoding]:
 def read(sample: dict[str, Any], kind: Any = Any) -> Commit[Any]:
     data, encoding = bytes_of(sample)
     commit = Codec[Commit[Any]](Commit[kind], encoding).decode(data)
-    return place(commit, sample["reads_as"]["sequence"], record_digest(data))
+    shown = sample["reads_as"]
+    return place(commit, shown["sequence"], record_digest(data), shown.get("stored", 0))
 
 
 def of_then(shown: Any, then: Any) -> Any:
