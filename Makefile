@@ -4,8 +4,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-# Three tests at a time keep two cores busy: most of them wait, for servers, leases and killed processes.
-JOBS ?= 3
+JOBS ?= 2
 VERSIONS ?= 3.11 3.12 3.13 3.14
 
 suffix := $(patsubst python%,%,$(notdir $(PYTHON)))

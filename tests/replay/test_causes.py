@@ -81,11 +81,10 @@ async def test_what_followed_is_a_tree_and_its_longest_wait_a_path(lookup: ScanL
     ]  # fmt: skip
     assert legs[0].waited_us == 0 and sum(leg.waited_us for leg in legs) > 0
     assert legs[0].sent_us is None and legs[0].queued_us is not None
-    for leg in legs[1:]:  # in a world all clocks are one: no part is below 0
+    for leg in legs[1:]:  # the server's clock and the host's may be some µs apart
         assert leg.sent_us is not None and leg.queued_us is not None
-        assert leg.sent_us > 0 <= leg.queued_us
         assert leg.sent_us + leg.queued_us == leg.waited_us
-        assert leg.committed_us is not None and 0 < leg.committed_us < 1_000_000
+        assert leg.committed_us is not None and 0 < leg.committed_us + 1_000 < 1_000_000
 
 
 async def test_what_was_not_recorded_is_no_time_of_a_path(lookup: ScanLookup) -> None:

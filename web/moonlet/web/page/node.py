@@ -8,8 +8,15 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover: not on Linux or macOS, where two builds at once may meet
+    fcntl = None  # type: ignore[assignment]
 
 INSTALL_SECONDS: Final = 300
 """How long npm may take to fetch and lay out packages."""
@@ -18,6 +25,7 @@ OLDEST: Final = 20
 """The oldest Node that serves, by its major version."""
 
 _STAMP: Final = ".moonlet-installed"
+_LOCK: Final = ".moonlet-lock"
 
 
 class NodeFailed(Exception):
@@ -52,8 +60,13 @@ class NodeRuntime:
     def install(self, folder: Path) -> bool:
         """Have what `package.json` of a folder pins; says whether that was anew.
 
-        No lock file is written, and no package's own script is run. Raises `NodeFailed`.
+        No lock file of npm's is written, and no package's own script is run. Several processes may
+        come at once: one installs, the others wait. Raises `NodeFailed`.
         """
+        with _alone(folder / "node_modules"):
+            return self._install(folder)
+
+    def _install(self, folder: Path) -> bool:
         wanted = (folder / "package.json").read_text("utf-8")
         stamp = folder / "node_modules" / _STAMP
         if stamp.is_file() and stamp.read_text("utf-8") == wanted:
@@ -71,6 +84,16 @@ class NodeRuntime:
     def run(self, script: Path, *arguments: str, cwd: Path) -> str:
         """Run a script to its end; what it printed. Raises `NodeFailed`."""
         return _run([self.node, str(script), *arguments], cwd, f"{script.name} failed")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else is at a folder meanwhile; ends with the process, however that ends."""
+    folder.mkdir(exist_ok=True)
+    with open(folder / _LOCK, "w", encoding="utf-8") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _run(command: list[str], cwd: Path, failed: str) -> str:
