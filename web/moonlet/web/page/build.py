@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from moonlet.web.page.node import NodeFailed, NodeRuntime
+from moonlet.web.page.node import NodeFailed, NodeRuntime, alone
 
 BUILT: Final = Path(__file__).parent / "built"
 """Where the built page is: its files, and `sources`, a mark of what it was made of."""
@@ -33,7 +33,10 @@ def in_clone() -> bool:
 
 
 def build_page() -> None:
-    """Make it anew; raises `NodeFailed`. Killed on the way it leaves what was there before."""
+    """Make it of its sources; raises `NodeFailed`. Killed on the way it leaves what was there.
+
+    Several processes may come at once: one builds, the others wait for that.
+    """
     if not in_clone():
         raise NodeFailed(
             "this installation was made without the page: npm could not be reached, or there was no"
@@ -41,6 +44,12 @@ def build_page() -> None:
         )
     node = NodeRuntime.find()
     node.install(SOURCES)
+    with alone(SOURCES / "node_modules" / ".moonlet-build"):
+        if not is_built():
+            _build(node)
+
+
+def _build(node: NodeRuntime) -> None:
     fresh = BUILT.with_name("built.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()

@@ -25,7 +25,6 @@ OLDEST: Final = 20
 """The oldest Node that serves, by its major version."""
 
 _STAMP: Final = ".moonlet-installed"
-_LOCK: Final = ".moonlet-lock"
 
 
 class NodeFailed(Exception):
@@ -63,7 +62,7 @@ class NodeRuntime:
         No lock file of npm's is written, and no package's own script is run. Several processes may
         come at once: one installs, the others wait. Raises `NodeFailed`.
         """
-        with _alone(folder / "node_modules"):
+        with alone(folder / "node_modules" / ".moonlet-install"):
             return self._install(folder)
 
     def _install(self, folder: Path) -> bool:
@@ -87,10 +86,10 @@ class NodeRuntime:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else is at a folder meanwhile; ends with the process, however that ends."""
-    folder.mkdir(exist_ok=True)
-    with open(folder / _LOCK, "w", encoding="utf-8") as lock:
+def alone(file: Path) -> Iterator[None]:
+    """Nobody else is inside with this file; it ends with the process, however that ends."""
+    file.parent.mkdir(exist_ok=True)
+    with open(file, "w", encoding="utf-8") as lock:
         if fcntl is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
