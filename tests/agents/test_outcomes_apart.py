@@ -29,4 +29,5 @@ async def test_an_outcome_over_sixteen_mebibytes_parks_its_command(
         receipt = await moon.tell("account/big", Fill(events=400, size=100_000))
         commit = await receipt.committed(timeout=30)
         assert commit.outcome == "parked" and commit.error == "PayloadTooLarge"
+        assert commit.where == "", "no handler raised it"
         assert "16777216" in commit.reason and not commit.events

@@ -1,6 +1,7 @@
 """Keys that stand twice are refused, in both encodings, wherever they stand; nothing else is."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonlet.core.codec import Encoding
+from moonlet.core.codec import MAX_RECORD_VALUES, Encoding
 from moonlet.core.errors import InvalidMessage
 from moonlet.core.protocol import refuse_repeated_keys
 
@@ -88,7 +89,7 @@ def test_the_key_is_named(data: bytes, key: str) -> None:
     assert caught.value.path == key
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b'{"a":1}{"a":1}', b'"a":"a":', b"\xff", b"[" * 90])
+@pytest.mark.parametrize("data", [b"", b"{", b'{"a":1}{"a":1}', b'"a":"a":', b"\xff", b"[" * 60])
 def test_what_is_not_json_is_left_to_the_decoder(data: bytes) -> None:
     refuse_repeated_keys(data, "json")
     refuse_repeated_keys(data, "msgpack")
@@ -99,3 +100,14 @@ def test_two_keys_in_a_map_of_every_width() -> None:
         with pytest.raises(InvalidMessage, match="a key stands twice"):
             refuse_repeated_keys(head + b"\xa1a\x01\xa1a\x02", "msgpack")
         refuse_repeated_keys(head + b"\xa1a\x01\xa1b\x02", "msgpack")
+
+
+def test_very_many_keys_are_told_soon_and_more_are_not_even_decoded() -> None:
+    pairs = ",".join(f'"k{number}":1' for number in range(100_000))
+    began = time.process_time()
+    refuse_repeated_keys(f"{{{pairs}}}".encode(), "json")
+    with pytest.raises(InvalidMessage, match="the key 'k7' stands twice"):
+        refuse_repeated_keys(f'{{{pairs},"k7":2}}'.encode(), "json")
+    assert time.process_time() - began < 5  # counted one by one it takes minutes
+    with pytest.raises(InvalidMessage, match="values"):
+        refuse_repeated_keys(b"[%b0]" % (b"0," * MAX_RECORD_VALUES), "json")

@@ -261,4 +261,34 @@ TIME_TRAVEL_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "time travel",
+        "tests/console/test_waiting.py::test_what_is_parked_is_tried_again_as_a_new_command_once",
+        "a commit does not say where its handler raised",
+        (
+            (
+                AGENTS + "deciding/decide.py",
+                "repaired=fold.repaired, where=decision.where,\n",
+                "repaired=fold.repaired,\n",
+            ),
+        ),
+    ),
+    Fault(
+        "time travel",
+        "tests/console/test_waiting.py::test_what_is_parked_is_tried_again_as_a_new_command_once",
+        "a commit does not say when its command was stored",
+        ((AGENTS + "deciding/decide.py", "        stored=queued.delivery.time // 1_000,\n", ""),),
+    ),
+    Fault(
+        "time travel",
+        "tests/replay/test_causes.py::test_what_followed_is_a_tree_and_its_longest_wait_a_path",
+        "a path's waits begin at its own decision",
+        (
+            (
+                REPLAY + "causes/chains.py",
+                "    earlier = decided if before is None else before.wall_us\n",
+                "    earlier = decided\n",
+            ),
+        ),
+    ),
 )

@@ -66,4 +66,28 @@ TOPIC_FAULTS: tuple[Fault, ...] = (
             ),
         ),
     ),
+    Fault(
+        "P1",
+        TOPICS + "test_who_leaves_all_that_it_may_hold_has_it_again",
+        "what is left unacknowledged holds its room for ever",
+        (
+            (
+                AGENTS + "topics/subscription.py",
+                "        self._out.clear()\n        if self._consumer is not None:\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fault(
+        "P1",
+        TOPICS + "test_who_was_away_too_long_is_told_how_much_is_gone",
+        "what the limits removed is not counted",
+        (
+            (
+                "streams/moonlet/streams/reading/topics.py",
+                "max(0, facts.first - 1 - floor) if floor else 0",
+                "0",
+            ),
+        ),
+    ),
 )

@@ -5,11 +5,7 @@ Between them timers are set at the edges of time.
 
 import asyncio
 import random
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any
-from unittest.mock import patch
 
 import msgspec
 
@@ -17,8 +13,9 @@ from moonlet.agents import AgentType, Client, Context, Decision, Perform, Perfor
 from moonlet.agents.calls import call_runner
 from moonlet.simulations import Scenario, World, faults
 from moonlet.simulations.seed import Dice
+from tests.simulations.pressing import Limits, pressed
 
-PRESSED: tuple[tuple[Any, str, Any], ...] = ((call_runner, "HOST_CALLS_MAX", 3),)
+PRESSED: Limits = ((call_runner, "HOST_CALLS_MAX", 3),)
 """Limits in this scenario: at their own values a run would have to be much longer."""
 
 CLERKS = 4
@@ -144,15 +141,6 @@ def rang(state: Clerk, event: Rung) -> Clerk:
     return msgspec.structs.replace(state, rung=state.rung + 1)
 
 
-@contextmanager
-def pressed() -> Iterator[None]:
-    """Let limits be reached by a few agents."""
-    with ExitStack() as stack:
-        for module, name, value in PRESSED:
-            stack.enter_context(patch.object(module, name, value))
-        yield
-
-
 async def send_out(moon: Client, dice: Dice) -> None:
     """Bursts of errands."""
     for _ in range(ROUNDS):
@@ -176,7 +164,7 @@ EXPECTED = {
 
 async def errands_body(world: World) -> None:
     """Each errand ends once, as it must; each timer of the past fires once, no other."""
-    with pressed():
+    with pressed(PRESSED):
         async with world.client() as moon:
             await send_out(moon, world.seed.dice("errands"))
         await world.settle()

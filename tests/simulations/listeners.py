@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from moonlet.agents import AgentType, Client, Decision, Publish
-from moonlet.core.errors import MoonletError
+from moonlet.core.errors import LimitExceeded, MoonletError
 from moonlet.simulations import Scenario, World, faults
 from moonlet.simulations.seed import Dice
 
@@ -127,3 +127,46 @@ listeners = Scenario(
     faults=faults.all(),
     horizon="6s",
 )
+
+
+async def left_behind(world: World) -> None:
+    """Who acknowledges nothing is told, or has it again; what was removed meanwhile is counted."""
+    async with world.client() as moon:
+        await moon.tell("speaker/s0", Say(0), timeout=60)
+        await world.settle()
+        for word in range(1, 5):
+            await moon.publish("words.clients", {"word": word})
+        options: dict[str, Any] = {"durable": "slow", "from_": "all", "again_after": 2}
+        async with moon.subscribe("words.*", prefetch=1, **options) as listening:
+            left = await anext(listening)
+            try:
+                await anext(listening)
+            except LimitExceeded as full:
+                assert (full.limit, full.value) == (1, 1)
+            else:
+                raise AssertionError("more came than was asked for")
+            heard = {}
+            while left.sequence not in heard:  # new ones may come before it
+                message = await anext(listening)
+                heard[message.sequence] = message.attempt
+                message.acknowledge()
+            assert heard[left.sequence] == left.attempt + 1
+        for word in range(5, 9):
+            await moon.publish("words.clients", {"word": word})
+        async with moon.subscribe("words.*", prefetch=16, **options) as listening:
+            held = [await anext(listening) for _ in range(3)]
+            await world.advance("5s")
+            heard = {}
+            while not heard.keys() >= {message.sequence for message in held}:
+                message = await anext(listening)
+                heard[message.sequence] = message.attempt
+                message.acknowledge()
+            assert all(heard[message.sequence] > message.attempt for message in held)
+        await world.settle()
+        stream = await moon.bus._js.stream_info(moon.bus.topology.stream("topics"))
+        assert stream is not None
+        await moon.bus._js.update_stream({**stream["config"], "max_msgs": 1})
+        for word in range(9, 12):
+            await moon.publish("words.clients", {"word": word})
+        async with moon.subscribe("words.*", **options) as listening:
+            assert listening.missed == 2

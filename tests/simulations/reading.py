@@ -4,38 +4,27 @@ Limits are so small that a few commits are many: pages, consumers and the leader
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
-from unittest.mock import patch
 
 from moonlet.agents import Client
 from moonlet.core.errors import Unavailable
 from moonlet.simulations import Scenario, World, faults
 from moonlet.simulations.seed import Dice
 from moonlet.streams.buckets import kv
-from moonlet.streams.reading import messages
+from moonlet.streams.reading import history_reader, messages
 from tests.agents.accounts import Deposit, GetBalance, account_type
+from tests.simulations.pressing import Limits, pressed
 
-PRESSED: tuple[tuple[Any, str, Any], ...] = (
+PRESSED: Limits = (
     (messages, "FIRST_BATCH", 3),
     (messages, "LEADER_BATCH", 2),
     (messages, "STALL", 0.2),
+    (history_reader, "PULL_BATCH", 3),
     (kv, "READ_BATCH", 3),
 )
 """Limits in this scenario: at their own values a journal would have to be much longer."""
 
 AGENTS = [f"account/a{number}" for number in range(3)]
 ROUNDS = 12
-
-
-@contextmanager
-def pressed() -> Iterator[None]:
-    """Let limits be reached by a few commits."""
-    with ExitStack() as stack:
-        for module, name, value in PRESSED:
-            stack.enter_context(patch.object(module, name, value))
-        yield
 
 
 async def write_and_read(world: World, moon: Client, dice: Dice) -> None:
@@ -66,7 +55,7 @@ async def write_and_read(world: World, moon: Client, dice: Dice) -> None:
 
 async def read(world: World) -> None:
     """Whatever lags, nobody reads what is older than he has seen; histories are whole."""
-    with pressed():
+    with pressed(PRESSED):
         async with world.client() as one, world.client() as other:
             await asyncio.gather(
                 write_and_read(world, one, world.seed.dice("one")),

@@ -17,6 +17,7 @@ from moonlet.streams.reading import consumer
 from tests.agents.accounts import Deposit, account_type
 from tests.simulations.bazaar import visits
 from tests.simulations.hub import hubs
+from tests.simulations.listeners import left_behind, speaker
 from tests.simulations.questions import crowd, far_ahead, long_ago
 from tests.simulations.reading import reading
 from tests.simulations.scrubbed import CHANGING, COUNTING, forged
@@ -198,6 +199,7 @@ def test_every_mark_of_the_code_is_reached_by_the_suite(
     for waking in (apart, away, left, stalled, crowd, far_ahead, long_ago):
         missed -= set(passes(waking, agents=(account_type(partitions=1),), hosts=1).reached)
     missed -= set(passes(forged, agents=(COUNTING, CHANGING), hosts=1).reached)
+    missed -= set(passes(left_behind, agents=(speaker,), hosts=1).reached)
     missed -= set(visits.run(0).reached)
     assert declared("moonlet.") >= NO_WORLD
     missed -= NO_WORLD

@@ -4,10 +4,7 @@ Limits are so small that a few are many: they are read in passes, by turns, from
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Sequence
 
 from moonlet.agents import Client
 from moonlet.agents.recovery import (
@@ -22,9 +19,11 @@ from moonlet.agents.services import backlog
 from moonlet.core.ids import LANES
 from moonlet.simulations import Scenario, World, faults
 from moonlet.simulations.seed import Dice
+from moonlet.streams.reading import history_reader
 from tests.agents.accounts import Deposit, Fill, Transfer, account_type
+from tests.simulations.pressing import Limits, pressed
 
-PRESSED: tuple[tuple[Any, str, Any], ...] = (
+PRESSED: Limits = (
     (tail_reads, "READS", 2),
     (tail_reads, "BESIDE", 1),
     (tail_reads, "WIDE", 6),
@@ -40,6 +39,7 @@ PRESSED: tuple[tuple[Any, str, Any], ...] = (
     (journal_pass, "STALL", 1.0),
     (journal_pass, "PROGRESS", 0.001),
     (look, "FAR", 6),
+    (history_reader, "SIEVE_BATCH", 3),
     (pace, "SLICE_COMMITS", 4),
     (backlog, "BACKLOG_BYTES", 4_000),
     (snapshot_policy, "SNAPSHOT_AT_REST", 12),
@@ -51,15 +51,6 @@ PRESSED: tuple[tuple[Any, str, Any], ...] = (
 AGENTS = 10
 ROUNDS = 4
 BURST = 16
-
-
-@contextmanager
-def pressed() -> Iterator[None]:
-    """Let limits be reached by a few agents."""
-    with ExitStack() as stack:
-        for module, name, value in PRESSED:
-            stack.enter_context(patch.object(module, name, value))
-        yield
 
 
 async def ask_many(world: World, moon: Client, dice: Dice) -> int:
@@ -87,7 +78,7 @@ async def ask_many(world: World, moon: Client, dice: Dice) -> int:
 
 async def wake(world: World) -> None:
     """Whatever is read how, no balance is lost or made."""
-    with pressed():
+    with pressed(PRESSED):
         async with world.client() as one, world.client() as other:
             given = await asyncio.gather(
                 ask_many(world, one, world.seed.dice("one")),
@@ -133,7 +124,7 @@ async def fill(moon: Client, each: int, agents: Sequence[str] = CROWD) -> None:
 
 async def apart(world: World) -> None:
     """One of many has a record that stands apart, which a pass leaves to be read by itself."""
-    with pressed():
+    with pressed(PRESSED):
         async with world.client() as moon:
             await fill(moon, 3)
             big = await moon.tell(CROWD[3], Fill(events=30, size=100_000))
@@ -146,7 +137,7 @@ async def apart(world: World) -> None:
 
 async def away(world: World) -> None:
     """The connection breaks while one agent is read."""
-    with pressed():
+    with pressed(PRESSED):
         async with world.client() as moon:
             await fill(moon, 8)
             world.forget_agents("h1")
@@ -159,7 +150,7 @@ async def away(world: World) -> None:
 
 async def stalled(world: World) -> None:
     """What a pass asks for is lost on its way."""
-    with pressed():
+    with pressed(PRESSED):
         async with world.client() as moon:
             await fill(moon, 4)
             world.forget_agents("h1")
@@ -170,7 +161,7 @@ async def stalled(world: World) -> None:
 
 async def left(world: World) -> None:
     """A host leaves while its snapshots have no answer: it goes without the rest of them."""
-    with pressed():
+    with pressed(PRESSED):
         async with world.client() as moon:
             await fill(moon, 13)
             world.drop("account/a5", times=1)

@@ -38,6 +38,9 @@ MAX_STACK: Final = 4_000
 MAX_LINE: Final = 1_000
 """Characters of one of its frames, or of its message, so that one can't push out the rest."""
 
+_RUNTIME: Final = ("moonlet.core.", "moonlet.streams.", "moonlet.agents.")
+"""Modules whose frames stand around those of handlers."""
+
 
 def in_words(error: BaseException) -> str:
     """The class and the text of any error, at most 2,000 characters; never raises."""
@@ -58,13 +61,13 @@ def stack_of(error: BaseException) -> str:
 def where_of(error: BaseException) -> str:
     """The line of the handler's code in which an error was raised, as `orders.py:31 in place`.
 
-    Of what its helpers in the same folder did too; empty if no such code was reached. Never raises.
+    Of its helpers in the same folder too; empty if the runtime itself raised. Never raises.
     """
     folder = found = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         code = frame.f_code
         here, _, file = code.co_filename.rpartition("/")
-        if not folder and str(frame.f_globals.get("__name__", "")).startswith("moonlet.core."):
+        if not folder and str(frame.f_globals.get("__name__", "")).startswith(_RUNTIME):
             continue
         folder = folder or here
         if here == folder:

@@ -125,7 +125,8 @@ class Subscription(Protocol):
     """A core NATS subscription; it survives reconnects."""
 
     async def unsubscribe(self) -> None:
-        """End it; no handler runs afterwards. Twice is harmless."""
+        """End it; no handler runs afterwards. Twice is harmless; it never raises: without a
+        connection there is nothing to end."""
         ...
 
 

@@ -8,7 +8,7 @@ alone.
 import importlib
 import os
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from moonlet.core.errors import InvalidSettings
 
@@ -57,15 +57,9 @@ def choose_native(
     asked: str, load: Callable[[], Any] = lambda: importlib.import_module("moonlet_native")
 ) -> Native:
     """The core for this setting; raises `InvalidSettings`, with `require` also if there is none."""
-    mode: Literal["auto", "off", "require"]
-    match asked:
-        case "" | "auto":
-            mode = "auto"
-        case "off" | "require":
-            mode = asked
-        case _:
-            raise InvalidSettings(f"{NATIVE_VARIABLE} is {asked!r}: say auto, off or require")
-    if mode == "off":
+    if asked not in ("", "auto", "off", "require"):
+        raise InvalidSettings(f"{NATIVE_VARIABLE} is {asked!r}: say auto, off or require")
+    if asked == "off":
         return Native(None, f"off, as {NATIVE_VARIABLE} says: Python alone serves")
     try:
         module = load()
@@ -78,7 +72,7 @@ def choose_native(
         if seam == SEAM:
             return Native(module, f"moonlet-native {module.__version__}")
         why = f"its seam is {seam!r:.40}, and {SEAM} is needed: install the one of this release"
-    if mode == "require":
+    if asked == "require":
         raise InvalidSettings(
             f"{NATIVE_VARIABLE} is require, and there is no Rust core: {why}; install"
             " moonlet[native], or in a clone `pip install ./native`, which needs cargo"

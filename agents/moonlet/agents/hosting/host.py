@@ -188,13 +188,17 @@ class Host:
         except BaseException:
             await self.stop()
             raise
+        self._spawn_rounds()
+        log.info("a host runs", host=self.id, types=sorted(self.types))
+
+    def _spawn_rounds(self) -> None:
+        """What goes on for as long as it runs."""
+        scrubber = Scrubber(self.services, lambda: self.owned)
         self._tasks.spawn(self._renew_for_ever(), f"lease {self.id}")
         self._tasks.spawn(self._place_for_ever(), f"place {self.id}")
         self._tasks.spawn(self._sweep_for_ever(), f"sweep {self.id}")
         self._tasks.spawn(self._streams.watch_for_ever(), f"streams {self.id}")
-        scrubber = Scrubber(self.services, lambda: self.owned)
         self._tasks.spawn(scrubber.run(), f"scrub {self.id}")
-        log.info("a host runs", host=self.id, types=sorted(self.types))
 
     async def _settle(self) -> None:
         """Go by the topology that stands; what differs from it is an operator's to change."""

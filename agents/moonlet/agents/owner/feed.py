@@ -6,13 +6,12 @@ deletes those of lower revisions, and so fences the owner before.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from typing import Final, Protocol
 
 from moonlet.agents.deciding import lane_index
 from moonlet.agents.live import LiveAgent, Phase
 from moonlet.agents.services import HostServices
-from moonlet.core.errors import Conflict, MoonletError, Unavailable
+from moonlet.core.errors import Conflict, MoonletError
 from moonlet.core.ids import LANES
 from moonlet.streams import (
     OWNER_CONTROL,
@@ -183,8 +182,7 @@ class Feed:
         """Stop; with `delete` the unacknowledged rest is free for the next owner at once."""
         self._closed = True
         for subscription in self._subscriptions:
-            with suppress(Unavailable):  # without a connection there is nothing to end
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
         for consumer in self._consumers:
             try:
                 await consumer.close(delete=delete)

@@ -6,12 +6,10 @@ what a read looks into: a killed host is noticed as soon as its lease has run ou
 """
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Iterable
 from typing import Final
 
-from moonlet.core.errors import Unavailable
 from moonlet.core.ports import Clock
 from moonlet.streams import Leases, SignOfLife, Subscription
 
@@ -44,8 +42,7 @@ class HostWatch:
         """Hear no more."""
         ear, self._ear = self._ear, None
         if ear is not None:
-            with contextlib.suppress(Unavailable):  # without a connection there is nothing to end
-                await ear.unsubscribe()
+            await ear.unsubscribe()
 
     def saw(self, hosts: Iterable[str]) -> None:
         """The leases were read: these hosts live. Who is new must be heard of to be trusted."""

@@ -124,9 +124,7 @@ class TopicSubscription:
             await self.__aenter__()
         time = asyncio.get_running_loop().time
         self._asked = time()
-        await asyncio.sleep(
-            0
-        )  # who handles without waiting keeps no acknowledgement from going out
+        await asyncio.sleep(0)  # who handles without waiting keeps no acknowledgement back
         full = None
         while not self._waiting:
             if self._lost is not None:
@@ -229,6 +227,8 @@ class TopicSubscription:
             return
         held = self._out.pop(sequence, None) or self._waiting.pop(sequence, None)
         if held is None:
+            if after is None:
+                self._post(delivery, b"+ACK")  # its time is over: settled, if nobody has it again
             return
         if after is None:
             consumer.acknowledge(held)
@@ -260,14 +260,19 @@ class TopicSubscription:
             pass  # it comes again later, by itself
 
     def _unacknowledged(self) -> LimitExceeded:
+        """The error. The server gave up waiting for them too: there is room to have them again."""
         reached("a subscriber does not acknowledge")
-        log.warning("a subscriber does not acknowledge", name=self.name, messages=len(self._out))
+        count = len(self._out)
+        log.warning("a subscriber does not acknowledge", name=self.name, messages=count)
+        self._out.clear()
+        if self._consumer is not None:
+            self._consumer.release(count)
         return LimitExceeded(
-            f"{len(self._out)} messages of the subscription to {self.topics} are out and none was"
+            f"{count} messages of the subscription to {self.topics} are out and none was"
             f" acknowledged for {self._again_after:g} s: call acknowledge() on each that is dealt"
             " with; they come again otherwise",
             limit=self._prefetch,
-            value=len(self._out),
+            value=count,
         )
 
 

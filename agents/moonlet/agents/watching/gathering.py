@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from moonlet.agents.watching.told import ToldPart, decode
-from moonlet.core.errors import MoonletError, Unavailable
+from moonlet.core.errors import MoonletError
 from moonlet.streams import Bus, Leases, Message
 
 ITEMS_MAX: Final = 200_000
@@ -47,10 +47,7 @@ async def gather(
         bus.post(bus.subjects.watch(topic), question, reply=inbox)
         await asking.wait(seconds)
     finally:
-        try:
-            await subscription.unsubscribe()
-        except Unavailable:
-            pass  # the connection is gone, and what hung on it
+        await subscription.unsubscribe()
     return asking.gathered()
 
 

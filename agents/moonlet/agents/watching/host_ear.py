@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from moonlet.agents.watching.told import ASKED_MAX, PART_MAX, PARTS_MAX, ToldPart, encode
-from moonlet.core.errors import MoonletError, PermissionDenied, Unavailable
+from moonlet.core.errors import MoonletError, PermissionDenied
 from moonlet.streams import Bus, Message, Subscription
 from moonlet.telemetry import get_logger
 
@@ -65,10 +65,7 @@ class HostEar:
         trace: TracebackType | None,
     ) -> None:
         if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except Unavailable:
-                pass  # the connection is gone, and what hung on it
+            await self._subscription.unsubscribe()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -45,6 +45,19 @@ ORPHAN_MAX: Final = 2.0
 LOOK: Final = 0.5
 """Seconds between two looks at whether what we serve with still lives."""
 
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        help="Serve /metrics, /health and /ready on this port of 127.0.0.1; 0: a free one.",
+        min=0,
+        max=65_535,
+    ),
+]
+AlertWebhooks = Annotated[
+    list[str] | None,
+    typer.Option(help="POST alerts that fire or clear to this address; may be given again."),
+]
+
 
 @command
 async def up(options: Options) -> None:
@@ -103,18 +116,8 @@ def run(
     metrics: Annotated[
         bool, typer.Option(help="Count and judge, for `moonlet top` and `moonlet alerts`.")
     ] = True,
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(
-            help="Serve /metrics, /health and /ready on this port of 127.0.0.1; 0: a free one.",
-            min=0,
-            max=65_535,
-        ),
-    ] = None,
-    alert_webhook: Annotated[
-        list[str] | None,
-        typer.Option(help="POST alerts that fire or clear to this address; may be given again."),
-    ] = None,
+    metrics_port: MetricsPort = None,
+    alert_webhook: AlertWebhooks = None,
     keep_logs: KeepLogs = True,
     replicas: Replicas = None,
     mailbox: Mailbox = None,

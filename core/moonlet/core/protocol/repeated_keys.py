@@ -1,11 +1,12 @@
 """Keys that stand twice in one object: which of the two counts is each reader's own choice."""
 
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 import msgspec
 
-from moonlet.core.codec import Encoding, outside_texts, value_heads
+from moonlet.core.codec import Encoding, check_record, outside_texts, value_heads
 from moonlet.core.errors import InvalidMessage
 
 _JSON_DECODE = msgspec.json.Decoder().decode
@@ -13,12 +14,12 @@ _JSON_ENCODE = msgspec.json.Encoder().encode
 
 
 def refuse_repeated_keys(data: bytes, encoding: Encoding) -> None:
-    """Raise `InvalidMessage` if an object of `data` has a key twice.
+    """Raise `InvalidMessage` if an object of `data` has a key twice, or as `check_record`.
 
-    Depth and values are checked before, by `check_record`; what can't be decoded is let pass.
-    What is encoded again as it came has none. Of the rest keys are counted, in the bytes and in
-    what was decoded, which has each once.
+    What can't be decoded is let pass. What is encoded again as it came has none. Of the rest keys
+    are counted, in the bytes and in what was decoded, which has each once.
     """
+    check_record(data, encoding)
     try:
         if encoding == "json":
             value = _JSON_DECODE(data)
@@ -61,8 +62,7 @@ def _refuse(data: bytes, encoding: Encoding) -> NoReturn:
     found: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> None:
-        keys = [key for key, _ in pairs]
-        found.extend(key for key in dict.fromkeys(keys) if keys.count(key) > 1)
+        found.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
 
     if encoding == "json":
         try:

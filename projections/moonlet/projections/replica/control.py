@@ -124,10 +124,7 @@ class Control:
     async def close(self) -> None:
         """Listen no more; what is under way is cancelled, and its caller told so."""
         if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except Unavailable:
-                pass  # the connection is gone, and what hung on it
+            await self._subscription.unsubscribe()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -13,6 +13,7 @@ import functools
 import random
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from nats import errors as nats_errors
@@ -226,13 +227,14 @@ class NatsWire(Client):
         return number
 
     def unsubscribe_raw(self, number: int) -> None:
-        """End a subscription; twice is harmless."""
+        """End a subscription; twice is harmless, and so is a connection that takes nothing."""
         self.sifters.pop(b"%d" % number, None)
         self.gathered.pop(b"%d" % number, None)
         if self.handlers.pop(b"%d" % number, None) is not None:
             self._remove_sub(number)
             if self.ready:
-                self.send(b"UNSUB %d\r\n" % number)
+                with suppress(Disconnected):
+                    self.send(b"UNSUB %d\r\n" % number)
 
     async def round_trip(self, timeout: float) -> None:
         """Return when the server has read all that was sent before; `NoAnswer` if it doesn't.
